@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Every catalog query of the program: text, name, and the versions it is for.
+ * Pure text; the session sends it, decode.h reads the answers.
+ */
+#ifndef DBR_CATALOG_QUERY_H
+#define DBR_CATALOG_QUERY_H
+
+#include <stdbool.h>
+
+#include "model/observed.h"
+
+enum query_id {
+	QUERY_FACTS,              /* version, rights, identity, snapshot: first of every look */
+	QUERY_ASSERT_SESSION,     /* are the pinned settings in force, is it the backend we think */
+	/* server target */
+	QUERY_ROLES,
+	QUERY_MEMBERSHIPS,
+	QUERY_SETTINGS,
+	QUERY_DATABASES,
+	QUERY_TABLESPACES,
+	QUERY_PARAMETERS,         /* 15+ */
+	/* database target */
+	QUERY_SCHEMAS,
+	QUERY_RELATIONS,
+	QUERY_COLUMNS,
+	QUERY_ROUTINES,
+	QUERY_TYPES,
+	QUERY_LANGUAGES,
+	QUERY_FOREIGN,            /* wrappers and servers */
+	QUERY_LARGE_OBJECTS,
+	QUERY_DEFAULT_ACLS,
+	QUERY_EXTENSIONS,
+	QUERY_AVAILABLE_EXTENSIONS,
+	QUERY_POLICIES,
+	QUERY_LEDGER_RELATION,    /* $1 schema, $2 table */
+	/* on demand */
+	QUERY_SNAPSHOT,           /* pg_current_snapshot()::text */
+	QUERY_ROLE_DEPENDENCIES,  /* $1 role: what blocks DROP ROLE, cluster-wide */
+	QUERY_XACT_STATUS,        /* $1 xid */
+	QUERIES
+};
+
+struct query {
+	const char *name;         /* also the prepared statement's */
+	const char *sql;
+	unsigned params;
+};
+
+/* The text for this server; NULL when the query does not exist there. can_read_verifiers picks pg_authid over pg_roles. */
+const struct query *query_get(enum query_id, int version_num, bool can_read_verifiers);
+
+/* The queries of one look, in order. Returns how many were written to v (at most QUERIES). */
+unsigned query_server_look(int version_num, bool can_read_verifiers, enum query_id *v);
+unsigned query_database_look(int version_num, bool with_ledger, bool with_available_extensions, enum query_id *v);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * One generation of the configuration: everything the files said, checked as
+ * a whole. Built by load.c, never changed afterwards; a pass keeps the
+ * generation it began with (talloc_reference). Everything is a talloc child of
+ * struct settings.
+ */
+#ifndef DBR_CONFIG_SETTINGS_H
+#define DBR_CONFIG_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "config/manifest.h"
+#include "model/change.h"
+
+enum run_mode { MODE_OBSERVE, MODE_ENFORCE };
+
+struct guard_settings {
+	uint32_t max_revokes;         /* per pass and target, objects x grantees */
+	uint32_t max_drops;
+	uint32_t max_percent;         /* of the privileges that live in the target's scope */
+	const char **protected_roles; /* globs; the built-in ones are added by the guard itself */
+	uint32_t n_protected_roles;
+};
+
+struct migration_settings {
+	bool enabled;
+	const char **directories;     /* absolute paths */
+	uint32_t n_directories;
+	const char *user;             /* login that runs the files; NULL = refused */
+	struct secret_source password;/* NONE: the role's own source in the manifests, else as libpq finds it */
+	const char *table_schema, *table_name;   /* default dbreconcile, migration_ledger */
+	uint32_t wave;                /* 1 first */
+	struct source source;
+};
+
+struct database_settings {
+	const char *name;             /* exact name, or NULL */
+	const char *match;            /* glob over the server's databases, or NULL */
+	enum run_mode mode;
+	const struct manifest **manifests;
+	uint32_t n_manifests;
+	struct guard_settings guard;
+	struct migration_settings migrations;
+	struct source source;
+};
+
+struct server_settings {
+	const char *name;
+	const char *conninfo;         /* keyword form without a password; refused with one */
+	struct secret_source password;
+	enum run_mode mode;
+	msec_t interval, full_interval;
+	uint32_t max_connections;     /* of ours, at the same time, on this server */
+	const struct manifest **manifests;      /* cluster-wide */
+	uint32_t n_manifests;
+	const struct manifest **all_manifests;  /* these and those of its databases, each once: who is managed here */
+	uint32_t n_all_manifests;
+	struct guard_settings guard;
+	struct database_settings *databases;
+	uint32_t n_databases;
+	struct source source;
+};
+
+struct control_settings {
+	const char *socket, *metrics_socket;
+	const char *metrics_listen;   /* "" = none; "127.0.0.1:9187" loopback only */
+	const char **admin_groups;
+	uint32_t n_admin_groups;
+};
+
+struct settings {
+	uint64_t generation;          /* set by the engine: 1, 2, ... */
+	const char *file;             /* the main file */
+	enum run_mode mode;
+	msec_t interval, full_interval;
+	const char *manifests_dir, *migrations_dir, *state_file;
+	uint32_t max_connections;     /* of the whole daemon */
+	msec_t connect_timeout, statement_timeout, lock_timeout, pass_timeout;
+	msec_t backoff_max;
+	int log_level;                /* enum log_level */
+	struct guard_settings guard;
+	struct control_settings control;
+	struct server_settings *servers;
+	uint32_t n_servers;
+	struct manifest *manifests;   /* every manifest that a server or database names */
+	uint32_t n_manifests;
+};
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * The engine: targets, when each does what, and what it publishes. One thread,
+ * one libevent base; control/ and service/ see only this header.
+ */
+#ifndef DBR_ENGINE_ENGINE_H
+#define DBR_ENGINE_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "config/load.h"
+#include "migrate/migration.h"
+#include "reconcile/plan.h"
+#include "session/session.h"
+#include "state/state.h"
+
+struct event_base;
+struct engine;
+
+struct engine_options {
+	struct config_paths paths;
+	bool observe_only;             /* --observe */
+	bool once;                     /* --once */
+};
+
+/* What people call the state of a target, in the order of how bad it is. Lower-case words of status. */
+enum target_status {
+	TARGET_IN_SYNC, TARGET_DRIFT, TARGET_PENDING, TARGET_RUNNING, TARGET_HELD, TARGET_BLOCKED, TARGET_SUSPENDED,
+	TARGET_UNREACHABLE, TARGET_FAILED, TARGET_STATUSES
+};
+const char *target_status_name(enum target_status);   /* "in_sync" */
+
+/* What a target publishes at the end of each step. Owned by the target, replaced as a whole; readers copy what they keep. */
+struct target_view {
+	const char *name;              /* "prod" or "prod/orders" */
+	const char *server;
+	const char *database;          /* NULL for the server target */
+	enum run_mode mode;            /* effective */
+	enum target_status status;
+	const char *message;           /* one line: why, and what to do next */
+	const char *phase;             /* name of the machine's state: "look", "apply", ... */
+	const char *failure;           /* failure_name(), or NULL */
+	const char *sqlstate;
+	int64_t last_attempt_ms, last_success_ms, next_ms, in_sync_since_ms;   /* wall clock; 0 = never */
+	uint32_t consecutive_failures;
+	uint64_t passes, pass_failures, changes_applied, change_failures;
+	uint64_t failures_by[FAILURE_INTERNAL + 1];
+	uint64_t applied_by[DRIFT_KINDS], change_failures_by[DRIFT_KINDS];
+	msec_t last_duration;
+	int server_version;            /* 0 = not known */
+	bool reachable;
+	bool suspended; const char *suspend_reason; int64_t suspend_until_ms;
+	const struct plan *plan;       /* of the last look; NULL = never looked */
+	const struct migration_list *migrations;   /* NULL = none configured or not read yet */
+	const char *last_error;        /* of the last failed pass or change */
+	int64_t last_error_ms;
+	const struct server_state *server_state;       /* last look, may be NULL */
+	const struct database_state *database_state;   /* last look of a database target, may be NULL */
+};
+
+int engine_new(void *parent, struct event_base *, const struct engine_options *, struct state *, struct settings *first,
+	       struct engine **ret, struct error *err);
+
+/* One turn of the loop after the events were dispatched; false when the engine has ended (--once, or stopped). */
+bool engine_turn(struct engine *, msec_t now);
+/* Begins to stop: running statements are finished or rolled back within grace. */
+void engine_stop(struct engine *, msec_t now, msec_t grace);
+int engine_once_result(const struct engine *);         /* exit code of --once */
+
+const struct settings *engine_settings(const struct engine *);
+uint32_t engine_targets(const struct engine *);
+const struct target_view *engine_view(const struct engine *, uint32_t index);
+const struct target_view *engine_find(const struct engine *, const char *target);
+struct state *engine_state(struct engine *);
+
+/* Orders, each recorded with the actor. 0 ok; 1 refused: err says why. */
+int engine_reconcile(struct engine *, const char *target /* NULL = all */, const char *actor);
+int engine_suspend(struct engine *, const char *target, const char *reason, int64_t for_ms, const char *actor, struct error *err);
+int engine_resume(struct engine *, const char *target, const char *actor, struct error *err);
+int engine_approve(struct engine *, const char *target, const char *plan, const char *actor, struct error *err);
+int engine_reject(struct engine *, const char *target, const char *plan, const char *actor, struct error *err);
+/* Reads the files again: 0 a new generation runs; 1 refused, the old one runs on: *ret_errors. */
+int engine_reload(struct engine *, const char *actor, void *parent, struct config_errors **ret_errors);
+
+/* Passes since the start of each target: `reconcile --wait` waits until it has grown and the target is idle again. */
+struct engine_numbers {
+	uint32_t targets, workers_active, workers_max, connections_open, queue_depth;
+	msec_t loop_lag_max, loop_lag_last;      /* time between "ready" and "handled", ms */
+	double loop_lag_seconds;                 /* last turn */
+	uint64_t reloads, reload_failures;
+	int64_t last_reload_ms;
+	bool last_reload_ok;
+	uint64_t duration_buckets[12];           /* le .05 .1 .25 .5 1 2.5 5 10 30 60 300 +Inf, cumulative not */
+	uint64_t duration_count; double duration_sum;
+	msec_t longest_running;
+	bool full_cycle_done;                    /* every target has been looked at once, or tried */
+	int64_t last_cycle_ms;
+};
+void engine_numbers(const struct engine *, struct engine_numbers *ret);
+
+#endif

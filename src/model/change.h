@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * A change: one correction that a plan may hold, from the diff to the SQL text
+ * and to the line that people read. Neutral values only; reconcile/sql.c turns
+ * one into statements.
+ */
+#ifndef DBR_MODEL_CHANGE_H
+#define DBR_MODEL_CHANGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/names.h"
+#include "model/kind.h"
+
+enum change_op {
+	CHANGE_CREATE_ROLE,
+	CHANGE_RENAME_ROLE,
+	CHANGE_ALTER_ROLE,            /* attributes, connection limit, valid until: only what differs */
+	CHANGE_SET_PASSWORD,
+	CHANGE_COMMENT_ROLE,
+	CHANGE_SET_SETTING,           /* role and/or database */
+	CHANGE_RESET_SETTING,
+	CHANGE_GRANT_MEMBERSHIP,
+	CHANGE_REVOKE_MEMBERSHIP,
+	CHANGE_CREATE_SCHEMA,
+	CHANGE_CREATE_EXTENSION,
+	CHANGE_UPDATE_EXTENSION,
+	CHANGE_MOVE_EXTENSION,        /* SET SCHEMA */
+	CHANGE_DROP_EXTENSION,
+	CHANGE_MIGRATE,               /* one pending migration; run by the engine, not as SQL of ours */
+	CHANGE_OWNER,
+	CHANGE_GRANT,
+	CHANGE_REVOKE,
+	CHANGE_REVOKE_GRANT_OPTION,
+	CHANGE_DEFAULT_GRANT,
+	CHANGE_DEFAULT_REVOKE,
+	CHANGE_ROW_SECURITY,          /* enable, disable, force, no force */
+	CHANGE_CREATE_POLICY,
+	CHANGE_ALTER_POLICY,
+	CHANGE_REPLACE_POLICY,        /* command or kind differs: drop and create in one transaction */
+	CHANGE_DROP_POLICY,
+	CHANGE_REASSIGN_OWNED,
+	CHANGE_DROP_OWNED_PRIVILEGES, /* privileges only: refused where it would drop objects */
+	CHANGE_DROP_ROLE,
+	CHANGE_OPS
+};
+
+/* The metrics label and the sections of `show`. */
+enum drift_kind {
+	DRIFT_ROLE, DRIFT_MEMBERSHIP, DRIFT_SETTING, DRIFT_DATABASE, DRIFT_SCHEMA, DRIFT_EXTENSION, DRIFT_OWNER, DRIFT_GRANT,
+	DRIFT_DEFAULT_PRIVILEGE, DRIFT_ROW_SECURITY, DRIFT_LEDGER, DRIFT_KINDS
+};
+const char *drift_kind_name(enum drift_kind);    /* "default_privilege" */
+
+enum change_state { CHANGE_READY, CHANGE_HELD, CHANGE_BLOCKED };
+
+/* The order in which a pass works; one phase may hold many groups (transactions). */
+enum change_phase {
+	PHASE_ROLES, PHASE_SCHEMAS, PHASE_EXTENSIONS, PHASE_MEMBERSHIPS, PHASE_SETTINGS, PHASE_MIGRATIONS, PHASE_OWNERS, PHASE_GRANTS,
+	PHASE_DEFAULTS, PHASE_ROW_SECURITY, PHASE_REVOKES, PHASE_DROPS, PHASES
+};
+
+/* Where a wish was written. */
+struct source {
+	const char *file;
+	unsigned line;
+};
+
+struct change {
+	enum change_op op;
+	enum drift_kind kind;
+	enum change_phase phase;
+	enum change_state state;
+	const char *reason;           /* why held or blocked; NULL when ready */
+	const char *remedy;           /* what to do about it: SQL for an administrator, or words; may be NULL */
+	name_id role;                 /* the role changed, the grantee (NAME_NONE = PUBLIC), the new owner, the member */
+	name_id other;                /* the group role, the creator of defaults, the reassign target, the old name or owner */
+	name_id grantor;              /* act as this role (NAME_NONE = ourselves); memberships: GRANTED BY */
+	/* the objects: n names of one kind, in one schema */
+	enum object_kind object_kind;
+	char relkind;
+	char objtype;                 /* default privileges: r S f T n L */
+	name_id schema;
+	const char **names;           /* routines with their arguments: f(integer, text) */
+	uint32_t n;                   /* how many objects this counts for in drift and budgets: >= 1 */
+	const char *column;
+	privs_t privs;
+	bool grantable;               /* WITH GRANT OPTION / ADMIN */
+	bool inherit, set, admin;     /* membership options */
+	unsigned attrs, attrs_mask;   /* roles: bits to set, and which */
+	bool has_connection_limit; int32_t connection_limit;
+	bool has_valid_until; const char *valid_until;     /* NULL = infinity */
+	name_id database;             /* settings IN DATABASE, database privileges */
+	const char *name;             /* setting, extension, policy, migration version */
+	const char *value;            /* wanted value or text; for CHANGE_SET_PASSWORD the verifier: never shown */
+	const char *extra;            /* second text: check expression, schema of an extension, script name */
+	const char *roles;            /* policy roles as SQL list text */
+	char command;                 /* policy: '*' r a w d */
+	bool permissive, enable, force, has_enable, has_force;
+	const char *from;             /* what is there, for people; may be NULL */
+	struct source source;
+};
+
+#endif

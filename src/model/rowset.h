@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Rows as the pure folders see them: a table of text cells, whoever holds it.
+ * The session's view of a PGresult, a golden file and a fuzz input are all rowsets.
+ */
+#ifndef DBR_MODEL_ROWSET_H
+#define DBR_MODEL_ROWSET_H
+
+#include <stddef.h>
+
+struct rowset {
+	unsigned rows, columns;
+	/* NULL for SQL NULL; else terminated text of *ret_len bytes, valid as long as the rowset. */
+	const char *(*cell)(const struct rowset *, unsigned row, unsigned column, size_t *ret_len);
+	void *data;
+};
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * diff -> plan -> guard, all pure: (desired, observed, settings) in, an ordered
+ * list of changes out, each ready, held or blocked.
+ */
+#ifndef DBR_RECONCILE_PLAN_H
+#define DBR_RECONCILE_PLAN_H
+
+#include "model/change.h"
+#include "reconcile/desired.h"
+
+struct role_wish;
+
+enum password_state {
+	PASSWORD_IN_SYNC,
+	PASSWORD_DIFFERS,     /* *ret_verifier: a fresh SCRAM verifier, kept by the callee as long as the pass */
+	PASSWORD_UNAVAILABLE, /* the secret cannot be read: *ret_reason; nothing is written */
+};
+
+/* What the caller knows beside the catalogs. */
+struct plan_context {
+	const struct guard_settings *guard;
+	const char *server, *target;          /* names, for the plan id */
+	const char *approved;                 /* plan id that an operator approved, or NULL */
+	/* Passwords: for each role with a secret source, what the stored verifier means. Called during the diff. */
+	enum password_state (*password)(void *data, const struct role_wish *, const struct role *live,
+					const char **ret_verifier, const char **ret_reason);
+	void *password_data;
+};
+
+/* A privilege that nobody declared, held by a role that no manifest names: listed, not touched. */
+struct unmanaged {
+	name_id grantee, grantor;
+	enum object_kind kind;
+	char relkind;
+	name_id schema;
+	const char *names;    /* for people: one name, or "12 tables" */
+	uint32_t n;
+	privs_t privs;
+};
+
+struct plan {
+	char id[17];                  /* 16 hex digits of a digest over identity, held changes and what they assume; "" when nothing is held */
+	struct change *changes;       /* ordered by phase */
+	uint32_t n_changes;
+	uint32_t ready, held, blocked;          /* changes */
+	uint32_t drift[DRIFT_KINDS];            /* objects, all states */
+	uint32_t drift_objects, held_objects, blocked_objects;
+	uint32_t blocked_by_kind[DRIFT_KINDS];
+	uint32_t in_scope;                      /* live entries that the scope covers: what max_percent is of */
+	const char *held_reason;                /* of the first held change */
+	struct unmanaged *unmanaged;
+	uint32_t n_unmanaged;
+	const char **warnings;                  /* for example: someone who may create has no default privileges */
+	uint32_t n_warnings;
+	struct names *names;
+};
+
+/* The plan is a talloc child of parent; strings may point into desired and observed. */
+int plan_server(void *parent, const struct plan_context *, struct desired *, const struct server_state *,
+		struct plan **ret, struct error *err);
+/* server is the last look at the shared catalogs of the same server. */
+int plan_database(void *parent, const struct plan_context *, struct desired *, const struct server_state *server,
+		  const struct database_state *, struct plan **ret, struct error *err);
+
+/* Statements of one change, in order, each one statement (extended protocol). A talloc array of strings. */
+struct statements {
+	const char **v;
+	uint32_t n;
+};
+int change_sql(void *parent, const struct plan *, const struct change *, int version_num, struct statements *ret);
+/* The statements as people may see them: passwords redacted. */
+int change_sql_display(void *parent, const struct plan *, const struct change *, int version_num, struct statements *ret);
+/* One line for people: "GRANT SELECT ON 12 tables in schema app TO analytics". A talloc child of parent. */
+char *change_describe(void *parent, const struct plan *, const struct change *);
+/* "+", "~" or "-". */
+char change_sign(const struct change *);
+/* Statements that undo the change, from what was there; NULL-filled when there is no inverse. */
+int change_inverse_sql(void *parent, const struct plan *, const struct change *, int version_num, struct statements *ret);
+
+/* The ready changes cut into groups: each is one transaction. Positions into plan->changes. */
+struct group {
+	uint32_t first, n;
+	enum change_phase phase;
+};
+/* Groups of the ready changes between two phases (inclusive). A talloc array. A group never holds more than 1,000 objects. */
+struct group *plan_groups(void *parent, const struct plan *, enum change_phase from, enum change_phase to, uint32_t *ret_n);
+
+#endif

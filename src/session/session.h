@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * One connection to one database. The only folder that includes libpq-fe.h.
+ * A session is pulled: submit work, turn it when its socket is ready or its
+ * deadline has come, take outcomes; it never calls up.
+ *
+ *   closed -> connecting -> ready <-> running;  any -> failed -> closed
+ *
+ * libpq's and the server's own timeouts are not enough (a frozen peer is not
+ * noticed by either): every wait has a monotonic deadline here.
+ */
+#ifndef DBR_SESSION_SESSION_H
+#define DBR_SESSION_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "model/rowset.h"
+
+enum session_state { SESSION_CLOSED, SESSION_CONNECTING, SESSION_READY, SESSION_RUNNING, SESSION_FAILED };
+
+/* Why a session or a statement failed, for backoff, metrics and what to tell people. */
+enum failure {
+	FAILURE_NONE,
+	FAILURE_CONNECT,          /* refused, unreachable, name not found, lost */
+	FAILURE_TIMEOUT,          /* our deadline */
+	FAILURE_AUTH,             /* 28xxx */
+	FAILURE_TOO_MANY,         /* 53300 */
+	FAILURE_STARTING,         /* 57P03, 57P01: later */
+	FAILURE_PERMISSION,       /* 42501 */
+	FAILURE_LOCK,             /* 55P03, 40P01 */
+	FAILURE_CONFLICT,         /* 40001, XX000 "tuple concurrently ...", 23505 in pg_catalog */
+	FAILURE_IDENTITY,         /* not the primary, other cluster, pooler in between */
+	FAILURE_NO_DATABASE,      /* 3D000 */
+	FAILURE_SQL,              /* any other SQLSTATE */
+	FAILURE_INTERNAL,
+};
+/* "connect", "timeout", "auth", ...: the metrics label. */
+const char *failure_name(enum failure);
+/* May the same work be tried again by itself? */
+bool failure_is_transient(enum failure);
+enum failure failure_from_sqlstate(const char *sqlstate, const char *message);
+
+struct session_config {
+	const char *name;              /* for messages: "prod/orders" */
+	const char *conninfo;          /* keyword form */
+	const char *database;          /* overrides dbname; NULL = as in conninfo, else postgres */
+	const char *user;              /* overrides user; NULL = as in conninfo */
+	const char *password;          /* NULL = none; copied, wiped when the session is freed */
+	const char *application_name;
+	int version_num;               /* 0 = not known yet: a first, short list of pinned settings */
+	bool superuser;                /* known to be: pins what only a superuser may */
+	bool for_migrations;           /* the migration user's own connection: search_path and timeouts stay the user's */
+	msec_t connect_timeout, lock_timeout, statement_timeout;
+};
+
+struct session;
+
+/* Copies the configuration. Closed until session_connect(). Freed with talloc_free: closes the socket. */
+struct session *session_new(void *parent, const struct session_config *);
+int session_connect(struct session *, msec_t now);
+enum session_state session_state(const struct session *);
+/* The socket and what to wait for (EV-independent bits); the fd may change while connecting, even under the same number. */
+#define SESSION_READ 1
+#define SESSION_WRITE 2
+int session_fd(const struct session *);
+unsigned session_wants(const struct session *);
+/* Counts up each time the socket is a new one: watchers must be registered anew (libpq reuses fd numbers). */
+unsigned session_socket_epoch(const struct session *);
+msec_t session_deadline(const struct session *);       /* MSEC_NEVER when nothing is under way */
+/* Moves bytes and the state; true when it must be turned again without waiting. Never blocks: host names must be
+   resolved before (resolve.h). */
+bool session_turn(struct session *, unsigned ready, msec_t now);
+const struct error *session_error(const struct session *);
+enum failure session_failure(const struct session *);
+int session_server_version(const struct session *);
+int session_backend_pid(const struct session *);
+void session_close(struct session *);
+
+struct statement {
+	const char *name;              /* prepared under this name on first use and kept; NULL = unprepared */
+	const char *sql;
+	unsigned n_params;
+	const char *const *params;
+};
+
+enum batch_mode {
+	BATCH_PIPELINE,                /* all statements and one sync: an error skips the rest */
+	BATCH_SCRIPT,                  /* one text by the simple protocol: the server splits it; COPY data is fed from the text */
+	BATCH_ALONE,                   /* one statement by the extended protocol, outside a pipeline */
+};
+
+struct batch {
+	enum batch_mode mode;
+	const struct statement *statements;
+	unsigned n;
+	msec_t budget;                 /* our deadline for the whole batch; <= 0 = the session's statement_timeout + 5 s */
+};
+
+enum outcome_status { OUTCOME_ROWS, OUTCOME_DONE, OUTCOME_ERROR, OUTCOME_SKIPPED, OUTCOME_COPY_IN };
+
+/* One finished statement, in order. Belongs to the caller: talloc_free releases the PGresult and the rowset over it. */
+struct outcome {
+	unsigned index;                /* of the statement in its batch */
+	bool last;                     /* the batch is over */
+	enum outcome_status status;
+	struct rowset rows;            /* OUTCOME_ROWS */
+	const char *command_tag;
+	struct error error;            /* OUTCOME_ERROR: text, sqlstate; script: position */
+	unsigned position;             /* 1-based character of the text, 0 = none */
+	enum failure failure;
+	const char *notice;            /* first WARNING of the statement, or NULL: in an apply it is a failure */
+	char notice_sqlstate[6];
+};
+
+/* Copies nothing: the batch and its texts must live until the last outcome. 0 ok; 1 busy or not ready. */
+int session_submit(struct session *, const struct batch *, msec_t now);
+/* The next outcome as a talloc child of parent, or NULL when there is none yet. */
+struct outcome *session_next(struct session *, void *parent);
+/* The status of the transaction: 'I' idle, 'T' in a transaction, 'E' failed, '?' unknown. */
+char session_transaction(const struct session *);
+
+#endif
