@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void error_clear(struct error *err)
+{
+	if (err)
+		memset(err, 0, sizeof *err);
+}
+
+void error_set(struct error *err, const char *format, ...)
+{
+	va_list ap;
+
+	if (!err || error_is_set(err))
+		return;
+	va_start(ap, format);
+	vsnprintf(err->text, sizeof err->text, format, ap);
+	va_end(ap);
+}
+
+void error_set_at(struct error *err, const char *file, unsigned line, const char *format, ...)
+{
+	va_list ap;
+
+	if (!err || error_is_set(err))
+		return;
+	snprintf(err->file, sizeof err->file, "%s", file ? file : "");
+	err->line = line;
+	va_start(ap, format);
+	vsnprintf(err->text, sizeof err->text, format, ap);
+	va_end(ap);
+}
+
+void error_hint(struct error *err, const char *format, ...)
+{
+	va_list ap;
+
+	if (!err)
+		return;
+	va_start(ap, format);
+	vsnprintf(err->hint, sizeof err->hint, format, ap);
+	va_end(ap);
+}
+
+const char *error_format(const struct error *err, char *buf, size_t size)
+{
+	char where[320] = "";
+
+	if (err->file[0] && err->line && err->column)
+		snprintf(where, sizeof where, "%s:%u:%u: ", err->file, err->line, err->column);
+	else if (err->file[0] && err->line)
+		snprintf(where, sizeof where, "%s:%u: ", err->file, err->line);
+	else if (err->file[0])
+		snprintf(where, sizeof where, "%s: ", err->file);
+	if (err->hint[0])
+		snprintf(buf, size, "%s%s (%s)", where, err->text, err->hint);
+	else
+		snprintf(buf, size, "%s%s", where, err->text);
+	return buf;
+}
