@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "model/observed.h"
+
+#include <string.h>
+
+#include "base/text.h"
+
+const struct role *server_role(const struct server_state *server, name_id name)
+{
+	uint32_t low = 0, high = server->n_roles;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (server->roles[mid].name < name)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < server->n_roles && server->roles[low].name == name ? &server->roles[low] : NULL;
+}
+
+/* A quoted element, with its escapes undone into scratch; p is after the opening quote. */
+static const char *quoted_element(const char *p, const char *end, struct text *scratch)
+{
+	text_clear(scratch);
+	for (; p < end && *p != '"'; p++) {
+		if (*p == '\\' && p + 1 < end)
+			p++;
+		text_add_char(scratch, *p);
+	}
+	return p < end ? p + 1 : end;
+}
+
+const char *array_next(const char *array, size_t len, size_t *cursor, struct text *scratch, size_t *ret_len)
+{
+	const char *p = array + *cursor, *end = array + len, *start;
+
+	if (len == 0 || (*cursor == 0 && *p != '{'))
+		return NULL;
+	if (p >= end || *p == '}')
+		return NULL;
+	p++;                                 /* '{' the first time, ',' afterwards */
+	if (p >= end || (*p == '}' && *cursor == 0))
+		return NULL;
+	if (*p == '"') {
+		p = quoted_element(p + 1, end, scratch);
+		*cursor = (size_t)(p - array);
+		*ret_len = scratch->len;
+		return scratch->s;
+	}
+	start = p;
+	while (p < end && *p != ',' && *p != '}')
+		p++;
+	*cursor = (size_t)(p - array);
+	*ret_len = (size_t)(p - start);
+	if (*ret_len == 4 && memcmp(start, "NULL", 4) == 0)
+		*ret_len = 0;
+	return start;
+}
+
+const char *object_group_next(const struct object_group *group, size_t *cursor, struct text *scratch, size_t *ret_len)
+{
+	if (group->names_array)
+		return array_next(group->names, group->names_len, cursor, scratch, ret_len);
+	if (*cursor)
+		return NULL;
+	*cursor = 1;
+	*ret_len = group->names_len;
+	return group->names;
+}
