@@ -3,7 +3,11 @@
  * What must survive a restart, in one SQLite file (WAL): history of changes,
  * suspensions, approvals, identities, remembered digests. The only folder
  * that includes sqlite3.h. A missing or unwritable file is said once and the
- * daemon goes on without: it is memory, never authority.
+ * daemon goes on with ":memory:": it is memory, never authority.
+ *
+ * A power cut may lose the last second of it, never its consistency
+ * (synchronous = NORMAL): no call waits for a disk to spin, so the loop may
+ * call all of them. Returned strings are talloc children of parent.
  */
 #ifndef DBR_STATE_STATE_H
 #define DBR_STATE_STATE_H
@@ -15,8 +19,11 @@
 
 struct state;
 
-/* Opens or creates path (mode 0600); ":memory:" works. Runs its own schema steps. 1: damaged or of a newer format. */
+/* Opens or creates path (mode 0600); ":memory:" works. Runs its own schema steps. 1: damaged, or of a newer format; the
+   file is left as it is. Negative: cannot be opened, is not ours, or others can write it. err says what to do. */
 int state_open(void *parent, const char *path, struct state **ret, struct error *err);
+/* How large the file may grow, in pages of 4 KiB; the oldest events make room. 256 MiB when not called. */
+int state_limit(struct state *, uint32_t pages);
 
 struct event {
 	int64_t id;                /* given by state_event_add */
@@ -31,24 +38,37 @@ struct event {
 	const char *sqlstate, *message;   /* may be NULL */
 	const char *plan;          /* plan id, may be NULL */
 };
-/* 0 ok, *ret_id filled; negative on I/O. An intent is an event with result "started", later closed by state_event_close. */
+/* 0 ok, *ret_id filled (ret_id may be NULL); negative on I/O. An intent is an event with result "started", later closed by
+   state_event_close. A text over 64 KiB is cut and ends in "…". */
 int state_event_add(struct state *, const struct event *, int64_t *ret_id);
+/* 1 = no such event. */
 int state_event_close(struct state *, int64_t id, const char *result, const char *sqlstate, const char *message);
 /* Events with id > after and at >= since_ms, oldest first, at most limit. target NULL = all. A talloc array of parent. */
 int state_events(struct state *, void *parent, int64_t after, int64_t since_ms, const char *target, uint32_t limit,
 		 struct event **ret, uint32_t *ret_n);
+/* The newest limit of them, oldest first. */
+int state_events_last(struct state *, void *parent, int64_t since_ms, const char *target, uint32_t limit,
+		      struct event **ret, uint32_t *ret_n);
+/* Intents that were never closed: what a crash left behind, oldest first. */
+int state_events_open(struct state *, void *parent, struct event **ret, uint32_t *ret_n);
 int state_event_get(struct state *, void *parent, int64_t id, struct event **ret);   /* 1 = no such event */
+/* Counts up with each added or closed event: followers look only when it has moved. */
+uint64_t state_events_changed(const struct state *);
+/* Forgets what is older, some thousand rows at a time so that no call takes long. 1 = there is more to forget. */
 int state_prune(struct state *, int64_t before_ms);
 
 struct suspension { const char *target, *reason, *actor; int64_t since_ms, until_ms; /* 0 = until resumed */ };
 int state_suspend(struct state *, const struct suspension *);
-int state_resume(struct state *, const char *target);
+int state_resume(struct state *, const char *target);                         /* 1 = was not suspended */
+/* All of them, those that have run out included: the reader compares until_ms with its clock. */
 int state_suspensions(struct state *, void *parent, struct suspension **ret, uint32_t *ret_n);
 
 struct approval { const char *target, *plan, *actor; int64_t at_ms, expires_ms; bool rejected; };
+/* The last word counts: a rejection after an approval withdraws it, an approval after its use is a new one. */
 int state_approve(struct state *, const struct approval *);
-/* 0 found, valid at now_ms and not used yet: *ret filled. 1 none. */
+/* 0 found, valid at now_ms and not used yet: *ret filled, a rejection has rejected set. 1 none. */
 int state_approval(struct state *, void *parent, const char *target, const char *plan, int64_t now_ms, struct approval *ret);
+/* 1 = there was none to use, or it was used before: the caller must not go on. */
 int state_approval_used(struct state *, const char *target, const char *plan);
 
 /* Small facts by key: pinned system identifiers ("identity/prod"), password fingerprints, policy digests. */

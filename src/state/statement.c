@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "config.h"
+#include "state/statement.h"
+
+#include <errno.h>
+#include <string.h>
+#include <talloc.h>
+
+#define STATE_TEXT_MAX (64 * 1024)
+
+#define EVENT_COLUMNS "id, at_ms, target, kind, actor, object, statement, inverse, result, sqlstate, message, plan"
+
+static const char *const statements[SQL_COUNT] = {
+	[SQL_EVENT_ADD] = "INSERT INTO event (at_ms, target, kind, actor, object, statement, inverse, result, sqlstate, message, plan)"
+			  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+	[SQL_EVENT_CLOSE] = "UPDATE event SET result = ?2, sqlstate = ?3, message = ?4 WHERE id = ?1",
+	[SQL_EVENTS] = "SELECT " EVENT_COLUMNS " FROM event WHERE id > ?1 AND at_ms >= ?2 AND (?3 IS NULL OR target = ?3)"
+		       " ORDER BY id LIMIT ?4",
+	[SQL_EVENTS_LAST] = "SELECT * FROM (SELECT " EVENT_COLUMNS " FROM event WHERE at_ms >= ?1 AND (?2 IS NULL OR target = ?2)"
+			    " ORDER BY id DESC LIMIT ?3) ORDER BY id",
+	[SQL_EVENTS_OPEN] = "SELECT " EVENT_COLUMNS " FROM event WHERE result = 'started' ORDER BY id",
+	[SQL_EVENT_GET] = "SELECT " EVENT_COLUMNS " FROM event WHERE id = ?1",
+	[SQL_PRUNE_EVENTS] = "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE at_ms < ?1 ORDER BY at_ms LIMIT 2000)",
+	[SQL_PRUNE_OLDEST] = "DELETE FROM event WHERE id IN (SELECT id FROM event ORDER BY id LIMIT 200)",
+	[SQL_PRUNE_APPROVALS] = "DELETE FROM approval WHERE expires_ms < ?1",
+	[SQL_SUSPEND] = "INSERT OR REPLACE INTO suspension (target, reason, actor, since_ms, until_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+	[SQL_RESUME] = "DELETE FROM suspension WHERE target = ?1",
+	[SQL_SUSPENSIONS] = "SELECT target, reason, actor, since_ms, until_ms FROM suspension ORDER BY target",
+	[SQL_APPROVE] = "INSERT OR REPLACE INTO approval (target, plan, actor, at_ms, expires_ms, rejected, used)"
+			" VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)",
+	[SQL_APPROVAL] = "SELECT actor, at_ms, expires_ms, rejected FROM approval"
+			 " WHERE target = ?1 AND plan = ?2 AND used = 0 AND expires_ms > ?3",
+	[SQL_APPROVAL_USED] = "UPDATE approval SET used = 1 WHERE target = ?1 AND plan = ?2 AND used = 0 AND rejected = 0",
+	[SQL_GET] = "SELECT value FROM fact WHERE key = ?1",
+	[SQL_PUT] = "INSERT OR REPLACE INTO fact (key, value) VALUES (?1, ?2)",
+	[SQL_DELETE] = "DELETE FROM fact WHERE key = ?1",
+};
+
+int state_errno(int rc)
+{
+	switch (rc & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_ROW:
+	case SQLITE_DONE:
+		return 0;
+	case SQLITE_FULL:
+		return -ENOSPC;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return -EBUSY;
+	case SQLITE_READONLY:
+		return -EROFS;
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	case SQLITE_CANTOPEN:
+		return -ENOENT;
+	case SQLITE_PERM:
+	case SQLITE_AUTH:
+		return -EACCES;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return -EUCLEAN;
+	default:
+		return -EIO;
+	}
+}
+
+sqlite3_stmt *state_statement(struct state *state, enum state_sql which)
+{
+	sqlite3_stmt **slot = &state->prepared[which];
+
+	if (!*slot && sqlite3_prepare_v3(state->db, statements[which], -1, SQLITE_PREPARE_PERSISTENT, slot, NULL) != SQLITE_OK)
+		return NULL;
+	sqlite3_reset(*slot);
+	sqlite3_clear_bindings(*slot);
+	return *slot;
+}
+
+void bind_text(sqlite3_stmt *stmt, int position, const char *value)
+{
+	static const char ellipsis[] = "…";
+	char *cut;
+	size_t len;
+
+	if (!value) {
+		sqlite3_bind_null(stmt, position);
+		return;
+	}
+	len = strlen(value);
+	if (len <= STATE_TEXT_MAX) {
+		sqlite3_bind_text(stmt, position, value, (int)len, SQLITE_TRANSIENT);
+		return;
+	}
+	len = STATE_TEXT_MAX - sizeof(ellipsis);
+	while (len > 0 && ((unsigned char)value[len] & 0xc0) == 0x80)   /* not inside a character */
+		len--;
+	cut = sqlite3_malloc((int)(len + sizeof(ellipsis)));
+	if (!cut)
+		return;
+	memcpy(cut, value, len);
+	memcpy(cut + len, ellipsis, sizeof(ellipsis));
+	sqlite3_bind_text(stmt, position, cut, -1, sqlite3_free);
+}
+
+void bind_int(sqlite3_stmt *stmt, int position, int64_t value)
+{
+	sqlite3_bind_int64(stmt, position, value);
+}
+
+int state_run(struct state *state, sqlite3_stmt *stmt)
+{
+	int rc;
+
+	if (!stmt)
+		return state_errno(sqlite3_errcode(state->db));
+	rc = sqlite3_step(stmt);
+	sqlite3_reset(stmt);
+	return state_errno(rc);
+}
+
+int state_run_hit(struct state *state, sqlite3_stmt *stmt)
+{
+	int r = state_run(state, stmt);
+
+	return r < 0 ? r : sqlite3_changes(state->db) == 0;
+}
+
+char *column_text(void *parent, sqlite3_stmt *stmt, int column)
+{
+	const char *s = (const char *)sqlite3_column_text(stmt, column);
+
+	return s ? talloc_strndup(parent, s, (size_t)sqlite3_column_bytes(stmt, column)) : NULL;
+}

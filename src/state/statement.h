@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Prepared statements of the state file, for this folder only. */
+#ifndef DBR_STATE_STATEMENT_H
+#define DBR_STATE_STATEMENT_H
+
+#include <sqlite3.h>
+
+#include "state/state.h"
+
+enum state_sql {
+	SQL_EVENT_ADD, SQL_EVENT_CLOSE, SQL_EVENTS, SQL_EVENTS_LAST, SQL_EVENTS_OPEN, SQL_EVENT_GET,
+	SQL_PRUNE_EVENTS, SQL_PRUNE_OLDEST, SQL_PRUNE_APPROVALS,
+	SQL_SUSPEND, SQL_RESUME, SQL_SUSPENSIONS,
+	SQL_APPROVE, SQL_APPROVAL, SQL_APPROVAL_USED,
+	SQL_GET, SQL_PUT, SQL_DELETE, SQL_COUNT
+};
+
+struct state {
+	sqlite3 *db;
+	sqlite3_stmt *prepared[SQL_COUNT];
+	uint64_t events_changed;
+};
+
+/* -errno for a result code that is an error, 0 for SQLITE_OK, SQLITE_ROW and SQLITE_DONE. */
+int state_errno(int rc);
+
+/* A statement from the table, prepared on first use, reset and without parameters. NULL when it cannot be prepared. */
+sqlite3_stmt *state_statement(struct state *, enum state_sql);
+void bind_text(sqlite3_stmt *, int position, const char *value);      /* NULL = SQL NULL; cut at 64 KiB */
+void bind_int(sqlite3_stmt *, int position, int64_t value);
+/* Runs to the end, without rows, and resets. 0 ok, negative. */
+int state_run(struct state *, sqlite3_stmt *);
+/* The same for changes that must hit a row. 1 = no row was there. */
+int state_run_hit(struct state *, sqlite3_stmt *);
+/* A copy of a text column as a talloc child of parent; NULL for SQL NULL. */
+char *column_text(void *parent, sqlite3_stmt *, int column);
+
+#endif

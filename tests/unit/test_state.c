@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+#include <talloc.h>
+
+#include "state/state.h"
+
+struct fixture {
+	char dir[64];
+	char *path;
+	struct state *state;
+};
+
+static int set_up(void **arg)
+{
+	struct fixture *f = talloc_zero(NULL, struct fixture);
+	struct error err = { 0 };
+
+	strcpy(f->dir, "/tmp/dbr-state-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	f->path = talloc_asprintf(f, "%s/state.db", f->dir);
+	assert_int_equal(state_open(f, f->path, &f->state, &err), 0);
+	*arg = f;
+	return 0;
+}
+
+static int tear_down(void **arg)
+{
+	struct fixture *f = *arg;
+	static const char *const names[] = { "state.db", "state.db-wal", "state.db-shm", "link" };
+
+	TALLOC_FREE(f->state);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char *path = talloc_asprintf(f, "%s/%s", f->dir, names[i]);
+
+		unlink(path);
+		rmdir(path);
+	}
+	assert_int_equal(rmdir(f->dir), 0);
+	talloc_free(f);
+	return 0;
+}
+
+static void reopen(struct fixture *f)
+{
+	struct error err = { 0 };
+
+	TALLOC_FREE(f->state);
+	assert_int_equal(state_open(f, f->path, &f->state, &err), 0);
+}
+
+static int64_t add(struct fixture *f, int64_t at, const char *target, const char *result)
+{
+	struct event event = {
+		.at_ms = at, .target = target, .kind = "change", .actor = "daemon", .object = "GRANT SELECT ON 2 tables TO app",
+		.statement = "GRANT SELECT ON TABLE \"app\".\"a\" TO \"app\"", .result = result,
+	};
+	int64_t id = 0;
+
+	assert_int_equal(state_event_add(f->state, &event, &id), 0);
+	assert_true(id > 0);
+	return id;
+}
+
+static void file_is_private(void **arg)
+{
+	struct fixture *f = *arg;
+	struct stat st;
+	char *wal = talloc_asprintf(f, "%s-wal", f->path);
+
+	add(f, 1, "prod", "ok");
+	assert_int_equal(stat(f->path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(stat(wal, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	/* Readable for others is repaired, writable is refused. */
+	TALLOC_FREE(f->state);
+	assert_int_equal(chmod(f->path, 0644), 0);
+	reopen(f);
+	assert_int_equal(stat(f->path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+static void unsafe_files_are_refused(void **arg)
+{
+	struct fixture *f = *arg;
+	struct error err = { 0 };
+	char *link = talloc_asprintf(f, "%s/link", f->dir);
+
+	TALLOC_FREE(f->state);
+	assert_int_equal(chmod(f->path, 0620), 0);
+	assert_int_equal(state_open(f, f->path, &f->state, &err), -EPERM);
+	assert_null(f->state);
+	assert_non_null(strstr(err.text, "can be written by group or others"));
+	assert_int_equal(chmod(f->path, 0600), 0);
+
+	assert_int_equal(symlink(f->path, link), 0);
+	error_clear(&err);
+	assert_int_equal(state_open(f, link, &f->state, &err), -ELOOP);
+	assert_true(error_is_set(&err));
+	unlink(link);
+
+	error_clear(&err);
+	assert_int_equal(mkdir(link, 0700), 0);
+	assert_true(state_open(f, link, &f->state, &err) < 0);
+	assert_true(error_is_set(&err));
+
+	error_clear(&err);
+	assert_int_equal(state_open(f, "/nonexistent/dir/state.db", &f->state, &err), -ENOENT);
+	assert_non_null(strstr(err.hint, "directory must exist"));
+}
+
+static void events_survive_reopen(void **arg)
+{
+	struct fixture *f = *arg;
+	struct event *v;
+	uint32_t n;
+	int64_t first = add(f, 1000, "prod/orders", "started");
+	int64_t second = add(f, 2000, "prod", "ok");
+	uint64_t changed = state_events_changed(f->state);
+
+	assert_true(second > first);
+	assert_int_equal(state_event_close(f->state, first, "failed", "42501", "permission denied"), 0);
+	assert_true(state_events_changed(f->state) > changed);
+	assert_int_equal(state_event_close(f->state, 999, "ok", NULL, NULL), 1);
+	reopen(f);
+
+	assert_int_equal(state_events(f->state, f, 0, 0, NULL, 10, &v, &n), 0);
+	assert_int_equal(n, 2);
+	assert_int_equal(v[0].id, first);
+	assert_string_equal(v[0].result, "failed");
+	assert_string_equal(v[0].sqlstate, "42501");
+	assert_string_equal(v[0].message, "permission denied");
+	assert_null(v[0].inverse);
+	assert_null(v[0].plan);
+	assert_int_equal(v[1].at_ms, 2000);
+	talloc_free(v);
+
+	assert_int_equal(state_events(f->state, f, first, 0, NULL, 10, &v, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(state_events(f->state, f, 0, 1500, NULL, 10, &v, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(state_events(f->state, f, 0, 0, "prod/orders", 10, &v, &n), 0);
+	assert_int_equal(n, 1);
+	assert_string_equal(v[0].target, "prod/orders");
+	assert_int_equal(state_events(f->state, f, 0, 0, NULL, 1, &v, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(v[0].id, first);
+	assert_int_equal(state_events_last(f->state, f, 0, NULL, 1, &v, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(v[0].id, second);
+	assert_int_equal(state_event_get(f->state, f, second, &v), 0);
+	assert_string_equal(v->target, "prod");
+	assert_int_equal(state_event_get(f->state, f, 12345, &v), 1);
+	assert_null(v);
+}
+
+static void intents_of_a_crash_are_found(void **arg)
+{
+	struct fixture *f = *arg;
+	struct event *v;
+	uint32_t n;
+	int64_t open = add(f, 1, "prod", "started");
+
+	add(f, 2, "prod", "ok");
+	reopen(f);
+	assert_int_equal(state_events_open(f->state, f, &v, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(v[0].id, open);
+	assert_int_equal(state_event_close(f->state, open, "unknown", NULL, "the daemon ended in between"), 0);
+	assert_int_equal(state_events_open(f->state, f, &v, &n), 0);
+	assert_int_equal(n, 0);
+}
+
+static void long_texts_are_cut_between_characters(void **arg)
+{
+	struct fixture *f = *arg;
+	char *long_text = talloc_array(f, char, 200001);
+	struct event *v;
+	struct event event = { .at_ms = 1, .target = "prod", .kind = "change", .result = "ok", .statement = long_text };
+	int64_t id;
+
+	for (size_t i = 0; i < 200000; i += 2)
+		memcpy(long_text + i, "é", 2);
+	long_text[200000] = '\0';
+	assert_int_equal(state_event_add(f->state, &event, &id), 0);
+	assert_int_equal(state_event_get(f->state, f, id, &v), 0);
+	assert_true(strlen(v->statement) <= 65536);
+	assert_true(strlen(v->statement) > 65000);
+	assert_string_equal(v->statement + strlen(v->statement) - 5, "é…");
+}
+
+static void old_events_are_pruned_in_portions(void **arg)
+{
+	struct fixture *f = *arg;
+	struct event *v;
+	uint32_t n;
+	unsigned calls = 0;
+	int r;
+
+	for (int i = 0; i < 4100; i++)
+		add(f, i < 4090 ? 10 : 1000, "prod", "ok");
+	while ((r = state_prune(f->state, 500)) == 1)
+		calls++;
+	assert_int_equal(r, 0);
+	assert_int_equal(calls, 3);
+	assert_int_equal(state_events(f->state, f, 0, 0, NULL, 5000, &v, &n), 0);
+	assert_int_equal(n, 10);
+}
+
+/* A history at its limit loses its oldest, never the newest, and never fails. */
+static void full_history_makes_room(void **arg)
+{
+	struct fixture *f = *arg;
+	struct event *v;
+	uint32_t n;
+	int64_t last = 0;
+	struct stat st;
+
+	assert_int_equal(state_limit(f->state, 100), 0);
+	for (int i = 0; i < 6000; i++)
+		last = add(f, i, "prod", "ok");
+	assert_int_equal(state_events(f->state, f, 0, 0, NULL, 10000, &v, &n), 0);
+	assert_true(n > 500 && n < 6000);
+	assert_int_equal(v[n - 1].id, last);
+	assert_int_equal(v[0].id, last - n + 1);
+	reopen(f);
+	assert_int_equal(stat(f->path, &st), 0);
+	assert_true(st.st_size <= 100 * 4096);
+}
+
+static void damaged_file_is_an_outcome(void **arg)
+{
+	struct fixture *f = *arg;
+	struct error err = { 0 };
+	char junk[4096];
+	int fd;
+
+	for (int i = 0; i < 500; i++)
+		add(f, i, "prod", "ok");
+	TALLOC_FREE(f->state);
+	memset(junk, 0x5a, sizeof(junk));
+	fd = open(f->path, O_WRONLY);
+	for (off_t at = 4096; at < 10 * 4096; at += 4096)
+		assert_int_equal(pwrite(fd, junk, sizeof(junk), at), (int)sizeof(junk));
+	close(fd);
+	assert_int_equal(state_open(f, f->path, &f->state, &err), 1);
+	assert_null(f->state);
+	assert_non_null(strstr(err.text, "is damaged"));
+	assert_non_null(strstr(err.hint, "move it away"));
+}
+
+static void other_content_is_an_outcome(void **arg)
+{
+	struct fixture *f = *arg;
+	struct error err = { 0 };
+	int fd;
+
+	TALLOC_FREE(f->state);
+	fd = open(f->path, O_WRONLY | O_TRUNC);
+	assert_int_equal(write(fd, "this is no database file at all, is it", 38), 38);
+	close(fd);
+	assert_int_equal(state_open(f, f->path, &f->state, &err), 1);
+	assert_non_null(strstr(err.text, "is damaged"));
+}
+
+static void newer_format_is_an_outcome(void **arg)
+{
+	struct fixture *f = *arg;
+	struct error err = { 0 };
+	sqlite3 *db;
+
+	TALLOC_FREE(f->state);
+	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 99", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	assert_int_equal(state_open(f, f->path, &f->state, &err), 1);
+	assert_non_null(strstr(err.text, "format 99"));
+}
+
+static void suspensions(void **arg)
+{
+	struct fixture *f = *arg;
+	struct suspension *v;
+	uint32_t n;
+
+	assert_int_equal(state_suspend(f->state, &(struct suspension){ "prod/orders", "release", "uid 0 (root)", 5, 0 }), 0);
+	assert_int_equal(state_suspend(f->state, &(struct suspension){ "prod", NULL, "uid 0 (root)", 5, 99 }), 0);
+	assert_int_equal(state_suspend(f->state, &(struct suspension){ "prod", "again", "uid 7", 6, 100 }), 0);
+	reopen(f);
+	assert_int_equal(state_suspensions(f->state, f, &v, &n), 0);
+	assert_int_equal(n, 2);
+	assert_string_equal(v[0].target, "prod");
+	assert_string_equal(v[0].reason, "again");
+	assert_int_equal(v[0].until_ms, 100);
+	assert_string_equal(v[1].reason, "release");
+	assert_int_equal(state_resume(f->state, "prod"), 0);
+	assert_int_equal(state_resume(f->state, "prod"), 1);
+	assert_int_equal(state_suspensions(f->state, f, &v, &n), 0);
+	assert_int_equal(n, 1);
+}
+
+static void approvals_are_used_once(void **arg)
+{
+	struct fixture *f = *arg;
+	struct approval a = { "prod", "0123456789abcdef", "uid 0 (root)", 1000, 2000, false };
+	struct approval got = { 0 };
+
+	assert_int_equal(state_approval(f->state, f, "prod", a.plan, 1500, &got), 1);
+	assert_int_equal(state_approval_used(f->state, "prod", a.plan), 1);
+	assert_int_equal(state_approve(f->state, &a), 0);
+	assert_int_equal(state_approval(f->state, f, "other", a.plan, 1500, &got), 1);
+	assert_int_equal(state_approval(f->state, f, "prod", "fedcba9876543210", 1500, &got), 1);
+	assert_int_equal(state_approval(f->state, f, "prod", a.plan, 1500, &got), 0);
+	assert_string_equal(got.actor, "uid 0 (root)");
+	assert_false(got.rejected);
+	assert_int_equal(state_approval_used(f->state, "prod", a.plan), 0);
+	reopen(f);
+	assert_int_equal(state_approval_used(f->state, "prod", a.plan), 1);
+	assert_int_equal(state_approval(f->state, f, "prod", a.plan, 1500, &got), 1);
+	assert_int_equal(state_approve(f->state, &a), 0);
+	assert_int_equal(state_approval(f->state, f, "prod", a.plan, 1500, &got), 0);
+}
+
+static void approvals_expire_and_are_rejected(void **arg)
+{
+	struct fixture *f = *arg;
+	struct approval a = { "prod", "0123456789abcdef", "uid 0 (root)", 1000, 2000, false };
+	struct approval got = { 0 };
+
+	assert_int_equal(state_approve(f->state, &a), 0);
+	assert_int_equal(state_approval(f->state, f, "prod", a.plan, 1999, &got), 0);
+	assert_int_equal(state_approval(f->state, f, "prod", a.plan, 2000, &got), 1);
+	a.rejected = true;
+	assert_int_equal(state_approve(f->state, &a), 0);
+	assert_int_equal(state_approval(f->state, f, "prod", a.plan, 1500, &got), 0);
+	assert_true(got.rejected);
+	assert_int_equal(state_approval_used(f->state, "prod", a.plan), 1);
+}
+
+static void facts(void **arg)
+{
+	struct fixture *f = *arg;
+	char *value;
+
+	assert_int_equal(state_get(f->state, f, "identity/prod", &value), 1);
+	assert_null(value);
+	assert_int_equal(state_put(f->state, "identity/prod", "7300000000000000000"), 0);
+	assert_int_equal(state_put(f->state, "identity/prod", "7300000000000000001"), 0);
+	reopen(f);
+	assert_int_equal(state_get(f->state, f, "identity/prod", &value), 0);
+	assert_string_equal(value, "7300000000000000001");
+	assert_int_equal(state_delete(f->state, "identity/prod"), 0);
+	assert_int_equal(state_get(f->state, f, "identity/prod", &value), 1);
+}
+
+/* Somebody else holding the write lock is an error soon, never a hang. */
+static void busy_file_is_an_error(void **arg)
+{
+	struct fixture *f = *arg;
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(state_put(f->state, "a", "b"), -EBUSY);
+	assert_int_equal(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(state_put(f->state, "a", "b"), 0);
+	sqlite3_close(db);
+}
+
+static void memory_works(void **arg)
+{
+	struct fixture *f = *arg;
+	struct error err = { 0 };
+	struct state *state;
+	char *value;
+
+	assert_int_equal(state_open(f, ":memory:", &state, &err), 0);
+	assert_int_equal(state_put(state, "a", "b"), 0);
+	assert_int_equal(state_get(state, f, "a", &value), 0);
+	talloc_free(state);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		CASE(file_is_private), CASE(unsafe_files_are_refused), CASE(events_survive_reopen),
+		CASE(intents_of_a_crash_are_found), CASE(long_texts_are_cut_between_characters),
+		CASE(old_events_are_pruned_in_portions), CASE(full_history_makes_room), CASE(damaged_file_is_an_outcome),
+		CASE(other_content_is_an_outcome), CASE(newer_format_is_an_outcome), CASE(suspensions),
+		CASE(approvals_are_used_once), CASE(approvals_expire_and_are_rejected), CASE(facts), CASE(busy_file_is_an_error),
+		CASE(memory_works),
+	};
+
+	return cmocka_run_group_tests_name("state", tests, NULL, NULL);
+}
