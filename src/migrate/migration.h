@@ -31,6 +31,13 @@ enum migration_state {
 };
 const char *migration_state_name(enum migration_state);   /* "checksum_mismatch" */
 
+/* The data lines of one COPY ... FROM stdin; points into the file's text. */
+struct script_copy {
+	const char *data;
+	size_t len;
+	unsigned line;                 /* of the first data line */
+};
+
 struct migration_file {
 	enum migration_type type;
 	const char *version;           /* ledger text: "001", "1.2"; NULL when repeatable */
@@ -40,12 +47,22 @@ struct migration_file {
 	const char *text;              /* the bytes that are hashed and run, read once; BOM stripped; terminated */
 	size_t len;
 	int32_t checksum;
-	bool transactional;
+	/* filled by migration_script_check(): */
+	const char *sql;               /* what is sent: text, with COPY data and \restrict lines blanked character for
+	                                  character, so that a position in it is a position in the file */
+	struct script_copy *copies;
+	uint32_t n_copies;
+	bool transactional;            /* false: holds a statement that cannot run in a transaction */
+	const char *note;              /* a warning for people: "contains ${name} ..."; may be NULL */
+	struct error refused;          /* set: the file may not run (transaction control, psql command ...). Judged only when it
+	                                  is pending: a history that Flyway wrote may hold such files, applied and unchangeable */
 };
 
 struct migration_files {
-	struct migration_file *v;      /* versioned in version order, then repeatable by description */
+	struct migration_file *v;      /* versioned (and baseline) in version order, then repeatable by description */
 	uint32_t n;
+	const char **warnings;         /* callbacks and undo files that were recognised and left alone */
+	uint32_t n_warnings;
 };
 
 /* A row of the ledger. */
@@ -70,23 +87,48 @@ struct migration_list {
 	uint32_t counts[MIGRATION_STATES];
 	int last_rank;
 	const char *current_version;         /* highest applied, NULL = none */
-	bool blocked;                        /* a mismatch, a missing or failed row: nothing may run */
+	const char **warnings;               /* future versions, what the files warned of */
+	uint32_t n_warnings;
+	bool blocked;                        /* a mismatch, a missing or failed row, a refused file: nothing may run */
 	struct error why;                    /* the first reason when blocked: names the file or version, and what to do */
 };
 
-/* Reads the directories once. 1: a bad name, duplicate version, NUL byte, bad UTF-8, transaction control or a psql
-   meta-command: every reason in errs (a talloc array of n_errs). Unrecognised names ending in .sql are errors; U files and
-   other suffixes are left alone. A directory or file that group or others can write is refused. */
+/* Reads the directories once, with the folders in them. 1: a bad name, duplicate version, NUL byte, bad UTF-8, too big:
+   every reason in errs (a talloc array of n_errs, children of parent). Unrecognised names ending in .sql are errors; U files
+   and Flyway's callbacks are left alone with a warning, other suffixes and names that begin with '.' silently. A directory or
+   file that group or others can write is refused. What a script may not hold is in migration_file.refused. */
 int migration_files_read(void *parent, const char *const *directories, uint32_t n, struct migration_files **ret,
 			 struct error **errs, uint32_t *n_errs);
 
 /* The parts, for tests and tools. */
+enum migration_name {
+	MIGRATION_NAME_OK,
+	MIGRATION_NAME_BAD,            /* ends in .sql and is nothing we know: err names the expected form */
+	MIGRATION_NAME_OTHER,          /* another suffix */
+	MIGRATION_NAME_UNDO,           /* U1__x.sql */
+	MIGRATION_NAME_CALLBACK,       /* beforeMigrate.sql and the like */
+};
+/* Fills type, version, description and script of ret; the strings are children of parent. */
 int migration_name_parse(void *parent, const char *script, struct migration_file *ret, struct error *err);
+/* <0, 0, >0. Both are versions as migration_name_parse() accepts them; other text compares as text, after every version. */
 int migration_version_compare(const char *a, const char *b);
+bool migration_version_valid(const char *text, size_t len);
+/* Of the raw bytes of the file, byte order mark included. */
 int32_t migration_checksum(const char *text, size_t len);
-int migration_script_check(const struct migration_file *, struct error *err);
+/* Reads file->text; fills sql, copies, transactional, note and refused. 0 it may run; 1 refused; negative -ENOMEM. */
+int migration_script_check(void *parent, struct migration_file *);
+/* Line, column and the line's text (at most max bytes, a child of parent) of a 1-based character position in file->sql.
+   false when the position is outside. */
+bool migration_position(void *parent, const struct migration_file *, unsigned position, unsigned *ret_line,
+			unsigned *ret_column, char **ret_text);
+
+/* What the ledger's columns hold for a file: Flyway's words and its cuts (description 200, script 1000 characters). */
+const char *ledger_type(const struct migration_file *);
+char *ledger_description(void *parent, const struct migration_file *);
+char *ledger_script(void *parent, const struct migration_file *);
 
 /* The ledger: SQL text for one table (quoted names inside), for a connection of the migration user or a reader of it. */
+/* Several statements, for one transaction; fails when the table is there, on purpose. */
 char *ledger_sql_create(void *parent, const char *schema, const char *table);
 char *ledger_sql_select(void *parent, const char *schema, const char *table);
 /* INSERT ... VALUES ($1..$8): rank, version, description, type, script, checksum, execution_time, success; installed_by is current_user. */
@@ -95,7 +137,14 @@ char *ledger_sql_insert(void *parent, const char *schema, const char *table);
 int64_t ledger_lock_key(const char *schema, const char *table);
 int ledger_decode(void *parent, const struct rowset *, struct ledger_row **ret, uint32_t *ret_n, struct error *err);
 
-/* Compares files with rows; rows may be NULL (no ledger yet). */
+/* Must this one run now? */
+static inline bool migration_runs(const struct migration *m)
+{
+	return m->state == MIGRATION_PENDING || m->state == MIGRATION_OUTDATED;
+}
+
+/* Compares files with rows (in order of rank); rows may be NULL (no ledger yet). First what the ledger holds, in its order,
+   then what it does not, in the order of running. The list points into files and rows: both must outlive it. NULL = no memory. */
 struct migration_list *migration_compare(void *parent, const struct migration_files *, const struct ledger_row *rows, uint32_t n_rows);
 
 #endif

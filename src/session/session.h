@@ -88,14 +88,23 @@ struct statement {
 
 enum batch_mode {
 	BATCH_PIPELINE,                /* all statements and one sync: an error skips the rest */
-	BATCH_SCRIPT,                  /* one text by the simple protocol: the server splits it; COPY data is fed from the text */
+	BATCH_SCRIPT,                  /* one text by the simple protocol: the server splits it; COPY data is fed from copies */
 	BATCH_ALONE,                   /* one statement by the extended protocol, outside a pipeline */
+};
+
+/* Data of one COPY ... FROM stdin of a script, in the order of the statements. The caller took it out of the text
+   (migrate/: struct script_copy), so that the text holds SQL only and positions in it stay true. */
+struct copy_data {
+	const char *data;
+	size_t len;
 };
 
 struct batch {
 	enum batch_mode mode;
 	const struct statement *statements;
 	unsigned n;
+	const struct copy_data *copies;   /* BATCH_SCRIPT: fed one at each COPY IN; more COPYs than data = that COPY fails */
+	unsigned n_copies;
 	msec_t budget;                 /* our deadline for the whole batch; <= 0 = the session's statement_timeout + 5 s */
 };
 
