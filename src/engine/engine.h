@@ -46,6 +46,8 @@ struct target_view {
 	const char *sqlstate;
 	int64_t last_attempt_ms, last_success_ms, next_ms, in_sync_since_ms;   /* wall clock; 0 = never */
 	uint32_t consecutive_failures;
+	uint64_t passes_begun;         /* counted when a pass begins; passes: when it has ended, well or not. An order given now is
+	                                  done when passes > passes_begun of now. */
 	uint64_t passes, pass_failures, changes_applied, change_failures;
 	uint64_t failures_by[FAILURE_INTERNAL + 1];
 	uint64_t applied_by[DRIFT_KINDS], change_failures_by[DRIFT_KINDS];
@@ -54,6 +56,7 @@ struct target_view {
 	bool reachable;
 	bool suspended; const char *suspend_reason; int64_t suspend_until_ms;
 	const struct plan *plan;       /* of the last look; NULL = never looked */
+	int64_t looked_ms;             /* wall clock of that look */
 	const struct migration_list *migrations;   /* NULL = none configured or not read yet */
 	const char *last_error;        /* of the last failed pass or change */
 	int64_t last_error_ms;
@@ -78,6 +81,8 @@ struct state *engine_state(struct engine *);
 
 /* Orders, each recorded with the actor. 0 ok; 1 refused: err says why. */
 int engine_reconcile(struct engine *, const char *target /* NULL = all */, const char *actor);
+/* A pass that looks and plans and writes nothing, whatever the mode; counted as a pass. 1: no such target. */
+int engine_look(struct engine *, const char *target /* NULL = all */, const char *actor);
 int engine_suspend(struct engine *, const char *target, const char *reason, int64_t for_ms, const char *actor, struct error *err);
 int engine_resume(struct engine *, const char *target, const char *actor, struct error *err);
 int engine_approve(struct engine *, const char *target, const char *plan, const char *actor, struct error *err);
@@ -95,6 +100,8 @@ struct engine_numbers {
 	bool last_reload_ok;
 	uint64_t duration_buckets[12];           /* le .05 .1 .25 .5 1 2.5 5 10 30 60 300 +Inf, cumulative not */
 	uint64_t duration_count; double duration_sum;
+	uint64_t wait_buckets[12];               /* the same bounds: from due to begun, waiting for a free worker or connection */
+	uint64_t wait_count; double wait_sum;
 	msec_t longest_running;
 	bool full_cycle_done;                    /* every target has been looked at once, or tried */
 	int64_t last_cycle_ms;
