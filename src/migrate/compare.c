@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Files against ledger: the state of each, and whether anything may run. The
+ * rules are Flyway's defaults (validate on, out of order off, future ignored);
+ * what its "repair" would smooth over blocks here, always with a way out.
+ */
+#include "migrate/migration.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+static const char *const state_names[MIGRATION_STATES] = {
+	[MIGRATION_APPLIED] = "applied",
+	[MIGRATION_PENDING] = "pending",
+	[MIGRATION_MISSING] = "missing",
+	[MIGRATION_FAILED] = "failed",
+	[MIGRATION_CHECKSUM_MISMATCH] = "checksum_mismatch",
+	[MIGRATION_OUT_OF_ORDER] = "out_of_order",
+	[MIGRATION_FUTURE] = "future",
+	[MIGRATION_IGNORED] = "ignored",
+	[MIGRATION_BASELINED] = "baselined",
+	[MIGRATION_OUTDATED] = "outdated",
+	[MIGRATION_INDETERMINATE] = "indeterminate",
+};
+
+const char *migration_state_name(enum migration_state state)
+{
+	return state_names[state];
+}
+
+struct comparison {
+	struct migration_list *list;
+	const struct migration_files *files;
+	const struct ledger_row *rows;
+	uint32_t n_rows;
+	bool *gone;                  /* rows that later rows took back or replaced */
+	bool *used;                  /* files that a row belongs to */
+	const char *baseline;        /* highest baseline in the ledger, or NULL */
+	const char *new_baseline;    /* the B file that runs on an empty history, or NULL */
+	const char *newest_b;        /* highest B file, or NULL */
+	const char *highest_file;    /* highest version of all files, or NULL */
+};
+
+static bool type_is(const struct ledger_row *row, const char *type)
+{
+	return !strcmp(row->type, type);
+}
+
+static bool is_marker(const struct ledger_row *row)
+{
+	return type_is(row, "SCHEMA") || type_is(row, "BASELINE") || type_is(row, "JDBC_BASELINE");
+}
+
+static bool is_undo(const struct ledger_row *row)
+{
+	return !strncmp(row->type, "UNDO", 4);
+}
+
+static bool same_migration(const struct ledger_row *a, const struct ledger_row *b)
+{
+	if (!a->version || !b->version)
+		return !a->version && !b->version && !strcmp(a->description, b->description);
+	return !migration_version_compare(a->version, b->version);
+}
+
+static bool at_most(const char *version, const char *limit)
+{
+	return limit && migration_version_compare(version, limit) <= 0;
+}
+
+static void raise(const char **highest, const char *version)
+{
+	if (version && (!*highest || migration_version_compare(version, *highest) > 0))
+		*highest = version;
+}
+
+/* DELETE (Flyway's repair of a missing file) and UNDO take rows back; a repeatable's newest row replaces the ones before. */
+static void mark_gone(struct comparison *c)
+{
+	for (uint32_t i = 0; i < c->n_rows; i++) {
+		const struct ledger_row *row = &c->rows[i];
+		bool takes_back = type_is(row, "DELETE") || (is_undo(row) && row->success);
+
+		if (is_marker(row) || (row->version && !takes_back))
+			continue;
+		for (uint32_t j = 0; j < i; j++)
+			if (!c->gone[j] && !is_marker(&c->rows[j]) && same_migration(row, &c->rows[j]))
+				c->gone[j] = true;
+		c->gone[i] = takes_back;
+	}
+}
+
+static void find_limits(struct comparison *c)
+{
+	bool empty = true;
+
+	for (uint32_t i = 0; i < c->n_rows; i++) {
+		const struct ledger_row *row = &c->rows[i];
+
+		if (row->rank > c->list->last_rank)
+			c->list->last_rank = row->rank;
+		if (!type_is(row, "SCHEMA"))
+			empty = false;
+		if (c->gone[i] || !row->success || is_undo(row) || !row->version)
+			continue;
+		raise(&c->list->current_version, row->version);
+		if (type_is(row, "BASELINE") || type_is(row, "JDBC_BASELINE") || type_is(row, "SQL_BASELINE"))
+			raise(&c->baseline, row->version);
+	}
+	for (uint32_t i = 0; i < c->files->n; i++) {
+		raise(&c->highest_file, c->files->v[i].version);
+		if (c->files->v[i].type == MIGRATION_BASELINE)
+			raise(&c->newest_b, c->files->v[i].version);
+	}
+	if (empty)
+		c->new_baseline = c->newest_b;
+}
+
+static struct error *block(struct comparison *c)
+{
+	c->list->blocked = true;
+	return &c->list->why;        /* error_set keeps the first */
+}
+
+static const char *file_name(const struct migration_file *file)
+{
+	return file->path ? file->path : file->script;
+}
+
+static void add(struct comparison *c, enum migration_state state, const struct migration_file *file, const struct ledger_row *row,
+		const char *note)
+{
+	c->list->v[c->list->n++] = (struct migration){ state, file, row, note ? note : file ? file->note : NULL };
+	c->list->counts[state]++;
+}
+
+static void warn(struct comparison *c, const char *text)
+{
+	struct migration_list *list = c->list;
+
+	list->warnings = talloc_realloc(list, list->warnings, const char *, list->n_warnings + 1);
+	if (!list->warnings)
+		abort();
+	list->warnings[list->n_warnings++] = text;
+}
+
+static const struct migration_file *find_file(struct comparison *c, const struct ledger_row *row)
+{
+	enum migration_type type = !row->version ? MIGRATION_REPEATABLE : type_is(row, "SQL_BASELINE") ? MIGRATION_BASELINE :
+				   MIGRATION_VERSIONED;
+	uint32_t low = 0, high = c->files->n;
+
+	while (row->version && low < high) {     /* versions are sorted, a baseline before the version it stands for */
+		uint32_t middle = low + (high - low) / 2;
+		const struct migration_file *file = &c->files->v[middle];
+		int order = file->version ? migration_version_compare(file->version, row->version) : 1;
+
+		if (!order && file->type == type)
+			return file;
+		if (order < 0 || (!order && type == MIGRATION_VERSIONED))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (uint32_t i = 0; !row->version && i < c->files->n; i++) {
+		const struct migration_file *file = &c->files->v[i];
+		char *description;
+		bool same;
+
+		if (file->version)
+			continue;
+		description = ledger_description(c->list, file);
+		same = !strcmp(description, row->description);
+		talloc_free(description);
+		if (same)
+			return file;
+	}
+	return NULL;
+}
+
+static const char *row_label(struct comparison *c, const struct ledger_row *row)
+{
+	return row->version ? talloc_asprintf(c->list, "version %s", row->version) :
+			      talloc_asprintf(c->list, "repeatable '%s'", row->description);
+}
+
+/* A repeatable with placeholders: Flyway's checksum is of the text after replacement, so ours says nothing. */
+static void compare_repeatable(struct comparison *c, const struct migration_file *file, const struct ledger_row *row)
+{
+	struct error *err;
+
+	if (row->has_checksum && row->checksum == file->checksum) {
+		add(c, MIGRATION_APPLIED, file, row, NULL);
+		return;
+	}
+	if (!file->note) {
+		add(c, MIGRATION_OUTDATED, file, row, "its text changed: it runs again");
+		return;
+	}
+	add(c, MIGRATION_CHECKSUM_MISMATCH, file, row, NULL);
+	err = block(c);
+	error_set_at(err, file_name(file), 0, "repeatable migration with ${...} placeholders, whose checksum in the ledger is another "
+		     "(%d, file %d)", row->checksum, file->checksum);
+	error_hint(err, "write the values into the file: placeholders are not replaced");
+}
+
+static void compare_checksum(struct comparison *c, const struct migration_file *file, const struct ledger_row *row)
+{
+	struct error *err;
+
+	if (row->has_checksum && row->checksum != file->checksum) {
+		add(c, MIGRATION_CHECKSUM_MISMATCH, file, row,
+		    talloc_asprintf(c->list, "checksum %d in the ledger, %d of the file", row->checksum, file->checksum));
+		err = block(c);
+		error_set_at(err, file_name(file), 0, "the file of version %s was changed after it was applied%s%s (checksum %d then, %d now)",
+			     row->version, *row->installed_on ? " at " : "", row->installed_on, row->checksum, file->checksum);
+		error_hint(err, "restore the file as it was and put the change into a new version");
+		return;
+	}
+	add(c, MIGRATION_APPLIED, file, row, row->has_checksum ? NULL : "the ledger has no checksum to compare with");
+}
+
+static void compare_versioned(struct comparison *c, const struct migration_file *file, const struct ledger_row *row)
+{
+	char *description = ledger_description(c->list, file);
+	struct error *err;
+
+	if (at_most(row->version, c->baseline) && !type_is(row, "SQL_BASELINE")) {
+		add(c, MIGRATION_APPLIED, file, row, "below the baseline: not compared");
+	} else if (strcmp(row->type, ledger_type(file))) {
+		add(c, MIGRATION_CHECKSUM_MISMATCH, file, row, talloc_asprintf(c->list, "applied as type %s", row->type));
+		err = block(c);
+		error_set_at(err, file_name(file), 0, "version %s was applied as another kind of migration (%s)", row->version, row->type);
+		error_hint(err, "give the file a new version, or take it away");
+	} else if (strcmp(row->description, description)) {
+		add(c, MIGRATION_CHECKSUM_MISMATCH, file, row, talloc_asprintf(c->list, "applied as '%s'", row->description));
+		err = block(c);
+		error_set_at(err, file_name(file), 0, "version %s was applied with the description '%s'", row->version, row->description);
+		error_hint(err, "give the file its old name back, or a new version");
+	} else {
+		compare_checksum(c, file, row);
+	}
+	talloc_free(description);
+}
+
+/* A row without a file. */
+static void compare_alone(struct comparison *c, const struct ledger_row *row)
+{
+	struct error *err;
+
+	if (!type_is(row, "SQL") && !type_is(row, "SQL_BASELINE")) {
+		add(c, MIGRATION_APPLIED, NULL, row, talloc_asprintf(c->list, "applied by Flyway as %s: not a file of ours", row->type));
+		return;
+	}
+	if (row->version && (at_most(row->version, c->baseline) || at_most(row->version, c->newest_b))) {
+		add(c, MIGRATION_IGNORED, NULL, row, "no file, but a baseline stands for it");
+		return;
+	}
+	if (row->version && c->highest_file && !at_most(row->version, c->highest_file)) {
+		add(c, MIGRATION_FUTURE, NULL, row, "the database is ahead of the files");
+		warn(c, talloc_asprintf(c->list, "version %s is in the ledger and above every file: are these files older than the database?",
+					row->version));
+		return;
+	}
+	add(c, MIGRATION_MISSING, NULL, row, "the ledger has it, but there is no file");
+	err = block(c);
+	error_set(err, "the file of %s ('%s', applied%s%s) is missing", row_label(c, row), row->script,
+		  *row->installed_on ? " at " : "", row->installed_on);
+	error_hint(err, "put the file back under the migration directory");
+}
+
+static void compare_row(struct comparison *c, const struct ledger_row *row)
+{
+	const struct migration_file *file;
+	struct error *err;
+
+	if (is_marker(row)) {
+		add(c, MIGRATION_BASELINED, NULL, row, NULL);
+		return;
+	}
+	file = find_file(c, row);
+	if (file)
+		c->used[file - c->files->v] = true;
+	if (!row->success) {
+		add(c, MIGRATION_FAILED, file, row, "its row in the ledger says that it failed");
+		err = block(c);
+		error_set_at(err, file ? file_name(file) : row->script, 0, "%s failed%s%s and may have been applied in part", row_label(c, row),
+			     *row->installed_on ? " at " : "", row->installed_on);
+		error_hint(err, "repair the database by hand, then delete the row with installed_rank %d (or run Flyway's repair)", row->rank);
+	} else if (!file) {
+		compare_alone(c, row);
+	} else if (!row->version) {
+		compare_repeatable(c, file, row);
+	} else {
+		compare_versioned(c, file, row);
+	}
+}
+
+/* A file without a row. */
+static void compare_file(struct comparison *c, const struct migration_file *file)
+{
+	struct error *err;
+
+	if (file->type == MIGRATION_BASELINE) {
+		bool runs = c->new_baseline && !migration_version_compare(file->version, c->new_baseline);
+
+		add(c, runs ? MIGRATION_PENDING : MIGRATION_IGNORED, file, NULL,
+		    runs ? NULL : c->new_baseline ? "a newer baseline runs" : "a baseline runs on an empty history only");
+		return;
+	}
+	if (file->version && (at_most(file->version, c->baseline) || at_most(file->version, c->new_baseline))) {
+		add(c, MIGRATION_IGNORED, file, NULL, "below the baseline");
+		return;
+	}
+	if (!file->version || !at_most(file->version, c->list->current_version)) {
+		add(c, MIGRATION_PENDING, file, NULL, NULL);
+		return;
+	}
+	add(c, MIGRATION_OUT_OF_ORDER, file, NULL, talloc_asprintf(c->list, "version %s is applied already", c->list->current_version));
+	err = block(c);
+	error_set_at(err, file_name(file), 0, "version %s is new, but version %s is applied already", file->version, c->list->current_version);
+	error_hint(err, "give the file a version above %s", c->list->current_version);
+}
+
+/* A file that may not run blocks only when it would. */
+static void check_pending(struct comparison *c)
+{
+	for (uint32_t i = 0; i < c->list->n; i++) {
+		struct migration *m = &c->list->v[i];
+
+		if (!migration_runs(m))
+			continue;
+		if (m->file->note)
+			warn(c, talloc_asprintf(c->list, "%s: %s", file_name(m->file), m->file->note));
+		if (!error_is_set(&m->file->refused))
+			continue;
+		m->note = talloc_asprintf(c->list, "refused: line %u: %s", m->file->refused.line, m->file->refused.text);
+		if (!c->list->blocked)
+			c->list->why = m->file->refused;
+		c->list->blocked = true;
+	}
+}
+
+struct migration_list *migration_compare(void *parent, const struct migration_files *files, const struct ledger_row *rows, uint32_t n_rows)
+{
+	struct migration_list *list = talloc_zero(parent, struct migration_list);
+	struct comparison c = { .list = list, .files = files, .rows = rows, .n_rows = n_rows };
+
+	if (!list)
+		return NULL;
+	list->v = talloc_zero_array(list, struct migration, n_rows + files->n + 1);
+	c.gone = talloc_zero_array(list, bool, n_rows + 1);
+	c.used = talloc_zero_array(list, bool, files->n + 1);
+	if (!list->v || !c.gone || !c.used) {
+		talloc_free(list);
+		return NULL;
+	}
+	mark_gone(&c);
+	find_limits(&c);
+	for (uint32_t i = 0; i < files->n_warnings; i++)
+		warn(&c, files->warnings[i]);
+	for (uint32_t i = 0; i < n_rows; i++)
+		if (!c.gone[i])
+			compare_row(&c, &rows[i]);
+	for (uint32_t i = 0; i < files->n; i++)
+		if (!c.used[i])
+			compare_file(&c, &files->v[i]);
+	check_pending(&c);
+	talloc_free(c.gone);
+	talloc_free(c.used);
+	return list;
+}

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * What a script may not hold, and the text that is sent. A file runs whole, by
+ * the simple protocol, between our BEGIN and COMMIT; so it must not end that
+ * transaction, and psql's parts of it must be taken out: data lines of COPY,
+ * and the \restrict lines that pg_dump writes. Both are blanked character for
+ * character, so that a position the server reports is a position in the file.
+ */
+#include "migrate/migration.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "base/text.h"
+#include "migrate/lexer.h"
+
+#define WORDS_MAX 24         /* ALTER TABLE a.b DETACH PARTITION c.d CONCURRENTLY needs 8 */
+#define WORD_MAX 32
+
+/* The first words of a statement, in lower case; symbols are left out, so "REINDEX (CONCURRENTLY) TABLE t" and
+   "REINDEX TABLE CONCURRENTLY t" are words alike. A quoted identifier is '"', a string begins with '\''. */
+struct words {
+	char v[WORDS_MAX][WORD_MAX];
+	unsigned n;
+	size_t start;            /* of the first token */
+	bool copy_in, copy_out;  /* COPY ... FROM stdin, COPY ... TO stdout */
+};
+
+struct scan {
+	void *parent;
+	struct migration_file *file;
+	struct lexer lexer;
+	struct words words;
+	char last[WORD_MAX];     /* the word before, outside parentheses */
+	unsigned parens, atomic; /* depth of ( and of BEGIN ATOMIC ... CASE ... END */
+	struct text *out;        /* the text that is sent; NULL while nothing was blanked */
+	size_t copied;           /* how far out goes */
+};
+
+enum verdict { VERDICT_ALLOWED, VERDICT_TRANSACTION, VERDICT_STRINGS, VERDICT_OUTSIDE };
+
+/* First match wins. "*" any words, "[x]" may be missing; a row without "*" at its end matches the whole statement. The list of
+   what cannot run in a transaction is PostgreSQL's PreventInTransactionBlock() calls, wider than Flyway's. */
+static const struct {
+	const char *pattern;
+	enum verdict verdict;
+} rules[] = {
+	{ "rollback [work] [transaction] to *", VERDICT_ALLOWED },
+	{ "commit prepared *", VERDICT_OUTSIDE },
+	{ "rollback prepared *", VERDICT_OUTSIDE },
+	{ "begin *", VERDICT_TRANSACTION },
+	{ "start transaction *", VERDICT_TRANSACTION },
+	{ "commit *", VERDICT_TRANSACTION },
+	{ "end *", VERDICT_TRANSACTION },
+	{ "rollback *", VERDICT_TRANSACTION },
+	{ "abort *", VERDICT_TRANSACTION },
+	{ "prepare transaction *", VERDICT_TRANSACTION },
+	/* pg_dump writes this one, and it changes nothing */
+	{ "set [session] [local] standard_conforming_strings [to] on", VERDICT_ALLOWED },
+	{ "set [session] [local] standard_conforming_strings [to] 'on", VERDICT_ALLOWED },
+	{ "set [session] [local] standard_conforming_strings [to] true", VERDICT_ALLOWED },
+	{ "set [session] [local] standard_conforming_strings *", VERDICT_STRINGS },
+	{ "create database *", VERDICT_OUTSIDE },
+	{ "drop database *", VERDICT_OUTSIDE },
+	{ "alter database * set tablespace *", VERDICT_OUTSIDE },
+	{ "create tablespace *", VERDICT_OUTSIDE },
+	{ "drop tablespace *", VERDICT_OUTSIDE },
+	{ "create subscription *", VERDICT_OUTSIDE },
+	{ "drop subscription *", VERDICT_OUTSIDE },
+	{ "alter subscription * publication *", VERDICT_OUTSIDE },
+	{ "alter system *", VERDICT_OUTSIDE },
+	{ "create [unique] index concurrently *", VERDICT_OUTSIDE },
+	{ "drop index concurrently *", VERDICT_OUTSIDE },
+	{ "reindex * concurrently *", VERDICT_OUTSIDE },
+	{ "reindex [verbose] schema *", VERDICT_OUTSIDE },
+	{ "reindex [verbose] database *", VERDICT_OUTSIDE },
+	{ "reindex [verbose] system *", VERDICT_OUTSIDE },
+	{ "alter table * detach partition * concurrently", VERDICT_OUTSIDE },
+	{ "vacuum *", VERDICT_OUTSIDE },
+	{ "cluster [verbose]", VERDICT_OUTSIDE },
+	{ "discard all", VERDICT_OUTSIDE },
+};
+
+static const struct {
+	const char *text, *hint;
+} verdicts[] = {
+	[VERDICT_TRANSACTION] = { "a migration must not begin or end transactions: the file runs in one, with its row in the ledger",
+				  "take the statement out of the file (SAVEPOINT and ROLLBACK TO SAVEPOINT are allowed)" },
+	[VERDICT_STRINGS] = { "standard_conforming_strings stays on", "write strings with backslash escapes as E'...'" },
+	[VERDICT_OUTSIDE] = { "the statement cannot run inside a transaction, and migrations do",
+			      "use a form that can (CREATE INDEX without CONCURRENTLY), or take it out of the file and run it by hand" },
+};
+
+static bool matches(const char *pattern, const struct words *words, unsigned at)
+{
+	size_t len = strcspn(pattern, " ");
+	const char *rest = pattern + len + (pattern[len] == ' ');
+
+	if (!len)
+		return at == words->n;
+	if (*pattern == '*') {
+		for (unsigned i = at; i <= words->n; i++)
+			if (matches(rest, words, i))
+				return true;
+		return false;
+	}
+	if (*pattern == '[') {
+		if (matches(rest, words, at))
+			return true;
+		pattern++;
+		len -= 2;
+	}
+	return at < words->n && strlen(words->v[at]) == len && !memcmp(words->v[at], pattern, len) && matches(rest, words, at + 1);
+}
+
+static unsigned line_of(const struct migration_file *file, size_t at)
+{
+	unsigned line = 1;
+
+	for (size_t i = 0; i < at && i < file->len; i++)
+		if (file->text[i] == '\n' || (file->text[i] == '\r' && file->text[i + 1] != '\n'))
+			line++;
+	return line;
+}
+
+/* The first line of what begins at start, for people. */
+static char *excerpt(void *parent, const struct migration_file *file, size_t start)
+{
+	size_t len = strcspn(file->text + start, "\r\n;");
+
+	return text_escape(parent, file->text + start, len, 80);
+}
+
+static int refuse(struct scan *scan, size_t at, const char *why, const char *hint)
+{
+	struct migration_file *file = scan->file;
+	char *shown = excerpt(scan->parent, file, at);
+
+	error_set_at(&file->refused, file->path ? file->path : file->script, line_of(file, at), "%s: %s", shown, why);
+	error_hint(&file->refused, "%s", hint);
+	talloc_free(shown);
+	return 1;
+}
+
+/* Appends text up to from as it is, and from..to as blanks; line ends stay. */
+static void blank(struct scan *scan, size_t from, size_t to)
+{
+	const char *text = scan->file->text;
+
+	if (!scan->out)
+		scan->out = text_new(scan->parent);
+	text_add_len(scan->out, text + scan->copied, from - scan->copied);
+	for (size_t i = from; i < to; i++)
+		if (text[i] == '\n' || text[i] == '\r')
+			text_add_char(scan->out, text[i]);
+		else if (((unsigned char)text[i] & 0xC0) != 0x80)
+			text_add_char(scan->out, ' ');
+	scan->copied = to;
+}
+
+static size_t line_end(const struct migration_file *file, size_t at)
+{
+	while (at < file->len && file->text[at] != '\n' && file->text[at] != '\r')
+		at++;
+	return at;
+}
+
+static size_t next_line(const struct migration_file *file, size_t end)
+{
+	if (end < file->len && file->text[end] == '\r')
+		end++;
+	if (end < file->len && file->text[end] == '\n')
+		end++;
+	return end;
+}
+
+/* The data of COPY ... FROM stdin: the lines after the statement's, to one that is "\.". */
+static int take_copy_data(struct scan *scan)
+{
+	struct migration_file *file = scan->file;
+	size_t end = line_end(file, scan->lexer.at), data = next_line(file, end), at = data;
+	struct script_copy *copies;
+	struct lexer rest = { file->text, end, scan->lexer.at };
+
+	if (lexer_next(&rest).kind != TOKEN_END)
+		return refuse(scan, scan->words.start, "something follows on the line of COPY ... FROM stdin, whose data begins on the next",
+			      "end the line after the semicolon");
+	for (;; at = next_line(file, end)) {
+		end = line_end(file, at);
+		if (end - at == 2 && !memcmp(file->text + at, "\\.", 2))
+			break;
+		if (end == file->len)
+			return refuse(scan, scan->words.start, "the data of COPY ... FROM stdin has no end",
+				      "end the data with a line that holds only \\.");
+	}
+	copies = talloc_realloc(scan->parent, file->copies, struct script_copy, file->n_copies + 1);
+	if (!copies)
+		return -ENOMEM;
+	file->copies = copies;
+	copies[file->n_copies++] = (struct script_copy){ file->text + data, at - data, line_of(file, data) };
+	blank(scan, data, end);
+	scan->lexer.at = end;
+	return 0;
+}
+
+static int end_statement(struct scan *scan)
+{
+	struct words *words = &scan->words;
+	int r = 0;
+
+	for (size_t i = 0; words->n && i < sizeof rules / sizeof *rules; i++) {
+		if (!matches(rules[i].pattern, words, 0))
+			continue;
+		if (rules[i].verdict == VERDICT_ALLOWED)
+			break;
+		if (rules[i].verdict == VERDICT_OUTSIDE)
+			scan->file->transactional = false;
+		return refuse(scan, words->start, verdicts[rules[i].verdict].text, verdicts[rules[i].verdict].hint);
+	}
+	if (words->copy_out)
+		return refuse(scan, words->start, "COPY ... TO stdout has nowhere to write to", "take the statement out of the file");
+	if (words->copy_in)
+		r = take_copy_data(scan);
+	words->n = 0;
+	words->copy_in = words->copy_out = false;
+	scan->last[0] = '\0';
+	scan->parens = scan->atomic = 0;
+	return r;
+}
+
+static void lower(char *to, const char *from, size_t len)
+{
+	if (len > WORD_MAX - 1)
+		len = WORD_MAX - 1;
+	for (size_t i = 0; i < len; i++)
+		to[i] = from[i] >= 'A' && from[i] <= 'Z' ? (char)(from[i] + 32) : from[i];
+	to[len] = '\0';
+}
+
+/* BEGIN ATOMIC ... END of a routine holds whole statements; CASE ends with END too. Parentheses are balanced by themselves. */
+static void note_atomic(struct scan *scan, const char *word)
+{
+	if (scan->parens)
+		return;
+	if (!scan->atomic)
+		scan->atomic = !strcmp(word, "atomic") && !strcmp(scan->last, "begin") && !strcmp(scan->words.v[0], "create");
+	else if (!strcmp(word, "case"))
+		scan->atomic++;
+	else if (!strcmp(word, "end"))
+		scan->atomic--;
+}
+
+static void note_word(struct scan *scan, const struct token *token)
+{
+	struct words *words = &scan->words;
+	const char *s = scan->file->text + token->start;
+	char word[WORD_MAX];
+
+	if (!words->n)
+		words->start = token->start;
+	lower(word, s, token->kind == TOKEN_QUOTED ? 1 : token->kind == TOKEN_STRING && token->len > 1 ? token->len - 1 : token->len);
+	if (words->n < WORDS_MAX)
+		memcpy(words->v[words->n++], word, sizeof word);
+	if (token->kind != TOKEN_WORD)
+		word[0] = '\0';
+	note_atomic(scan, word);
+	if (scan->parens)
+		return;
+	if (!strcmp(words->v[0], "copy")) {
+		words->copy_in |= !strcmp(scan->last, "from") && !strcmp(word, "stdin");
+		words->copy_out |= !strcmp(scan->last, "to") && !strcmp(word, "stdout");
+	}
+	memcpy(scan->last, word, sizeof word);
+}
+
+static int note_symbol(struct scan *scan, char c)
+{
+	if (c == '(')
+		scan->parens++;
+	else if (c == ')' && scan->parens)
+		scan->parens--;
+	else if (c == ';' && !scan->parens && !scan->atomic)
+		return end_statement(scan);
+	return 0;
+}
+
+static bool begins(const struct migration_file *file, size_t at, const char *word)
+{
+	size_t len = strlen(word);
+
+	return file->len - at >= len && !memcmp(file->text + at, word, len) &&
+	       (at + len == file->len || strchr(" \t\r\n", file->text[at + len]));
+}
+
+/* \restrict and \unrestrict guard a dump against psql commands in its data; we know none, so they mean nothing here. */
+static int meta_command(struct scan *scan, size_t at)
+{
+	const struct migration_file *file = scan->file;
+	size_t end = line_end(file, at), before = at;
+
+	while (before && (file->text[before - 1] == ' ' || file->text[before - 1] == '\t'))
+		before--;
+	if ((before && file->text[before - 1] != '\n' && file->text[before - 1] != '\r') ||
+	    (!begins(file, at, "\\restrict") && !begins(file, at, "\\unrestrict")))
+		return refuse(scan, at, "a backslash command is psql's, and the server does not know it",
+			      "take it out, or write it as SQL (COPY ... FROM stdin with its data is understood)");
+	blank(scan, at, end);
+	scan->lexer.at = end;
+	return 0;
+}
+
+static int next(struct scan *scan, bool *ret_end)
+{
+	struct token token = lexer_next(&scan->lexer);
+
+	switch (token.kind) {
+	case TOKEN_END:
+		*ret_end = true;
+		return end_statement(scan);
+	case TOKEN_OPEN_QUOTE:
+		return refuse(scan, token.start, "the quote that opens here is never closed", "close it");
+	case TOKEN_OPEN_COMMENT:
+		return refuse(scan, token.start, "the comment that begins here never ends", "end it with */");
+	case TOKEN_BACKSLASH:
+		return meta_command(scan, token.start);
+	case TOKEN_SYMBOL:
+		return note_symbol(scan, scan->file->text[token.start]);
+	default:
+		note_word(scan, &token);
+		return 0;
+	}
+}
+
+/* Flyway replaces ${name}; that such a file is run or compared as it stands must be said. */
+static void look_for_placeholders(struct migration_file *file)
+{
+	for (const char *p = file->text; (p = strstr(p, "${")); p += 2)
+		if (p[2 + strspn(p + 2, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:-")] == '}' && p[2] != '}') {
+			file->note = "contains ${...}: placeholders are not replaced";
+			return;
+		}
+}
+
+int migration_script_check(void *parent, struct migration_file *file)
+{
+	struct scan scan = { .parent = parent, .file = file, .lexer = { file->text, file->len, 0 } };
+	bool end = false;
+	int r = 0;
+
+	error_clear(&file->refused);
+	file->sql = file->text;
+	file->copies = NULL;
+	file->n_copies = 0;
+	file->transactional = true;
+	file->note = NULL;
+	look_for_placeholders(file);
+	while (!r && !end)
+		r = next(&scan, &end);
+	if (scan.out && !r) {
+		text_add_len(scan.out, file->text + scan.copied, file->len - scan.copied);
+		file->sql = scan.out->s;
+	}
+	return r;
+}
+
+bool migration_position(void *parent, const struct migration_file *file, unsigned position, unsigned *ret_line,
+			unsigned *ret_column, char **ret_text)
+{
+	size_t at = 0, start;
+
+	for (unsigned left = position; at < file->len; at++)
+		if (((unsigned char)file->text[at] & 0xC0) != 0x80 && !--left)
+			break;
+	if (!position || (at == file->len && utf8_count(file->text, file->len) + 1 != position))
+		return false;       /* one past the end is where "syntax error at end of input" points */
+	start = at;
+	while (start && file->text[start - 1] != '\n' && file->text[start - 1] != '\r')
+		start--;
+	*ret_line = line_of(file, start);
+	*ret_column = (unsigned)utf8_count(file->text + start, at - start) + 1;
+	*ret_text = text_escape(parent, file->text + start, line_end(file, start) - start, 200);
+	return true;
+}
