@@ -136,6 +136,12 @@ static enum token_kind word(struct lexer *lexer)
 	return TOKEN_WORD;
 }
 
+static void skip_digits(struct lexer *lexer)
+{
+	while (is_digit(peek(lexer, 0)))
+		lexer->at++;
+}
+
 static enum token_kind dollar(struct lexer *lexer)
 {
 	size_t tag = dollar_tag(lexer);
@@ -145,8 +151,26 @@ static enum token_kind dollar(struct lexer *lexer)
 	lexer->at++;
 	if (!is_digit(peek(lexer, 0)))
 		return TOKEN_SYMBOL;
-	while (is_digit(peek(lexer, 0)))       /* $1 */
+	skip_digits(lexer);       /* $1 */
+	return TOKEN_NUMBER;
+}
+
+/* With its exponent: in 1e5$a$ a dollar quote begins, and not the rest of a word. */
+static enum token_kind number(struct lexer *lexer)
+{
+	skip_digits(lexer);
+	if (peek(lexer, 0) == '.') {
 		lexer->at++;
+		skip_digits(lexer);
+	}
+	if (peek(lexer, 0) == 'e' || peek(lexer, 0) == 'E') {
+		size_t sign = peek(lexer, 1) == '+' || peek(lexer, 1) == '-';
+
+		if (is_digit(peek(lexer, 1 + sign))) {
+			lexer->at += 1 + sign;
+			skip_digits(lexer);
+		}
+	}
 	return TOKEN_NUMBER;
 }
 
@@ -162,12 +186,10 @@ static enum token_kind token(struct lexer *lexer)
 	case '$': return dollar(lexer);
 	case '\\': lexer->at++; return TOKEN_BACKSLASH;
 	}
+	if (is_digit(c))
+		return number(lexer);
 	lexer->at++;
-	if (!is_digit(c))
-		return TOKEN_SYMBOL;
-	while (is_digit(peek(lexer, 0)))
-		lexer->at++;
-	return TOKEN_NUMBER;
+	return TOKEN_SYMBOL;
 }
 
 struct token lexer_next(struct lexer *lexer)
