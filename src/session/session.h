@@ -45,21 +45,38 @@ enum failure failure_from_sqlstate(const char *sqlstate, const char *message);
 
 struct session_config {
 	const char *name;              /* for messages: "prod/orders" */
-	const char *conninfo;          /* keyword form */
+	const char *conninfo;          /* keyword form, as conninfo_check() of resolve.h accepts it. What it does not say: sslmode is
+	                                  verify-full unless host is a Unix socket; passwords are never sent in clear text where the
+	                                  server is not verified (libpq 16 and later); keepalives after 30 s; no ~/.pgpass, no GSSAPI.
+	                                  Its connect_timeout, when there, replaces the one below. */
 	const char *database;          /* overrides dbname; NULL = as in conninfo, else postgres */
 	const char *user;              /* overrides user; NULL = as in conninfo */
 	const char *password;          /* NULL = none; copied, wiped when the session is freed */
-	const char *application_name;
+	const char *application_name;  /* NULL = "dbreconciled", or "dbreconciled migrations" */
 	int version_num;               /* 0 = not known yet: a first, short list of pinned settings */
 	bool superuser;                /* known to be: pins what only a superuser may */
-	bool for_migrations;           /* the migration user's own connection: search_path and timeouts stay the user's */
+	bool for_migrations;           /* the migration user's own connection: search_path and most settings stay the user's */
+	/* connect_timeout: look-up, TCP, TLS and authentication of all addresses together; <= 0 is 10 s. The other two are set on
+	   the server; <= 0 is 500 ms and 30 s, for migrations: as the user has them. */
 	msec_t connect_timeout, lock_timeout, statement_timeout;
 };
 
+/*
+ * client_encoding is SQL_ASCII: bytes come and go as they are stored. Names in shared catalogs have no encoding of their own,
+ * and one role that was created in a LATIN1 database makes every read of pg_roles fail under UTF8 (facts/hazards.md, F11);
+ * so nothing is converted, what is not valid UTF-8 is escaped when shown, and in a database with another encoding names beyond
+ * ASCII are compared as bytes. For migrations it is UTF8, as the files are.
+ */
+
 struct session;
+
+/* Once, at start: PG* variables would otherwise change every connection behind the configuration's back. Also keeps GSSAPI from
+   finding credentials, because its library would talk to the network while the loop waits. */
+void session_environment_clear(void);
 
 /* Copies the configuration. Closed until session_connect(). Freed with talloc_free: closes the socket. */
 struct session *session_new(void *parent, const struct session_config *);
+/* 0 connecting (or failed already: see session_state); 1 not closed or failed. */
 int session_connect(struct session *, msec_t now);
 enum session_state session_state(const struct session *);
 /* The socket and what to wait for (EV-independent bits); the fd may change while connecting, even under the same number. */
@@ -70,8 +87,9 @@ unsigned session_wants(const struct session *);
 /* Counts up each time the socket is a new one: watchers must be registered anew (libpq reuses fd numbers). */
 unsigned session_socket_epoch(const struct session *);
 msec_t session_deadline(const struct session *);       /* MSEC_NEVER when nothing is under way */
-/* Moves bytes and the state; true when it must be turned again without waiting. Never blocks: host names must be
-   resolved before (resolve.h). */
+/* Moves bytes and the state; true when it must be turned again without waiting. Never blocks. Host names are looked up in a
+   thread; several hosts or addresses are tried one after the other, each for its share of connect_timeout. In READY it notices
+   that the server went away. When a deadline passes the socket is closed and the session is FAILED with FAILURE_TIMEOUT. */
 bool session_turn(struct session *, unsigned ready, msec_t now);
 const struct error *session_error(const struct session *);
 enum failure session_failure(const struct session *);
@@ -79,8 +97,15 @@ int session_server_version(const struct session *);
 int session_backend_pid(const struct session *);
 void session_close(struct session *);
 
+/* The settings that startup options pin for this connection, so that `ALTER DATABASE ... SET` by a database's owner is without
+   effect. shown is what current_setting(name) must return; NULL = do not compare (depends on the socket). */
+struct pinned_setting {
+	const char *name, *value, *shown;
+};
+const struct pinned_setting *session_pinned(const struct session *, unsigned *n);
+
 struct statement {
-	const char *name;              /* prepared under this name on first use and kept; NULL = unprepared */
+	const char *name;              /* BATCH_PIPELINE: prepared under this name on first use and kept; NULL = unprepared */
 	const char *sql;
 	unsigned n_params;
 	const char *const *params;
@@ -108,23 +133,27 @@ struct batch {
 	msec_t budget;                 /* our deadline for the whole batch; <= 0 = the session's statement_timeout + 5 s */
 };
 
-enum outcome_status { OUTCOME_ROWS, OUTCOME_DONE, OUTCOME_ERROR, OUTCOME_SKIPPED, OUTCOME_COPY_IN };
+enum outcome_status { OUTCOME_ROWS, OUTCOME_DONE, OUTCOME_ERROR, OUTCOME_SKIPPED };
 
 /* One finished statement, in order. Belongs to the caller: talloc_free releases the PGresult and the rowset over it. */
 struct outcome {
-	unsigned index;                /* of the statement in its batch */
+	unsigned index;                /* of the statement in its batch; script: of the statement in the text */
 	bool last;                     /* the batch is over */
 	enum outcome_status status;
-	struct rowset rows;            /* OUTCOME_ROWS */
+	struct rowset rows;            /* OUTCOME_ROWS; at most 5 million rows, 256 MiB: the session fails beyond */
 	const char *command_tag;
 	struct error error;            /* OUTCOME_ERROR: text, sqlstate; script: position */
 	unsigned position;             /* 1-based character of the text, 0 = none */
 	enum failure failure;
-	const char *notice;            /* first WARNING of the statement, or NULL: in an apply it is a failure */
+	const char *notice;            /* first WARNING of the statement, or NULL: in an apply it is a failure. In a script it
+	                                  may stand at the statement before, as libpq reads ahead. */
 	char notice_sqlstate[6];
 };
 
-/* Copies nothing: the batch and its texts must live until the last outcome. 0 ok; 1 busy or not ready. */
+/* Copies nothing: statements and their texts must live until the last outcome. 0 ok; 1 busy or not ready; -EINVAL no or too
+   many statements for the mode, a statement over 1 MiB (script: 64 MiB), or two texts under one name.
+   An error at the very end of a pipeline (COMMIT of its implicit transaction failed) is the last outcome's.
+   A session that fails in the middle gives the outcomes it has and no last one: look at session_state(). */
 int session_submit(struct session *, const struct batch *, msec_t now);
 /* The next outcome as a talloc child of parent, or NULL when there is none yet. */
 struct outcome *session_next(struct session *, void *parent);
