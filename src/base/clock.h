@@ -12,6 +12,7 @@
 typedef int64_t msec_t;          /* monotonic milliseconds, or a span of them */
 #define MSEC_NEVER INT64_MAX
 
+/* Now. CLOCK_MONOTONIC for timers; never goes back. */
 msec_t clock_monotonic(void);
 int64_t clock_wall(void);        /* milliseconds since the epoch, UTC */
 /* RFC 3339 UTC "2026-11-21T09:30:00Z" of a wall time in ms; "" for 0. buf >= 32 bytes. Returns buf. */

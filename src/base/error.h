@@ -24,6 +24,7 @@ struct error {
 	char hint[512];      /* what to do next; "" when there is nothing to say */
 };
 
+/* Empties it for the next use; err may be NULL. */
 void error_clear(struct error *err);
 /* Fills text, keeping the first error: a second call on a filled error does nothing. err may be NULL. */
 void error_set(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));

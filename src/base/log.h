@@ -15,6 +15,7 @@ enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_NOTICE = 
 /* Where lines go; the default writes "<N>text" or "text" to stderr. service/ sets the journal's. */
 typedef void (*log_sink)(enum log_level level, const char *target, const char *message_id, const char *text);
 
+/* The sink and the level hold for the whole process; set by the composition root. */
 void log_set_sink(log_sink sink);
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);

@@ -20,6 +20,7 @@ struct text {
 	size_t len, cap;
 };
 
+/* They end the program when memory does; s stays valid until the next call that adds. */
 struct text *text_new(void *parent);
 void text_add(struct text *, const char *s);
 void text_add_len(struct text *, const char *s, size_t len);
@@ -39,6 +40,7 @@ const char *duration_format(msec_t ms, char *buf, size_t size);
 /* "64kB", "1MB", "2GB" (binary multiples as PostgreSQL), plain bytes "0"; 0 ok, 1 not a size. */
 int size_parse(const char *s, uint64_t *ret_bytes);
 
+/* UTF-8 as RFC 3629 has it: no surrogates, no overlong forms, nothing above U+10FFFF. */
 bool utf8_valid(const char *s, size_t len);
 size_t utf8_count(const char *s, size_t len);          /* code points; s is valid UTF-8 */
 bool text_has_control(const char *s, size_t len);      /* C0, DEL, C1 */

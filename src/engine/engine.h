@@ -64,6 +64,7 @@ struct target_view {
 	const struct database_state *database_state;   /* last look of a database target, may be NULL */
 };
 
+/* Builds the targets of the first generation; nothing is connected before the first turn. 0 ok, negative unexpected (err). */
 int engine_new(void *parent, struct event_base *, const struct engine_options *, struct state *, struct settings *first,
 	       struct engine **ret, struct error *err);
 
@@ -73,6 +74,7 @@ bool engine_turn(struct engine *, msec_t now);
 void engine_stop(struct engine *, msec_t now, msec_t grace);
 int engine_once_result(const struct engine *);         /* exit code of --once */
 
+/* Reading what is published: valid until the next turn, owned by the engine. */
 const struct settings *engine_settings(const struct engine *);
 uint32_t engine_targets(const struct engine *);
 const struct target_view *engine_view(const struct engine *, uint32_t index);

@@ -37,6 +37,7 @@ struct lexer {
 	size_t len, at;
 };
 
+/* The next token; at the end of the text an end token, again and again. */
 struct token lexer_next(struct lexer *);
 
 #endif

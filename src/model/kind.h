@@ -65,6 +65,7 @@ struct object_kind_info {
 	char default_acl;        /* pg_default_acl.defaclobjtype, or 0 */
 };
 
+/* The row of a kind; static. */
 const struct object_kind_info *object_kind_info(enum object_kind kind);
 
 /* "table", "view", "materialized view", "foreign table", "partitioned table" narrow OBJECT_TABLE through

@@ -8,6 +8,7 @@
 
 struct service;
 
+/* A talloc child of parent; without systemd around, one that does nothing. */
 struct service *service_new(void *parent, struct event_base *);
 /* Sockets passed by systemd by name ("control", "metrics"), or -1. */
 int service_listen_fd(struct service *, const char *name);

@@ -29,7 +29,7 @@ static int set_up(void **arg)
 	struct fixture *f = talloc_zero(NULL, struct fixture);
 	struct error err = { 0 };
 
-	strcpy(f->dir, "/tmp/dbr-state-XXXXXX");
+	snprintf(f->dir, sizeof(f->dir), "/tmp/dbr-state-XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
 	f->path = talloc_asprintf(f, "%s/state.db", f->dir);
 	assert_int_equal(state_open(f, f->path, &f->state, &err), 0);
