@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* A change as one line for people, and the statements that undo it. */
+#include <string.h>
+#include <talloc.h>
+
+#include "base/text.h"
+#include "model/quote.h"
+#include "reconcile/plan.h"
+
+#define NAMES_SHOWN 3
+
+static void name(struct text *out, const struct plan *plan, name_id id)
+{
+	if (id == NAME_NONE)
+		text_add(out, "PUBLIC");
+	else
+		quote_ident_display(out, names_text(plan->names, id));
+}
+
+/* A routine comes as name(arguments): only the name may need quotes. */
+static void object_display(struct text *out, const struct change *c, const char *object)
+{
+	const char *paren = c->object_kind == OBJECT_FUNCTION || c->object_kind == OBJECT_PROCEDURE ? strchr(object, '(') : NULL;
+	char *copy;
+
+	if (!paren) {
+		quote_ident_display(out, object);
+		return;
+	}
+	copy = talloc_strndup(out, object, (size_t)(paren - object));
+	quote_ident_display(out, copy);
+	text_add(out, paren);
+	talloc_free(copy);
+}
+
+/* "table app.users", or "12 tables in schema app (a, b, c, …)" */
+static void objects(struct text *out, const struct plan *plan, const struct change *c)
+{
+	const struct object_kind_info *info = object_kind_info(c->object_kind);
+	const char *word = object_kind_word(c->object_kind, c->relkind);
+
+	if (c->object_kind == OBJECT_COLUMN) {
+		text_add(out, "column ");
+		quote_ident_display(out, c->column);
+		text_add(out, " of ");
+		word = "table";
+		info = object_kind_info(OBJECT_TABLE);
+	}
+	if (c->n == 1 && c->names) {
+		text_addf(out, "%s ", word);
+		if (info->in_schema) {
+			name(out, plan, c->schema);
+			text_add_char(out, '.');
+		}
+		object_display(out, c, c->names[0]);
+		return;
+	}
+	text_addf(out, "%u %s", c->n, c->object_kind == OBJECT_TABLE && c->relkind != 'r' ? "relations" : info->plural);
+	if (info->in_schema) {
+		text_add(out, " in schema ");
+		name(out, plan, c->schema);
+	}
+	for (uint32_t i = 0; c->names && i < c->n && i < NAMES_SHOWN; i++) {
+		text_add(out, i ? ", " : " (");
+		object_display(out, c, c->names[i]);
+	}
+	if (c->names)
+		text_add(out, c->n > NAMES_SHOWN ? ", …)" : ")");
+}
+
+static void privileges(struct text *out, const struct change *c)
+{
+	char buf[256];
+
+	if (c->privs == (object_kind_info(c->object_kind)->privs & ~(privs_t)PRIV_MAINTAIN) && (c->privs & (c->privs - 1)))
+		text_add(out, "ALL");
+	else
+		text_add(out, privileges_format(c->privs, buf, sizeof buf));
+}
+
+static void describe_grant(struct text *out, const struct plan *plan, const struct change *c)
+{
+	bool grant = c->op == CHANGE_GRANT;
+
+	text_add(out, grant ? "GRANT " : c->op == CHANGE_REVOKE ? "REVOKE " : "REVOKE GRANT OPTION FOR ");
+	privileges(out, c);
+	text_add(out, " ON ");
+	objects(out, plan, c);
+	text_add(out, grant ? " TO " : " FROM ");
+	name(out, plan, c->role);
+	if (grant && c->grantable)
+		text_add(out, " WITH GRANT OPTION");
+	if (!grant && c->grantor) {
+		text_add(out, " (granted by ");
+		name(out, plan, c->grantor);
+		text_add(out, ")");
+	}
+}
+
+static void describe_role_options(struct text *out, const struct change *c)
+{
+	for (int i = 0; i < ROLE_ATTRS; i++)
+		if (c->attrs_mask & 1u << i)
+			text_addf(out, " %s%s", c->attrs & 1u << i ? "" : "NO", role_attr_names[i]);
+	if (c->has_connection_limit)
+		text_addf(out, " CONNECTION LIMIT %d", c->connection_limit);
+	if (c->has_valid_until)
+		text_addf(out, " VALID UNTIL %s", c->valid_until ? c->valid_until : "infinity");
+}
+
+static void describe_setting(struct text *out, const struct plan *plan, const struct change *c)
+{
+	text_addf(out, "%s %s", c->op == CHANGE_SET_SETTING ? "SET" : "RESET", c->name);
+	if (c->op == CHANGE_SET_SETTING)
+		text_addf(out, " = %s", c->value);
+	if (c->role) {
+		text_add(out, " for role ");
+		name(out, plan, c->role);
+	}
+	if (c->database) {
+		text_add(out, " in database ");
+		name(out, plan, c->database);
+	}
+}
+
+static void describe_policy(struct text *out, const struct plan *plan, const struct change *c, const char *verb)
+{
+	text_addf(out, "%s ", verb);
+	quote_ident_display(out, c->name);
+	text_add(out, " ON ");
+	objects(out, plan, c);
+}
+
+static void describe_row_security(struct text *out, const struct plan *plan, const struct change *c)
+{
+	if (c->has_enable)
+		text_add(out, c->enable ? "ENABLE" : "DISABLE");
+	if (c->has_enable && c->has_force)
+		text_add(out, ", ");
+	if (c->has_force)
+		text_add(out, c->force ? "FORCE" : "NO FORCE");
+	text_add(out, c->has_enable || c->has_force ? " ROW LEVEL SECURITY on " : "ROW LEVEL SECURITY on ");
+	objects(out, plan, c);
+}
+
+static void describe_default(struct text *out, const struct plan *plan, const struct change *c)
+{
+	static const char kinds[][2][16] = { { "r", "tables" }, { "S", "sequences" }, { "f", "functions" }, { "T", "types" },
+					     { "n", "schemas" }, { "L", "large objects" } };
+	const char *word = "objects";
+
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (kinds[i][0][0] == c->objtype)
+			word = kinds[i][1];
+	text_add(out, c->op == CHANGE_DEFAULT_GRANT ? "DEFAULT GRANT " : "DEFAULT REVOKE ");
+	privileges(out, c);
+	text_addf(out, " ON future %s", word);
+	if (c->schema) {
+		text_add(out, " in schema ");
+		name(out, plan, c->schema);
+	}
+	text_add(out, " of ");
+	name(out, plan, c->other);
+	text_add(out, c->op == CHANGE_DEFAULT_GRANT ? " TO " : " FROM ");
+	name(out, plan, c->role);
+	if (c->op == CHANGE_DEFAULT_GRANT && c->grantable)
+		text_add(out, " WITH GRANT OPTION");
+}
+
+static void describe_membership(struct text *out, const struct plan *plan, const struct change *c)
+{
+	bool grant = c->op == CHANGE_GRANT_MEMBERSHIP;
+
+	text_add(out, grant ? "GRANT ROLE " : "REVOKE ROLE ");
+	name(out, plan, c->other);
+	text_add(out, grant ? " TO " : " FROM ");
+	name(out, plan, c->role);
+	if (grant && c->admin)
+		text_add(out, " WITH ADMIN");
+}
+
+static void described(struct text *out, const struct plan *plan, const struct change *c)
+{
+	switch (c->op) {
+	case CHANGE_CREATE_ROLE:
+		text_add(out, "CREATE ROLE ");
+		name(out, plan, c->role);
+		describe_role_options(out, c);
+		break;
+	case CHANGE_ALTER_ROLE:
+		text_add(out, c->object_kind == OBJECT_DATABASE ? "ALTER DATABASE " : "ALTER ROLE ");
+		name(out, plan, c->object_kind == OBJECT_DATABASE ? c->database : c->role);
+		describe_role_options(out, c);
+		break;
+	case CHANGE_RENAME_ROLE:
+		text_add(out, "RENAME ROLE ");
+		name(out, plan, c->other);
+		text_add(out, " TO ");
+		name(out, plan, c->role);
+		break;
+	case CHANGE_SET_PASSWORD:
+		text_add(out, "SET PASSWORD of role ");
+		name(out, plan, c->role);
+		break;
+	case CHANGE_COMMENT_ROLE:
+		text_add(out, "COMMENT ON ROLE ");
+		name(out, plan, c->role);
+		text_addf(out, " IS '%s'", c->value);
+		break;
+	case CHANGE_SET_SETTING: case CHANGE_RESET_SETTING:
+		describe_setting(out, plan, c);
+		break;
+	case CHANGE_GRANT_MEMBERSHIP: case CHANGE_REVOKE_MEMBERSHIP:
+		describe_membership(out, plan, c);
+		break;
+	case CHANGE_CREATE_SCHEMA:
+		text_add(out, "CREATE SCHEMA ");
+		quote_ident_display(out, c->name);
+		if (c->role) {
+			text_add(out, " OWNED BY ");
+			name(out, plan, c->role);
+		}
+		break;
+	case CHANGE_CREATE_EXTENSION: case CHANGE_UPDATE_EXTENSION: case CHANGE_MOVE_EXTENSION: case CHANGE_DROP_EXTENSION:
+		text_add(out, c->op == CHANGE_CREATE_EXTENSION ? "CREATE EXTENSION " : c->op == CHANGE_DROP_EXTENSION ? "DROP EXTENSION " :
+			 "ALTER EXTENSION ");
+		quote_ident_display(out, c->name);
+		if (c->op == CHANGE_UPDATE_EXTENSION)
+			text_addf(out, " UPDATE TO %s", c->value);
+		if (c->op == CHANGE_MOVE_EXTENSION)
+			text_addf(out, " SET SCHEMA %s", c->extra);
+		break;
+	case CHANGE_MIGRATE:
+		text_addf(out, "MIGRATE %s", c->extra ? c->extra : c->name);
+		break;
+	case CHANGE_OWNER:
+		text_add(out, "OWNER OF ");
+		objects(out, plan, c);
+		text_add(out, " TO ");
+		name(out, plan, c->role);
+		break;
+	case CHANGE_GRANT: case CHANGE_REVOKE: case CHANGE_REVOKE_GRANT_OPTION:
+		describe_grant(out, plan, c);
+		break;
+	case CHANGE_DEFAULT_GRANT: case CHANGE_DEFAULT_REVOKE:
+		describe_default(out, plan, c);
+		break;
+	case CHANGE_ROW_SECURITY:
+		describe_row_security(out, plan, c);
+		break;
+	case CHANGE_CREATE_POLICY: describe_policy(out, plan, c, "CREATE POLICY"); break;
+	case CHANGE_ALTER_POLICY: describe_policy(out, plan, c, "ALTER POLICY"); break;
+	case CHANGE_REPLACE_POLICY: describe_policy(out, plan, c, "REPLACE POLICY"); break;
+	case CHANGE_DROP_POLICY: describe_policy(out, plan, c, "DROP POLICY"); break;
+	case CHANGE_REASSIGN_OWNED:
+		text_add(out, "REASSIGN OWNED BY ");
+		name(out, plan, c->role);
+		text_add(out, " TO ");
+		name(out, plan, c->other);
+		break;
+	case CHANGE_DROP_OWNED_PRIVILEGES:
+		text_add(out, "REVOKE EVERY PRIVILEGE OF ");
+		name(out, plan, c->role);
+		break;
+	case CHANGE_DROP_ROLE:
+		text_add(out, "DROP ROLE ");
+		name(out, plan, c->role);
+		break;
+	case CHANGE_OPS:
+		break;
+	}
+}
+
+char *change_describe(void *parent, const struct plan *plan, const struct change *change)
+{
+	struct text *out = text_new(NULL);
+	char *result;
+
+	described(out, plan, change);
+	result = talloc_strdup(parent, out->s);
+	talloc_free(out);
+	return result;
+}
+
+/* What each operation is to a reader of a diff, and which operation takes it back. */
+static const struct {
+	char sign;
+	enum change_op inverse;      /* CHANGE_OPS = none */
+} facts[CHANGE_OPS] = {
+	[CHANGE_CREATE_ROLE] = { '+', CHANGE_DROP_ROLE }, [CHANGE_RENAME_ROLE] = { '~', CHANGE_OPS },
+	[CHANGE_ALTER_ROLE] = { '~', CHANGE_OPS }, [CHANGE_SET_PASSWORD] = { '~', CHANGE_OPS },
+	[CHANGE_COMMENT_ROLE] = { '~', CHANGE_OPS }, [CHANGE_SET_SETTING] = { '~', CHANGE_RESET_SETTING },
+	[CHANGE_RESET_SETTING] = { '-', CHANGE_SET_SETTING }, [CHANGE_GRANT_MEMBERSHIP] = { '+', CHANGE_REVOKE_MEMBERSHIP },
+	[CHANGE_REVOKE_MEMBERSHIP] = { '-', CHANGE_GRANT_MEMBERSHIP }, [CHANGE_CREATE_SCHEMA] = { '+', CHANGE_OPS },
+	[CHANGE_CREATE_EXTENSION] = { '+', CHANGE_DROP_EXTENSION }, [CHANGE_UPDATE_EXTENSION] = { '~', CHANGE_OPS },
+	[CHANGE_MOVE_EXTENSION] = { '~', CHANGE_OPS }, [CHANGE_DROP_EXTENSION] = { '-', CHANGE_OPS }, [CHANGE_MIGRATE] = { '+', CHANGE_OPS },
+	[CHANGE_OWNER] = { '~', CHANGE_OWNER }, [CHANGE_GRANT] = { '+', CHANGE_REVOKE }, [CHANGE_REVOKE] = { '-', CHANGE_GRANT },
+	[CHANGE_REVOKE_GRANT_OPTION] = { '-', CHANGE_GRANT }, [CHANGE_DEFAULT_GRANT] = { '+', CHANGE_DEFAULT_REVOKE },
+	[CHANGE_DEFAULT_REVOKE] = { '-', CHANGE_DEFAULT_GRANT }, [CHANGE_ROW_SECURITY] = { '~', CHANGE_ROW_SECURITY },
+	[CHANGE_CREATE_POLICY] = { '+', CHANGE_DROP_POLICY }, [CHANGE_ALTER_POLICY] = { '~', CHANGE_OPS },
+	[CHANGE_REPLACE_POLICY] = { '~', CHANGE_OPS }, [CHANGE_DROP_POLICY] = { '-', CHANGE_OPS },
+	[CHANGE_REASSIGN_OWNED] = { '~', CHANGE_OPS }, [CHANGE_DROP_OWNED_PRIVILEGES] = { '-', CHANGE_OPS },
+	[CHANGE_DROP_ROLE] = { '-', CHANGE_OPS },
+};
+
+char change_sign(const struct change *change)
+{
+	return facts[change->op].sign;
+}
+
+int change_inverse_sql(void *parent, const struct plan *plan, const struct change *change, int version_num, struct statements *ret)
+{
+	struct change inverse = *change;
+
+	*ret = (struct statements){ NULL, 0 };
+	inverse.op = facts[change->op].inverse;
+	if (inverse.op == CHANGE_OPS)
+		return 0;
+	switch (change->op) {
+	case CHANGE_GRANT:
+		/* an option that was added to a privilege that was there is taken back alone */
+		inverse.op = change->grantable ? CHANGE_REVOKE_GRANT_OPTION : CHANGE_REVOKE;
+		break;
+	case CHANGE_OWNER:
+		inverse.role = change->other;
+		inverse.other = change->role;
+		break;
+	case CHANGE_SET_SETTING:
+		if (change->from) {
+			inverse.op = CHANGE_SET_SETTING;
+			inverse.value = change->from;
+		}
+		break;
+	case CHANGE_RESET_SETTING:
+		inverse.value = change->from;
+		break;
+	case CHANGE_GRANT_MEMBERSHIP:
+		if (change->from)
+			return 0;
+		break;
+	case CHANGE_ROW_SECURITY:
+		inverse.enable = !change->enable;
+		inverse.force = !change->force;
+		break;
+	default:
+		break;
+	}
+	return change_sql_display(parent, plan, &inverse, version_num, ret);
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * (desired, observed) -> changes. Only for src/reconcile: plan.c calls the
+ * parts in turn. Everything found is appended to one list; equal grants on
+ * several objects become one change with many names.
+ */
+#ifndef DBR_RECONCILE_DIFF_H
+#define DBR_RECONCILE_DIFF_H
+
+#include "reconcile/desired_internal.h"
+#include "reconcile/plan.h"
+
+struct differ {
+	struct plan *plan;
+	const struct plan_context *context;
+	struct desired *desired;
+	const struct server_state *server;
+	const struct database_state *database;   /* NULL for the server target */
+	struct names *names;
+	int version_num;
+	name_id me;
+	uint32_t *merge;                         /* hash of open grant changes: see differ_objects() */
+	uint32_t merge_mask;
+	struct text *scratch;
+	void *temporary;                         /* freed with the differ */
+	uint32_t max_unmanaged;
+};
+
+/* A zeroed change at the end of the list, state ready. The address is good until the next call. */
+struct change *differ_add(struct differ *, enum change_op, enum drift_kind, enum change_phase, struct source);
+/* Adds one object's name to the change with the same op, kind, relkind, schema, roles, privileges and column, or starts one. */
+void differ_object(struct differ *, const struct change *like, const char *name, size_t len);
+void differ_warn(struct differ *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void change_block(struct change *, const char *reason, const char *remedy);
+
+void diff_roles(struct differ *);
+void diff_memberships(struct differ *);
+void diff_settings(struct differ *);
+void diff_databases(struct differ *);
+/* Grants on the given groups, for the rules of the target. */
+void diff_grants(struct differ *, const struct object_group *groups, uint32_t n);
+void diff_columns(struct differ *);
+void diff_defaults(struct differ *);
+void diff_schemas(struct differ *);
+void diff_extensions(struct differ *);
+void diff_owners(struct differ *);
+void diff_row_security(struct differ *);
+
+/* One ACL against what is wanted of it; names are added to changes by the caller's object walk. */
+struct wanted {
+	name_id grantee;
+	privs_t privs, grantable;
+	struct source source;
+};
+struct acl_context {
+	enum object_kind kind;
+	char relkind, objtype;
+	name_id schema, owner, creator;
+	const char *column;
+	bool exact, revoke_unmanaged, public_named;
+	bool as_default;                         /* default privileges instead of an object */
+	const struct acl *initial;
+	struct source scope_source;
+};
+
+/* For each difference one change template is handed to emit. */
+typedef void (*acl_emit)(void *data, const struct change *like);
+void diff_acl(struct differ *, const struct acl *, const struct acl_context *, const struct wanted *wanted, uint32_t n_wanted,
+	      uint32_t objects, acl_emit emit, void *data);
+
+/* Do two values of a setting mean the same? Lists, units, booleans. */
+bool setting_equal(const char *name, const char *a, const char *b);
+/* Is it one of the settings whose value is a list of quoted names? */
+bool setting_is_list(const char *name);
+
+/* May role create in the schema: owner, CREATE by grant, or membership in such a one; superusers are not counted. */
+struct id_list { name_id *v; uint32_t n; };
+struct id_list schema_creators(struct differ *, name_id schema);
+
+void guard_apply(struct differ *);
+
+#endif

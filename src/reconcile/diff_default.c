@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Default privileges: what objects that do not exist yet will be granted. They
+ * bind to the role that creates, so a level's promise needs an entry for every
+ * role that can create in the schema.
+ */
+#include "reconcile/diff.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+static void add_id(struct differ *d, struct id_list *list, uint8_t *seen, name_id id)
+{
+	if (id == NAME_NONE || seen[id])
+		return;
+	seen[id] = 1;
+	if ((list->n & (list->n - 1)) == 0)
+		list->v = talloc_realloc(d->temporary, list->v, name_id, list->n ? list->n * 2 : 1);
+	if (!list->v)
+		abort();
+	list->v[list->n++] = id;
+}
+
+/* Members that have the privileges of the listed roles, and so create under their own name. */
+static void add_members(struct differ *d, struct id_list *list, uint8_t *seen)
+{
+	const struct server_state *server = d->server;
+	bool grown = true;
+
+	while (grown) {
+		grown = false;
+		for (uint32_t i = 0; i < server->n_memberships; i++) {
+			const struct membership *m = &server->memberships[i];
+
+			if (seen[m->role] && m->inherit && !seen[m->member]) {
+				add_id(d, list, seen, m->member);
+				grown = true;
+			}
+		}
+		for (uint32_t i = 0; d->desired && i < d->desired->n_memberships && d->database == NULL; i++) {
+			const struct membership_want *want = &d->desired->memberships[i];
+
+			if (seen[want->role] && (!want->has_inherit || want->inherit) && !seen[want->member]) {
+				add_id(d, list, seen, want->member);
+				grown = true;
+			}
+		}
+	}
+}
+
+static const struct object_group *schema_group(struct differ *d, name_id schema)
+{
+	const char *wanted = names_text(d->names, schema), *name;
+	size_t want_len = strlen(wanted), len;
+
+	for (uint32_t i = 0; i < d->database->n_objects; i++) {
+		const struct object_group *g = &d->database->objects[i];
+		size_t cursor = 0;
+
+		if (g->kind != OBJECT_SCHEMA)
+			continue;
+		while ((name = object_group_next(g, &cursor, d->scratch, &len)))
+			if (len == want_len && memcmp(name, wanted, len) == 0)
+				return g;
+	}
+	return NULL;
+}
+
+static const struct schema_wish *schema_wish(const struct differ *d, name_id schema)
+{
+	uint32_t n;
+	const struct manifest *const *manifests = desired_manifests(d->desired, &n);
+
+	for (uint32_t m = 0; m < n; m++)
+		for (uint32_t i = 0; i < manifests[m]->n_schemas; i++)
+			if (strcmp(manifests[m]->schemas[i].name, names_text(d->names, schema)) == 0)
+				return &manifests[m]->schemas[i];
+	return NULL;
+}
+
+static void add_granted_creators(struct differ *d, struct id_list *list, uint8_t *seen, name_id schema, const struct object_group *g)
+{
+	uint32_t n;
+	const struct rule_key *key = desired_rules(d->desired, OBJECT_SCHEMA, NAME_NONE, &n);
+
+	for (uint32_t i = 0; g && i < g->acl->n; i++)
+		if (g->acl->v[i].privs & PRIV_CREATE)
+			add_id(d, list, seen, g->acl->v[i].grantee);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct rule *rule = &d->desired->rules[key[i].rule];
+
+		if (((rule->privs & PRIV_CREATE) || rule->all) && rule->on.name_literal &&
+		    strcmp(rule->on.name, names_text(d->names, schema)) == 0)
+			add_id(d, list, seen, rule->grantee);
+	}
+}
+
+static bool public_may_create(const struct object_group *g)
+{
+	for (uint32_t i = 0; g && i < g->acl->n; i++)
+		if (g->acl->v[i].grantee == NAME_NONE && (g->acl->v[i].privs & PRIV_CREATE))
+			return true;
+	return false;
+}
+
+struct id_list schema_creators(struct differ *d, name_id schema)
+{
+	uint8_t *seen = talloc_zero_array(d->temporary, uint8_t, names_count(d->names) + 1);
+	const struct object_group *g = schema_group(d, schema);
+	const struct schema_wish *wish = schema_wish(d, schema);
+	struct id_list list = { NULL, 0 }, creators = { NULL, 0 };
+
+	if (wish && wish->owner)
+		add_id(d, &list, seen, names_put(d->names, wish->owner));
+	else if (g)
+		add_id(d, &list, seen, g->owner);
+	add_granted_creators(d, &list, seen, schema, g);
+	add_members(d, &list, seen);
+	if (public_may_create(g))
+		differ_warn(d, "schema %s: PUBLIC may create there; objects that other roles create get no default privileges",
+			    names_text(d->names, schema));
+	/* predefined roles own nothing; superusers create everywhere and are left alone unless they are the owner by declaration */
+	for (uint32_t i = 0; i < list.n; i++) {
+		const char *name = names_text(d->names, list.v[i]);
+		const struct role *role = server_role(d->server, list.v[i]);
+		bool declared_owner = wish && wish->owner && strcmp(wish->owner, name) == 0;
+
+		if (strncmp(name, "pg_", 3) == 0)
+			continue;
+		if (role && (role->attrs & ROLE_SUPERUSER) && !declared_owner)
+			continue;
+		if ((creators.n & (creators.n - 1)) == 0)
+			creators.v = talloc_realloc(d->temporary, creators.v, name_id, creators.n ? creators.n * 2 : 1);
+		creators.v[creators.n++] = list.v[i];
+	}
+	return creators;
+}
+
+/* --- comparing ----------------------------------------------------------------------------------------------------- */
+
+static enum object_kind kind_of_objtype(char objtype)
+{
+	switch (objtype) {
+	case 'r': return OBJECT_TABLE;
+	case 'S': return OBJECT_SEQUENCE;
+	case 'f': return OBJECT_FUNCTION;
+	case 'T': return OBJECT_TYPE;
+	case 'n': return OBJECT_SCHEMA;
+	default: return OBJECT_LARGE_OBJECT;
+	}
+}
+
+static void emit_default(void *data, const struct change *like)
+{
+	struct differ *d = data;
+	struct change *change = differ_add(d, like->op, like->kind, like->phase, like->source);
+
+	*change = *like;
+	change->n = 1;
+}
+
+/* What is there for one key: the row, else the baseline (built-in defaults for a global key, nothing for a schema's). */
+static const struct acl *live_default(struct differ *d, name_id creator, name_id schema, char objtype)
+{
+	static const struct acl nothing = { .n = 0 };
+
+	for (uint32_t i = 0; i < d->database->n_default_acls; i++) {
+		const struct default_acl *row = &d->database->default_acls[i];
+
+		if (row->role == creator && row->schema == schema && row->objtype == objtype)
+			return row->acl;
+	}
+	if (schema == NAME_NONE)
+		return acl_default(d->temporary, kind_of_objtype(objtype), creator, d->version_num);
+	return &nothing;
+}
+
+struct default_key {
+	name_id creator, schema;
+	char objtype;
+	struct wanted *v;
+	uint32_t n;
+	bool exact, public_named;
+	struct source source;
+};
+
+struct default_keys {
+	struct default_key *v;
+	uint32_t n;
+};
+
+static struct default_key *key_for(struct differ *d, struct default_keys *keys, name_id creator, name_id schema, char objtype)
+{
+	struct default_key *key;
+
+	for (uint32_t i = 0; i < keys->n; i++)
+		if (keys->v[i].creator == creator && keys->v[i].schema == schema && keys->v[i].objtype == objtype)
+			return &keys->v[i];
+	if ((keys->n & (keys->n - 1)) == 0)
+		keys->v = talloc_realloc(d->temporary, keys->v, struct default_key, keys->n ? keys->n * 2 : 1);
+	if (!keys->v)
+		abort();
+	key = &keys->v[keys->n++];
+	*key = (struct default_key){ .creator = creator, .schema = schema, .objtype = objtype };
+	return key;
+}
+
+static void want_default(struct differ *d, struct default_key *key, const struct default_rule *rule)
+{
+	privs_t possible = kind_privileges(kind_of_objtype(rule->objtype), d->version_num);
+	privs_t privs = rule->all ? possible : rule->privs & possible;
+	struct wanted *w = NULL;
+
+	for (uint32_t i = 0; i < key->n && !w; i++)
+		if (key->v[i].grantee == rule->grantee)
+			w = &key->v[i];
+	if (!w) {
+		key->v = talloc_realloc(d->temporary, key->v, struct wanted, key->n + 1);
+		if (!key->v)
+			abort();
+		w = &key->v[key->n++];
+		*w = (struct wanted){ .grantee = rule->grantee, .source = rule->source };
+	}
+	w->privs |= privs;
+	if (rule->grantable)
+		w->grantable |= privs;
+	key->exact |= rule->exact;
+	key->public_named |= rule->grantee == NAME_NONE;
+	if (!key->source.file)
+		key->source = rule->source;
+}
+
+/* Creators of each schema, found once. */
+struct creator_cache {
+	name_id schema;
+	struct id_list creators;
+};
+
+static const struct id_list *creators_of(struct differ *d, struct creator_cache **cache, uint32_t *n, name_id schema)
+{
+	for (uint32_t i = 0; i < *n; i++)
+		if ((*cache)[i].schema == schema)
+			return &(*cache)[i].creators;
+	if ((*n & (*n - 1)) == 0)
+		*cache = talloc_realloc(d->temporary, *cache, struct creator_cache, *n ? *n * 2 : 1);
+	if (!*cache)
+		abort();
+	(*cache)[*n] = (struct creator_cache){ schema, schema_creators(d, schema) };
+	return &(*cache)[(*n)++].creators;
+}
+
+static void collect_keys(struct differ *d, struct default_keys *keys)
+{
+	struct creator_cache *cache = NULL;
+	uint32_t n_cache = 0;
+
+	for (uint32_t i = 0; i < d->desired->n_defaults; i++) {
+		const struct default_rule *rule = &d->desired->defaults[i];
+		const struct id_list *creators;
+
+		if (rule->objtype == 'L' && d->version_num < 180000)
+			continue;
+		if (rule->creator) {
+			want_default(d, key_for(d, keys, rule->creator, rule->schema, rule->objtype), rule);
+			continue;
+		}
+		creators = creators_of(d, &cache, &n_cache, rule->schema);
+		for (uint32_t c = 0; c < creators->n; c++)
+			if (creators->v[c] != rule->grantee)
+				want_default(d, key_for(d, keys, creators->v[c], rule->schema, rule->objtype), rule);
+	}
+}
+
+/* Rows of schemas that are in scope as a whole, for which nothing is wanted: their entries are surplus. */
+static void collect_surplus(struct differ *d, struct default_keys *keys)
+{
+	for (uint32_t i = 0; i < d->database->n_default_acls; i++) {
+		const struct default_acl *row = &d->database->default_acls[i];
+
+		if (row->schema && desired_scope(d->desired, row->schema))
+			key_for(d, keys, row->role, row->schema, row->objtype)->exact = true;
+	}
+}
+
+void diff_defaults(struct differ *d)
+{
+	struct default_keys keys = { NULL, 0 };
+
+	collect_keys(d, &keys);
+	collect_surplus(d, &keys);
+	for (uint32_t i = 0; i < keys.n; i++) {
+		struct default_key *key = &keys.v[i];
+		struct acl_context context = {
+			.kind = kind_of_objtype(key->objtype), .objtype = key->objtype, .schema = key->schema, .creator = key->creator,
+			.owner = key->creator, .exact = key->exact, .public_named = key->public_named, .as_default = true,
+			.scope_source = key->source,
+		};
+
+		diff_acl(d, live_default(d, key->creator, key->schema, key->objtype), &context, key->v, key->n, 1, emit_default, d);
+	}
+}

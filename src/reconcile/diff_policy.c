@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Row security: the two flags of a table and its policies. A policy whose
+ * expressions read back differently is reported and held, never rewritten by
+ * itself: the server prints a deparse of the parsed tree, so text that differs
+ * need not mean another policy.
+ */
+#include "reconcile/diff.h"
+
+#include <pg_query.h>
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "base/text.h"
+#include "model/quote.h"
+
+/* The table's group; NULL when there is no such table. */
+static const struct object_group *find_table(struct differ *d, const char *schema, const char *table)
+{
+	name_id id = names_find(d->names, schema, strlen(schema));
+	size_t want_len = strlen(table), len;
+	const char *name;
+
+	for (uint32_t i = 0; id && i < d->database->n_objects; i++) {
+		const struct object_group *g = &d->database->objects[i];
+		size_t cursor = 0;
+
+		if (g->kind != OBJECT_TABLE || g->schema != id || (g->relkind != 'r' && g->relkind != 'p'))
+			continue;
+		while ((name = object_group_next(g, &cursor, d->scratch, &len)))
+			if (len == want_len && memcmp(name, table, len) == 0)
+				return g;
+	}
+	return NULL;
+}
+
+static struct change *policy_change(struct differ *d, enum change_op op, const struct row_security_wish *wish,
+				    const struct policy_wish *policy)
+{
+	struct change *change = differ_add(d, op, DRIFT_ROW_SECURITY, PHASE_ROW_SECURITY, policy ? policy->source : wish->source);
+
+	change->object_kind = OBJECT_TABLE;
+	change->schema = names_put(d->names, wish->schema);
+	change->names = talloc_array(d->plan, const char *, 1);
+	change->names[0] = wish->table;
+	if (policy) {
+		change->name = policy->name;
+		change->command = policy->command;
+		change->permissive = policy->permissive;
+		change->value = policy->using_expr;
+		change->extra = policy->check_expr;
+	}
+	return change;
+}
+
+static void hold_policy(struct change *change, const char *reason)
+{
+	change->state = CHANGE_HELD;
+	change->reason = reason;
+}
+
+static void want_flags(struct differ *d, const struct row_security_wish *wish, const struct object_group *g)
+{
+	bool enable = wish->has_enable && wish->enable != g->row_security;
+	bool force = wish->has_force && wish->force != g->force_row_security;
+	struct change *change;
+
+	if (!enable && !force)
+		return;
+	change = policy_change(d, CHANGE_ROW_SECURITY, wish, NULL);
+	change->has_enable = enable;
+	change->enable = wish->enable;
+	change->has_force = force;
+	change->force = wish->force;
+	/* enabling comes after the policies, disabling before: an enabled table without policies shows nobody anything */
+	if ((enable && !wish->enable) || (force && !wish->force))
+		hold_policy(change, "row security would be weakened");
+}
+
+/* The expression as the parser understands it, printed again: blanks, case, parentheses that change nothing are gone,
+   precedence stays exact. The text itself when it cannot be parsed. */
+static const char *normalised(void *parent, const char *expr)
+{
+	/* a newline before the end, so that a trailing comment ends */
+	PgQueryProtobufParseResult parsed = pg_query_parse_protobuf(talloc_asprintf(parent, "SELECT 1 WHERE %s\n", expr));
+	const char *result = expr;
+	char *copy;
+
+	if (!parsed.error) {
+		PgQueryDeparseResult printed = pg_query_deparse_protobuf(parsed.parse_tree);
+
+		if (!printed.error)
+			result = talloc_strdup(parent, printed.query);
+		pg_query_free_deparse_result(printed);
+	}
+	pg_query_free_protobuf_parse_result(parsed);
+	/* literals are read back with their type: 'twitch'::text */
+	copy = talloc_strdup(parent, result);
+	for (char *cast; (cast = strstr(copy, "'::text")) != NULL;)
+		memmove(cast + 1, cast + 7, strlen(cast + 7) + 1);
+	return copy;
+}
+
+static bool same_expression(struct differ *d, const char *wanted, const char *live)
+{
+	if (!wanted || !live)
+		return wanted == live;
+	return strcmp(normalised(d->temporary, wanted), normalised(d->temporary, live)) == 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool same_roles(struct differ *d, const struct strings *to, const char *live)
+{
+	const char **wanted = talloc_array(d->temporary, const char *, to->n + 1);
+	uint32_t n = to->n ? to->n : 1, seen = 0;
+	size_t cursor = 0, len;
+	const char *name;
+
+	wanted[0] = "PUBLIC";
+	for (uint32_t i = 0; i < to->n; i++)
+		wanted[i] = to->v[i];
+	qsort(wanted, n, sizeof *wanted, compare_names);
+	while ((name = array_next(live, strlen(live), &cursor, d->scratch, &len))) {
+		char *copy = talloc_strndup(d->temporary, name, len);
+
+		if (!bsearch(&copy, wanted, n, sizeof *wanted, compare_names))
+			return false;
+		seen++;
+	}
+	return seen == n;
+}
+
+static const char *roles_sql(struct differ *d, const struct strings *to)
+{
+	struct text *out = text_new(d->plan);
+
+	for (uint32_t i = 0; i < to->n; i++) {
+		text_add(out, i ? ", " : "");
+		if (strcmp(to->v[i], "PUBLIC") == 0)
+			text_add(out, "PUBLIC");
+		else
+			quote_ident(out, to->v[i]);
+	}
+	return to->n ? out->s : "PUBLIC";
+}
+
+static void want_policy(struct differ *d, const struct row_security_wish *wish, const struct policy_wish *policy, const struct policy *live)
+{
+	struct change *change;
+
+	if (policy->ensure == ENSURE_ABSENT) {
+		if (live)
+			hold_policy(policy_change(d, CHANGE_DROP_POLICY, wish, policy), "dropping a policy changes who sees which rows");
+		return;
+	}
+	if (!live) {
+		change = policy_change(d, CHANGE_CREATE_POLICY, wish, policy);
+		change->roles = roles_sql(d, &policy->to);
+		return;
+	}
+	if (live->command != policy->command || live->permissive != policy->permissive ||
+	    (live->using_expr && !policy->using_expr) || (live->check_expr && !policy->check_expr)) {
+		change = policy_change(d, CHANGE_REPLACE_POLICY, wish, policy);
+		change->roles = roles_sql(d, &policy->to);
+		hold_policy(change, "replacing a policy changes who sees which rows");
+	} else if (!same_roles(d, &policy->to, live->roles) || !same_expression(d, policy->using_expr, live->using_expr) ||
+		   !same_expression(d, policy->check_expr, live->check_expr)) {
+		change = policy_change(d, CHANGE_ALTER_POLICY, wish, policy);
+		change->roles = roles_sql(d, &policy->to);
+		change->from = live->using_expr;
+		hold_policy(change, "altering a policy changes who sees which rows");
+	}
+}
+
+static const struct policy *live_policy(const struct differ *d, name_id schema, const char *table, const char *name)
+{
+	for (uint32_t i = 0; i < d->database->n_policies; i++) {
+		const struct policy *p = &d->database->policies[i];
+
+		if (p->schema == schema && strcmp(p->table, table) == 0 && strcmp(p->name, name) == 0)
+			return p;
+	}
+	return NULL;
+}
+
+static void want_row_security(struct differ *d, const struct row_security_wish *wish)
+{
+	const struct object_group *g = find_table(d, wish->schema, wish->table);
+	name_id schema = names_put(d->names, wish->schema);
+
+	if (!g) {
+		change_block(policy_change(d, CHANGE_ROW_SECURITY, wish, NULL),
+			     talloc_asprintf(d->plan, "table %s.%s does not exist", wish->schema, wish->table),
+			     "create it (a migration?) or correct the name");
+		return;
+	}
+	for (uint32_t i = 0; i < wish->n_policies; i++)
+		want_policy(d, wish, &wish->policies[i], live_policy(d, schema, wish->table, wish->policies[i].name));
+	want_flags(d, wish, g);
+}
+
+void diff_row_security(struct differ *d)
+{
+	uint32_t n;
+	const struct manifest *const *manifests = desired_manifests(d->desired, &n);
+
+	for (uint32_t m = 0; m < n; m++)
+		for (uint32_t i = 0; i < manifests[m]->n_row_security; i++)
+			want_row_security(d, &manifests[m]->row_security[i]);
+}

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Roles, memberships, settings and databases: the shared catalogs of a server. */
+#include "reconcile/diff.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <talloc.h>
+
+/* A change that needs approval whatever the budget. */
+static void hold(struct change *change, const char *reason)
+{
+	if (change->state != CHANGE_READY)
+		return;
+	change->state = CHANGE_HELD;
+	change->reason = reason;
+}
+
+static void want_comment(struct differ *d, const struct role_want *want, const struct role *live)
+{
+	const char *comment = want->wish->comment, *there = live && live->comment ? live->comment : "";
+	struct change *change;
+
+	if (!comment || strcmp(comment, there) == 0)
+		return;
+	change = differ_add(d, CHANGE_COMMENT_ROLE, DRIFT_ROLE, PHASE_ROLES, want->wish->source);
+	change->role = want->name;
+	change->value = comment;
+	change->from = *there ? there : NULL;
+}
+
+static void want_password(struct differ *d, const struct role_want *want, const struct role *live)
+{
+	const char *verifier = NULL, *reason = NULL;
+	enum password_state state;
+	struct change *change;
+
+	if (want->wish->password.kind == SECRET_NONE || !d->context->password)
+		return;
+	state = d->context->password(d->context->password_data, want->wish, live, &verifier, &reason);
+	if (state == PASSWORD_IN_SYNC)
+		return;
+	change = differ_add(d, CHANGE_SET_PASSWORD, DRIFT_ROLE, PHASE_ROLES, want->wish->password.source);
+	change->role = want->name;
+	change->value = verifier;
+	if (state == PASSWORD_UNAVAILABLE)
+		change_block(change, reason ? talloc_strdup(d->plan, reason) : "the secret cannot be read",
+			     "make the secret readable; nothing is written until then");
+}
+
+static void create_role(struct differ *d, const struct role_want *want)
+{
+	const struct role_wish *wish = want->wish;
+	struct change *change;
+
+	change = differ_add(d, CHANGE_CREATE_ROLE, DRIFT_ROLE, PHASE_ROLES, wish->source);
+	change->role = want->name;
+	change->attrs = wish->attrs;
+	change->attrs_mask = wish->attrs_mask;
+	change->has_connection_limit = wish->has_connection_limit;
+	change->connection_limit = wish->connection_limit;
+	change->has_valid_until = wish->has_valid_until && wish->valid_until;
+	change->valid_until = wish->valid_until;
+	want_comment(d, want, NULL);
+	want_password(d, want, NULL);
+}
+
+static bool same_until(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static void alter_role(struct differ *d, const struct role_want *want, const struct role *live)
+{
+	const struct role_wish *wish = want->wish;
+	unsigned differing = (live->attrs ^ wish->attrs) & wish->attrs_mask;
+	bool limit = wish->has_connection_limit && wish->connection_limit != live->connection_limit;
+	bool until = wish->has_valid_until && !same_until(wish->valid_until, live->valid_until);
+	struct change *change;
+
+	if (differing || limit || until) {
+		change = differ_add(d, CHANGE_ALTER_ROLE, DRIFT_ROLE, PHASE_ROLES, wish->source);
+		change->role = want->name;
+		change->attrs = wish->attrs;
+		change->attrs_mask = differing;
+		change->has_connection_limit = limit;
+		change->connection_limit = wish->connection_limit;
+		change->has_valid_until = until;
+		change->valid_until = wish->valid_until;
+		if (limit)
+			change->from = talloc_asprintf(d->plan, "connection limit %d", live->connection_limit);
+		if ((differing & ROLE_LOGIN) && !(wish->attrs & ROLE_LOGIN))
+			hold(change, "the role would lose its login");
+		if (until && wish->valid_until && d->server->facts.now && strcmp(wish->valid_until, d->server->facts.now) <= 0)
+			hold(change, "valid_until is in the past: the role would lose its login");
+		if (limit && wish->connection_limit == 0)
+			hold(change, "a connection limit of 0 lets nobody in");
+	}
+	want_comment(d, want, live);
+	want_password(d, want, live);
+}
+
+static void drop_role(struct differ *d, const struct role_want *want)
+{
+	struct change *change;
+
+	change = differ_add(d, CHANGE_DROP_ROLE, DRIFT_ROLE, PHASE_DROPS, want->wish->source);
+	change->role = want->name;
+	change->other = want->reassign_to;
+	hold(change, "drops need approval");
+}
+
+static void rename_role(struct differ *d, const struct role_want *want)
+{
+	struct change *change = differ_add(d, CHANGE_RENAME_ROLE, DRIFT_ROLE, PHASE_ROLES, want->wish->source);
+
+	change->role = want->name;
+	change->other = want->renamed_from;
+	hold(change, "renaming a role breaks logins that still use the old name");
+}
+
+static void report_external(struct differ *d, const struct role_want *want)
+{
+	struct change *change = differ_add(d, CHANGE_CREATE_ROLE, DRIFT_ROLE, PHASE_ROLES, want->wish->source);
+
+	change->role = want->name;
+	change_block(change, "the role is declared external and does not exist", "create it where it comes from");
+}
+
+void diff_roles(struct differ *d)
+{
+	for (uint32_t i = 0; i < d->desired->n_roles; i++) {
+		const struct role_want *want = &d->desired->roles[i];
+		const struct role *live = server_role(d->server, want->name);
+
+		if (want->wish->absent) {
+			if (live)
+				drop_role(d, want);
+		} else if (want->wish->external) {
+			if (!live)
+				report_external(d, want);
+		} else if (live) {
+			alter_role(d, want, live);
+		} else if (want->renamed_from && server_role(d->server, want->renamed_from)) {
+			rename_role(d, want);
+		} else {
+			create_role(d, want);
+		}
+	}
+}
+
+/* --- memberships --------------------------------------------------------------------------------------------------- */
+
+/* First of the rows of (role, member), *ret_n of them: one for each grantor. */
+static const struct membership *rows_of(const struct server_state *server, name_id role, name_id member, uint32_t *ret_n)
+{
+	uint32_t low = 0, high = server->n_memberships, n = 0;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+		const struct membership *m = &server->memberships[mid];
+
+		if (m->role < role || (m->role == role && m->member < member))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	while (low + n < server->n_memberships && server->memberships[low + n].role == role && server->memberships[low + n].member == member)
+		n++;
+	*ret_n = n;
+	return server->memberships + low;
+}
+
+/* PostgreSQL 16 gives the creator of a role, when it is no superuser, an edge with ADMIN only, granted by the bootstrap
+   superuser. Nobody can revoke it but that one; it is not drift (facts: postgres.md, "Memberships"). */
+static bool implicit_creator_edge(const struct differ *d, const struct membership *m)
+{
+	return d->version_num >= 160000 && m->grantor == d->server->facts.bootstrap && m->admin && !m->inherit && !m->set;
+}
+
+static bool expired(const struct differ *d, const char *until)
+{
+	return until && d->server->facts.now && strcmp(until, d->server->facts.now) <= 0;
+}
+
+static struct change *membership_change(struct differ *d, enum change_op op, enum change_phase phase, name_id role, name_id member,
+					struct source source)
+{
+	struct change *change = differ_add(d, op, DRIFT_MEMBERSHIP, phase, source);
+
+	change->role = member;
+	change->other = role;
+	return change;
+}
+
+static void want_membership(struct differ *d, const struct membership_want *want)
+{
+	bool admin = false, inherit = false, set = false, options = d->version_num >= 160000, differs;
+	const struct role *member = server_role(d->server, want->member), *role = server_role(d->server, want->role);
+	const struct membership *rows;
+	struct change *change;
+	uint32_t n;
+
+	rows = rows_of(d->server, want->role, want->member, &n);
+	for (uint32_t i = 0; i < n; i++) {
+		admin |= rows[i].admin;
+		inherit |= rows[i].inherit;
+		set |= rows[i].set;
+	}
+	if (expired(d, want->until)) {
+		for (uint32_t i = 0; i < n; i++) {
+			change = membership_change(d, CHANGE_REVOKE_MEMBERSHIP, PHASE_REVOKES, want->role, want->member, want->source);
+			change->grantor = options ? rows[i].grantor : NAME_NONE;
+		}
+		return;
+	}
+	differs = n == 0 || (n == 1 && implicit_creator_edge(d, &rows[0]) && !(want->has_admin && want->admin)) ||
+		  (want->has_admin && want->admin != admin) ||
+		  (options && want->has_inherit && want->inherit != inherit) || (options && want->has_set && want->set != set);
+	if (!differs)
+		return;
+	change = membership_change(d, CHANGE_GRANT_MEMBERSHIP, PHASE_MEMBERSHIPS, want->role, want->member, want->source);
+	change->admin = want->has_admin ? want->admin : admin && n > 0;
+	change->inherit = want->has_inherit ? want->inherit : n > 0 && inherit ? true : !member || (member->attrs & ROLE_INHERIT);
+	change->set = want->has_set ? want->set : true;
+	/* options of one row cannot be lowered by granting as somebody else: name the grantor that holds them */
+	if (options && n > 0 && !implicit_creator_edge(d, &rows[0]))
+		change->grantor = rows[0].grantor;
+	if (n > 0)
+		change->from = "with other options";
+	if (role && (role->attrs & ROLE_SUPERUSER))
+		change_block(change, "membership in a superuser role makes a superuser", "grant it by hand if it is really meant");
+}
+
+static bool membership_wanted(const struct differ *d, name_id role, name_id member)
+{
+	uint32_t low = 0, high = d->desired->n_memberships;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+		const struct membership_want *want = &d->desired->memberships[mid];
+
+		if (want->role < role || (want->role == role && want->member < member))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < d->desired->n_memberships && d->desired->memberships[low].role == role && d->desired->memberships[low].member == member;
+}
+
+/* A bit for each role: its memberships are described completely. */
+static uint8_t *exact_members(struct differ *d)
+{
+	uint8_t *exact = talloc_zero_array(d->temporary, uint8_t, names_count(d->names) + 1);
+
+	for (uint32_t i = 0; i < d->desired->n_roles; i++)
+		if (d->desired->roles[i].exact && !d->desired->roles[i].wish->external && !d->desired->roles[i].wish->absent)
+			exact[d->desired->roles[i].name] = 1;
+	return exact;
+}
+
+static void surplus_memberships(struct differ *d)
+{
+	uint8_t *exact = exact_members(d);
+
+	for (uint32_t i = 0; i < d->server->n_memberships; i++) {
+		const struct membership *m = &d->server->memberships[i];
+		struct change *change;
+
+		if (!exact[m->member])
+			continue;
+		d->plan->in_scope++;
+		if (implicit_creator_edge(d, m) || m->role == d->me || membership_wanted(d, m->role, m->member))
+			continue;
+		change = membership_change(d, CHANGE_REVOKE_MEMBERSHIP, PHASE_REVOKES, m->role, m->member, (struct source){ 0 });
+		change->grantor = d->version_num >= 160000 ? m->grantor : NAME_NONE;
+		for (uint32_t r = 0; r < d->desired->n_roles; r++)
+			if (d->desired->roles[r].name == m->member)
+				change->source = d->desired->roles[r].wish->source;
+	}
+}
+
+void diff_memberships(struct differ *d)
+{
+	bool any_exact = false;
+
+	for (uint32_t i = 0; i < d->desired->n_memberships; i++)
+		want_membership(d, &d->desired->memberships[i]);
+	for (uint32_t i = 0; i < d->desired->n_roles; i++)
+		any_exact |= d->desired->roles[i].exact;
+	if (any_exact)
+		surplus_memberships(d);
+}
+
+/* --- settings ------------------------------------------------------------------------------------------------------ */
+
+static const struct setting *live_setting(const struct differ *d, name_id role, name_id database, const char *name)
+{
+	for (uint32_t i = 0; i < d->server->n_settings; i++) {
+		const struct setting *s = &d->server->settings[i];
+
+		if (s->role == role && s->database == database && strcasecmp(s->name, name) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+static struct change *setting_change(struct differ *d, enum change_op op, name_id role, name_id database, const char *name,
+				     struct source source)
+{
+	struct change *change = differ_add(d, op, DRIFT_SETTING, op == CHANGE_SET_SETTING ? PHASE_SETTINGS : PHASE_REVOKES, source);
+
+	change->role = role;
+	change->database = database;
+	change->name = name;
+	return change;
+}
+
+static void surplus_settings(struct differ *d, const struct setting_scope *scope)
+{
+	for (uint32_t i = 0; i < d->server->n_settings; i++) {
+		const struct setting *s = &d->server->settings[i];
+		bool wanted = false;
+
+		if (s->role != scope->role || s->database != scope->database)
+			continue;
+		for (uint32_t w = 0; w < d->desired->n_settings && !wanted; w++) {
+			const struct setting_want *want = &d->desired->settings[w];
+
+			wanted = want->role == s->role && want->database == s->database && strcasecmp(want->name, s->name) == 0;
+		}
+		if (!wanted)
+			setting_change(d, CHANGE_RESET_SETTING, s->role, s->database, s->name, (struct source){ 0 })->from = s->value;
+	}
+}
+
+void diff_settings(struct differ *d)
+{
+	for (uint32_t i = 0; i < d->desired->n_settings; i++) {
+		const struct setting_want *want = &d->desired->settings[i];
+		const struct setting *live = live_setting(d, want->role, want->database, want->name);
+		struct change *change;
+
+		if (want->value && (!live || !setting_equal(want->name, want->value, live->value))) {
+			change = setting_change(d, CHANGE_SET_SETTING, want->role, want->database, want->name, want->source);
+			change->value = want->value;
+			change->from = live ? live->value : NULL;
+		} else if (!want->value && live) {
+			change = setting_change(d, CHANGE_RESET_SETTING, want->role, want->database, want->name, want->source);
+			change->from = live->value;
+		}
+	}
+	for (uint32_t i = 0; i < d->desired->n_setting_scopes; i++)
+		surplus_settings(d, &d->desired->setting_scopes[i]);
+}
+
+/* --- databases ----------------------------------------------------------------------------------------------------- */
+
+void diff_databases(struct differ *d)
+{
+	for (uint32_t i = 0; i < d->desired->n_databases; i++) {
+		const struct database_want *want = &d->desired->databases[i];
+		const struct database *live = NULL;
+		struct change *change;
+
+		for (uint32_t k = 0; k < d->server->n_databases; k++)
+			if (d->server->databases[k].name == want->name)
+				live = &d->server->databases[k];
+		if (!live)
+			continue;                /* its own target says that it is not there */
+		if (want->owner && want->owner != live->owner) {
+			change = differ_add(d, CHANGE_OWNER, DRIFT_OWNER, PHASE_OWNERS, want->wish->source);
+			change->object_kind = OBJECT_DATABASE;
+			change->names = talloc_array(d->plan, const char *, 1);
+			change->names[0] = names_text(d->names, want->name);
+			change->role = want->owner;
+			change->other = live->owner;
+		}
+		if (want->wish->has_connection_limit && want->wish->connection_limit != live->connection_limit) {
+			change = differ_add(d, CHANGE_ALTER_ROLE, DRIFT_DATABASE, PHASE_SETTINGS, want->wish->source);
+			change->object_kind = OBJECT_DATABASE;
+			change->database = want->name;
+			change->has_connection_limit = true;
+			change->connection_limit = want->wish->connection_limit;
+			change->from = talloc_asprintf(d->plan, "connection limit %d", live->connection_limit);
+		}
+	}
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * The guard: what a pass may do by itself. It only ever turns ready into held
+ * or blocked, never the other way, except for a plan that was approved.
+ *
+ * Blocked, whatever was declared or approved: changing our own role, the
+ * bootstrap superuser, predefined roles and protected names.
+ * Held until approved: drops over the budget, revokes over the budget (by
+ * number, or by share of what lives in scope), and what the diff itself marked
+ * (loss of login, weaker row security).
+ */
+#include "reconcile/diff.h"
+
+#include <string.h>
+#include <talloc.h>
+
+#include "base/text.h"
+
+/* Shares are not judged below this many revokes: one extra grant among five would be 20 %. */
+#define PERCENT_FLOOR 10
+
+/* Names that belong to the provider of a managed service (facts: role-tools.md §5.3). */
+static const char *const always_protected[] = { "pg_*", "rdsadmin", "rds_superuser", "rdsrepladmin", "cloudsqladmin", "cloudsqlsuperuser",
+						"azuresu", "azure_pg_admin", "alloydbadmin", "alloydbsuperuser" };
+
+static bool touches_role(const struct change *c)
+{
+	switch (c->op) {
+	case CHANGE_CREATE_ROLE: case CHANGE_ALTER_ROLE: case CHANGE_RENAME_ROLE: case CHANGE_SET_PASSWORD: case CHANGE_COMMENT_ROLE:
+	case CHANGE_SET_SETTING: case CHANGE_RESET_SETTING: case CHANGE_GRANT_MEMBERSHIP: case CHANGE_REVOKE_MEMBERSHIP:
+	case CHANGE_DROP_ROLE: case CHANGE_REASSIGN_OWNED: case CHANGE_DROP_OWNED_PRIVILEGES: case CHANGE_REVOKE:
+	case CHANGE_REVOKE_GRANT_OPTION: case CHANGE_DEFAULT_REVOKE:
+		return c->role != NAME_NONE;
+	default:
+		return false;
+	}
+}
+
+static bool is_protected(const struct differ *d, const char *name)
+{
+	const struct guard_settings *guard = d->context->guard;
+
+	for (size_t i = 0; i < sizeof always_protected / sizeof *always_protected; i++)
+		if (glob_match(always_protected[i], name))
+			return true;
+	for (uint32_t i = 0; i < guard->n_protected_roles; i++)
+		if (glob_match(guard->protected_roles[i], name))
+			return true;
+	return false;
+}
+
+static void protect_role(struct differ *d, struct change *c, name_id role)
+{
+	const char *name = names_text(d->names, role);
+
+	if (role == d->me)
+		change_block(c, "this is the role that dbreconcile logs in as", "remove it from the manifest; change it by hand");
+	else if (role == d->server->facts.bootstrap)
+		change_block(c, "this is the bootstrap superuser", "remove it from the manifest; change it by hand");
+	else if (is_protected(d, name))
+		change_block(c, "the role is protected (guard.protected_roles or built in)", "remove it from the manifest, or unprotect it");
+}
+
+static bool is_revoke(const struct change *c)
+{
+	return c->op == CHANGE_REVOKE || c->op == CHANGE_REVOKE_GRANT_OPTION || c->op == CHANGE_DEFAULT_REVOKE ||
+	       c->op == CHANGE_REVOKE_MEMBERSHIP;
+}
+
+static bool is_drop(const struct change *c)
+{
+	return c->op == CHANGE_DROP_ROLE || c->op == CHANGE_DROP_EXTENSION || c->op == CHANGE_DROP_POLICY ||
+	       c->op == CHANGE_DROP_OWNED_PRIVILEGES || c->op == CHANGE_REASSIGN_OWNED;
+}
+
+static void hold_all(struct differ *d, bool (*which)(const struct change *), const char *reason)
+{
+	for (uint32_t i = 0; i < d->plan->n_changes; i++) {
+		struct change *c = &d->plan->changes[i];
+
+		if (which(c) && c->state == CHANGE_READY) {
+			c->state = CHANGE_HELD;
+			c->reason = reason;
+		}
+	}
+}
+
+static void release_drops(struct differ *d)
+{
+	for (uint32_t i = 0; i < d->plan->n_changes; i++) {
+		struct change *c = &d->plan->changes[i];
+
+		if (is_drop(c) && c->state == CHANGE_HELD) {
+			c->state = CHANGE_READY;
+			c->reason = NULL;
+		}
+	}
+}
+
+static void budgets(struct differ *d)
+{
+	const struct guard_settings *guard = d->context->guard;
+	uint64_t revokes = 0, drops = 0;
+
+	for (uint32_t i = 0; i < d->plan->n_changes; i++) {
+		const struct change *c = &d->plan->changes[i];
+
+		if (c->state == CHANGE_BLOCKED)
+			continue;
+		if (is_revoke(c))
+			revokes += c->n;
+		if (is_drop(c))
+			drops += c->n;
+	}
+	if (drops > guard->max_drops)
+		hold_all(d, is_drop, talloc_asprintf(d->plan, "%llu drops, max_drops is %u", (unsigned long long)drops, guard->max_drops));
+	else if (drops)
+		release_drops(d);
+	if (revokes > guard->max_revokes)
+		hold_all(d, is_revoke, talloc_asprintf(d->plan, "%llu revokes, max_revokes is %u", (unsigned long long)revokes, guard->max_revokes));
+	else if (revokes >= PERCENT_FLOOR && revokes * 100 > (uint64_t)guard->max_percent * d->plan->in_scope)
+		hold_all(d, is_revoke, talloc_asprintf(d->plan, "%llu revokes of %u privileges in scope, max_percent is %u",
+						       (unsigned long long)revokes, d->plan->in_scope, guard->max_percent));
+}
+
+void guard_apply(struct differ *d)
+{
+	for (uint32_t i = 0; i < d->plan->n_changes; i++)
+		if (touches_role(&d->plan->changes[i]))
+			protect_role(d, &d->plan->changes[i], d->plan->changes[i].role);
+	budgets(d);
+}

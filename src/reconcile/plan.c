@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* diff, guard, order, identity: one plan. */
+#include "reconcile/plan.h"
+
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "base/text.h"
+#include "reconcile/diff.h"
+
+#define UNMANAGED_MAX 1000
+#define GROUP_OBJECTS_MAX 1000
+
+static int differ_begin(struct differ *d, void *parent, const struct plan_context *context, struct desired *desired,
+			const struct server_state *server, const struct database_state *database)
+{
+	*d = (struct differ){ .context = context, .desired = desired, .server = server, .database = database, .names = desired->names };
+	d->plan = talloc_zero(parent, struct plan);
+	d->temporary = talloc_new(NULL);
+	if (!d->plan || !d->temporary)
+		abort();
+	d->plan->names = d->names;
+	d->scratch = text_new(d->temporary);
+	d->version_num = server->facts.version_num;
+	d->me = server->facts.me;
+	d->max_unmanaged = UNMANAGED_MAX;
+	return 0;
+}
+
+/* Revokes of what others granted on come first: theirs depends on ours (2BP01 otherwise). */
+static int compare_changes(const void *a, const void *b)
+{
+	const struct change *const *x = a, *const *y = b;
+
+	if ((*x)->phase != (*y)->phase)
+		return (*x)->phase < (*y)->phase ? -1 : 1;
+	if ((*x)->phase == PHASE_REVOKES && (*x)->kind == (*y)->kind && ((*x)->grantor == NAME_NONE) != ((*y)->grantor == NAME_NONE))
+		return (*x)->grantor == NAME_NONE ? 1 : -1;
+	return (*x > *y) - (*x < *y);
+}
+
+static void sort_changes(struct plan *plan)
+{
+	const struct change **order = talloc_array(plan, const struct change *, plan->n_changes + 1);
+	struct change *sorted = talloc_array(plan, struct change, plan->n_changes + 1);
+
+	for (uint32_t i = 0; i < plan->n_changes; i++)
+		order[i] = &plan->changes[i];
+	qsort(order, plan->n_changes, sizeof *order, compare_changes);
+	for (uint32_t i = 0; i < plan->n_changes; i++) {
+		sorted[i] = *order[i];
+		if (sorted[i].names)
+			talloc_steal(sorted, sorted[i].names);
+	}
+	talloc_free(order);
+	talloc_free(plan->changes);
+	plan->changes = sorted;
+}
+
+/* The identity of what is held: who, where, what, and what it assumes to find. */
+static void make_id(struct differ *d)
+{
+	struct plan *plan = d->plan;
+	struct text *all = text_new(d->temporary);
+	unsigned char digest[SHA256_DIGEST_LENGTH];
+
+	text_addf(all, "%s\n%llu/%u\n", d->context->target, (unsigned long long)d->server->facts.system_identifier,
+		  d->database ? d->database->facts.database_oid : 0);
+	for (uint32_t i = 0; i < plan->n_changes; i++) {
+		const struct change *c = &plan->changes[i];
+		struct statements statements;
+
+		if (c->state != CHANGE_HELD)
+			continue;
+		change_sql_display(d->temporary, plan, c, d->version_num, &statements);
+		for (uint32_t s = 0; s < statements.n; s++)
+			text_addf(all, "%s;\n", statements.v[s]);
+		text_addf(all, "-- from %s\n", c->from ? c->from : "");
+	}
+	SHA256((const unsigned char *)all->s, all->len, digest);
+	for (int i = 0; i < 8; i++)
+		snprintf(plan->id + 2 * i, 3, "%02x", digest[i]);
+}
+
+static void release_approved(struct differ *d)
+{
+	if (!d->context->approved || strcmp(d->context->approved, d->plan->id) != 0)
+		return;
+	for (uint32_t i = 0; i < d->plan->n_changes; i++)
+		if (d->plan->changes[i].state == CHANGE_HELD)
+			d->plan->changes[i].state = CHANGE_READY;
+}
+
+static void count(struct plan *plan)
+{
+	plan->ready = plan->held = plan->blocked = 0;
+	for (uint32_t i = 0; i < plan->n_changes; i++) {
+		const struct change *c = &plan->changes[i];
+
+		plan->drift[c->kind] += c->n;
+		plan->drift_objects += c->n;
+		if (c->state == CHANGE_READY) {
+			plan->ready++;
+		} else if (c->state == CHANGE_HELD) {
+			plan->held++;
+			plan->held_objects += c->n;
+			if (!plan->held_reason)
+				plan->held_reason = c->reason;
+		} else {
+			plan->blocked++;
+			plan->blocked_objects += c->n;
+			plan->blocked_by_kind[c->kind] += c->n;
+		}
+	}
+}
+
+static void differ_end(struct differ *d, struct plan **ret)
+{
+	guard_apply(d);
+	sort_changes(d->plan);
+	count(d->plan);
+	if (d->plan->held) {
+		make_id(d);
+		release_approved(d);
+		d->plan->held_reason = NULL;
+		memset(d->plan->drift, 0, sizeof d->plan->drift);
+		memset(d->plan->blocked_by_kind, 0, sizeof d->plan->blocked_by_kind);
+		d->plan->drift_objects = d->plan->held_objects = d->plan->blocked_objects = 0;
+		count(d->plan);
+	}
+	talloc_free(d->temporary);
+	*ret = d->plan;
+}
+
+int plan_server(void *parent, const struct plan_context *context, struct desired *desired, const struct server_state *server,
+		struct plan **ret, struct error *err)
+{
+	struct differ d;
+
+	(void)err;
+	differ_begin(&d, parent, context, desired, server, NULL);
+	diff_roles(&d);
+	diff_memberships(&d);
+	diff_settings(&d);
+	diff_databases(&d);
+	diff_grants(&d, server->objects, server->n_objects);
+	differ_end(&d, ret);
+	return 0;
+}
+
+int plan_database(void *parent, const struct plan_context *context, struct desired *desired, const struct server_state *server,
+		  const struct database_state *database, struct plan **ret, struct error *err)
+{
+	struct differ d;
+
+	(void)err;
+	differ_begin(&d, parent, context, desired, server, database);
+	diff_schemas(&d);
+	diff_extensions(&d);
+	diff_owners(&d);
+	diff_grants(&d, database->objects, database->n_objects);
+	diff_columns(&d);
+	diff_defaults(&d);
+	diff_row_security(&d);
+	differ_end(&d, ret);
+	return 0;
+}
+
+/* --- groups -------------------------------------------------------------------------------------------------------- */
+
+/* Changes that belong into one transaction with the one before: everything about one role, one table's row security; grants
+   and revokes in bulk. */
+static bool belongs(const struct change *a, const struct change *b)
+{
+	if (a->phase != b->phase)
+		return false;
+	switch (a->phase) {
+	case PHASE_ROLES:
+		return a->role == b->role;
+	case PHASE_ROW_SECURITY:
+		return a->schema == b->schema && strcmp(a->names[0], b->names[0]) == 0;
+	case PHASE_GRANTS: case PHASE_REVOKES: case PHASE_DEFAULTS: case PHASE_MEMBERSHIPS: case PHASE_SETTINGS:
+		return true;
+	default:
+		return false;
+	}
+}
+
+struct group *plan_groups(void *parent, const struct plan *plan, enum change_phase from, enum change_phase to, uint32_t *ret_n)
+{
+	struct group *groups = talloc_array(parent, struct group, plan->n_changes + 1);
+	uint32_t n = 0, objects = 0;
+	const struct change *last = NULL;
+
+	for (uint32_t i = 0; i < plan->n_changes; i++) {
+		const struct change *c = &plan->changes[i];
+
+		if (c->state != CHANGE_READY || c->phase < from || c->phase > to || c->op == CHANGE_MIGRATE)
+			continue;
+		if (last && last == c - 1 && belongs(last, c) && objects + c->n <= GROUP_OBJECTS_MAX) {
+			groups[n - 1].n++;
+			objects += c->n;
+		} else {
+			groups[n++] = (struct group){ .first = i, .n = 1, .phase = c->phase };
+			objects = c->n;
+		}
+		last = c;
+	}
+	*ret_n = n;
+	return groups;
+}
