@@ -33,6 +33,8 @@ void config_errors_print(const struct config_errors *, FILE *out);
 /* The effective configuration in its own syntax, with defaults, secrets as "<redacted>"; it can be loaded again.
    A talloc child of parent. */
 char *config_print(void *parent, const struct settings *);
+/* A manifest in its own syntax, from the same table: what import writes. A talloc child of parent. */
+char *manifest_print(void *parent, const struct manifest *);
 
 /* Manifest lookup by name; NULL when unknown. */
 const struct manifest *settings_manifest(const struct settings *, const char *name);

@@ -79,7 +79,9 @@ struct schema_wish {
 /* What a level gives, per kind of object; "read-only", "read-write", "admin" are built in. */
 struct level {
 	const char *name;
+	const char *extends;          /* as written; what it gives is already in the fields below */
 	privs_t schema, table, sequence, routine, type;
+	bool complete;                /* config/ only: while levels are put together */
 	struct source source;
 };
 
@@ -144,6 +146,8 @@ struct manifest {
 	const char *file;
 	enum authority authority;
 	bool revoke_unmanaged_grantees;
+	bool end_marker;              /* the file ends with "# end" */
+	bool doubtful;                /* it has errors of its own: what it declares is not known */
 	struct role_wish *roles; uint32_t n_roles;
 	struct membership_wish *memberships; uint32_t n_memberships;
 	struct extension_wish *extensions; uint32_t n_extensions;
@@ -153,7 +157,7 @@ struct manifest {
 	struct owner_wish *owners; uint32_t n_owners;
 	struct database_wish *databases; uint32_t n_databases;
 	struct row_security_wish *row_security; uint32_t n_row_security;
-	struct level **levels; uint32_t n_levels;      /* own ones */
+	struct level *levels; uint32_t n_levels;       /* own ones */
 };
 
 #endif

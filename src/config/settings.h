@@ -23,6 +23,7 @@ struct guard_settings {
 	uint32_t max_percent;         /* of the privileges that live in the target's scope */
 	const char **protected_roles; /* globs; the built-in ones are added by the guard itself */
 	uint32_t n_protected_roles;
+	bool allow_privileged;        /* manifests may make superusers, replication and BYPASSRLS roles */
 };
 
 struct migration_settings {
@@ -81,6 +82,7 @@ struct settings {
 	msec_t connect_timeout, statement_timeout, lock_timeout, pass_timeout;
 	msec_t backoff_max;
 	int log_level;                /* enum log_level */
+	bool end_marker;              /* of the file read last; of no use afterwards */
 	struct guard_settings guard;
 	struct control_settings control;
 	struct server_settings *servers;

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Servers, databases, migrations and sockets: what is inherited, and what must hold together. */
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "base/text.h"
+#include "config/checks.h"
+
+void init_server(struct reader *r, const void *outer, void *base)
+{
+	const struct settings *settings = outer;
+	struct server_settings *server = base;
+
+	(void) r;
+	server->mode = settings->mode;
+	server->interval = settings->interval;
+	server->full_interval = settings->full_interval;
+	server->guard = settings->guard;
+}
+
+void init_database(struct reader *r, const void *outer, void *base)
+{
+	const struct server_settings *server = outer;
+	struct database_settings *database = base;
+
+	(void) r;
+	database->mode = server->mode;
+	database->guard = server->guard;
+}
+
+/* Databases are read after the server's own rows, so two of one name are seen here. */
+static void check_databases(struct reader *r, const struct server_settings *server)
+{
+	for (uint32_t i = 0; i < server->n_databases; i++) {
+		for (uint32_t k = 0; k < i; k++) {
+			const struct database_settings *a = &server->databases[k], *b = &server->databases[i];
+			const char *x = a->name ? a->name : a->match, *y = b->name ? b->name : b->match;
+
+			if (x && y && !a->name == !b->name && strcmp(x, y) == 0)
+				reader_error_at(r, &b->source, "databases", "\"%s\" is there twice (also at %s:%u)", x, a->source.file, a->source.line);
+		}
+	}
+}
+
+void check_server(struct reader *r, const config_setting_t *s, void *base)
+{
+	struct server_settings *server = base;
+	const config_setting_t *conninfo = config_setting_get_member(s, "conninfo");
+	const char *reason;
+
+	if (server->conninfo && conninfo_check(r->settings, server->conninfo, &reason) != 0) {
+		reader_error(r, conninfo, "%s", reason);
+		server->conninfo = NULL;
+	}
+	for (uint32_t i = 0; server->name && i < r->settings->n_servers; i++) {
+		const struct server_settings *other = &r->settings->servers[i];
+
+		if (other != server && other->name && strcmp(other->name, server->name) == 0)
+			reader_error(r, s, "the server \"%s\" is there twice (also at %s:%u)", server->name, other->source.file, other->source.line);
+	}
+	check_databases(r, server);
+}
+
+void check_database(struct reader *r, const config_setting_t *s, void *base)
+{
+	const struct database_settings *database = base;
+
+	if (!config_setting_get_member(s, "name") == !config_setting_get_member(s, "match"))
+		reader_error(r, s, "expected either 'name' or 'match'");
+	if (database->match && glob_is_literal(database->match))
+		reader_error(r, config_setting_get_member(s, "match"), "there is no * or ? in \"%s\": write name = instead", database->match);
+}
+
+static bool leaves_directory(const char *path)
+{
+	for (const char *p = path; p; p = strchr(p, '/')) {
+		p += *p == '/';
+		if (strncmp(p, "..", 2) == 0 && (p[2] == '/' || p[2] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+void check_migrations(struct reader *r, const config_setting_t *s, void *base)
+{
+	struct migration_settings *migrations = base;
+
+	if (config_setting_get_member(s, "directory") && migrations->n_directories == 0 && !reader_has_error(r, config_setting_get_member(s, "directory")))
+		reader_error(r, config_setting_get_member(s, "directory"), "the list is empty");
+	for (uint32_t i = 0; i < migrations->n_directories; i++) {
+		const char *directory = migrations->directories[i];
+
+		if (leaves_directory(directory))
+			reader_error(r, config_setting_get_member(s, "directory"), "\"%s\" holds \"..\"", directory);
+		if (*directory != '/')
+			migrations->directories[i] = talloc_asprintf(r->settings, "%s/%s", r->settings->migrations_dir, directory);
+	}
+}
+
+/* "127.x.y.z:port" or "[::1]:port": whoever can reach the address can read the metrics. */
+static bool is_loopback(const char *s)
+{
+	const char *port = strrchr(s, ':');
+	char *end;
+
+	if (!port || port[1] < '1' || port[1] > '9')
+		return false;
+	long number = strtol(port + 1, &end, 10);
+	if (*end || number > 65535)
+		return false;
+	size_t host = (size_t) (port - s);
+	if (host == 5 && strncmp(s, "[::1]", 5) == 0)
+		return true;
+	unsigned parts[4], n = 0;
+	for (const char *p = s; n < 4; p++) {
+		char *stop;
+
+		if (*p < '0' || *p > '9')
+			return false;
+		parts[n++] = (unsigned) strtoul(p, &stop, 10);
+		p = stop;
+		if (p == port)
+			break;
+		if (*p != '.')
+			return false;
+	}
+	return n == 4 && parts[0] == 127 && parts[1] < 256 && parts[2] < 256 && parts[3] < 256 &&
+	       strspn(s, "0123456789.") == host;
+}
+
+void check_control(struct reader *r, const config_setting_t *s, void *base)
+{
+	const struct control_settings *control = base;
+	const config_setting_t *listen = config_setting_get_member(s, "metrics_listen");
+
+	if (*control->metrics_listen && !is_loopback(control->metrics_listen)) {
+		struct error *err = reader_error(r, listen, "expected a loopback address and port, such as \"127.0.0.1:9187\" or \"[::1]:9187\"");
+
+		if (err)
+			error_hint(err, "to let others scrape, put a proxy in front of metrics_socket");
+	}
+	if (strcmp(control->socket, control->metrics_socket) == 0)
+		reader_error(r, s, "socket and metrics_socket are the same path");
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* The options of dbreconciled.conf and conf.d, a row each. */
+#include "config/checks.h"
+#include "config/option.h"
+#include "config/settings.h"
+
+#define ROWS(rows) (rows), sizeof(rows) / sizeof((rows)[0])
+#define SECOND INT64_C(1000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+#define ETC SYSCONFDIR "/dbreconcile"
+#define RUN RUNSTATEDIR "/dbreconcile"
+#define VAR LOCALSTATEDIR "/lib/dbreconcile"
+
+static const struct option_word modes[] = { { "observe", MODE_OBSERVE }, { "enforce", MODE_ENFORCE }, { NULL, 0 } };
+static const struct option_word log_levels[] = {
+	{ "error", 3 }, { "warning", 4 }, { "notice", 5 }, { "info", 6 }, { "debug", 7 }, { NULL, 0 }
+};
+
+#define IN(field) .offset = offsetof(struct guard_settings, field)
+static const struct option guard_rows[] = {
+	{ .key = "max_revokes", .type = &type_count, IN(max_revokes), .max = 1000000000, .fallback = "20",
+	  .help = "How many privileges (objects times grantees) one pass over one target may take away without approval." },
+	{ .key = "max_drops", .type = &type_count, IN(max_drops), .max = 1000000, .fallback = "0",
+	  .help = "How many roles, extensions and policies one pass over one target may drop without approval." },
+	{ .key = "max_percent", .type = &type_count, IN(max_percent), .max = 100, .fallback = "10",
+	  .help = "How many percent of the privileges in the scope of a target one pass may take away without approval." },
+	{ .key = "protected_roles", .type = &type_strings, .flags = OPT_UNION, IN(protected_roles),
+	  .extra = offsetof(struct guard_settings, n_protected_roles), .fallback = "",
+	  .help = "Names, with * and ?, of roles that are never altered; each place adds to what the outer one says. Built-in roles and the "
+		  "daemon's own are always protected." },
+	{ .key = "allow_privileged", .type = &type_bool, IN(allow_privileged), .fallback = "false",
+	  .help = "Whether manifests may ask for superuser, replication and bypassrls." },
+};
+#undef IN
+static const struct option_group guard_group = { .name = "guard", ROWS(guard_rows), sizeof(struct guard_settings), -1, NULL, NULL };
+
+#define IN(field) .offset = offsetof(struct migration_settings, field)
+static const struct option migration_rows[] = {
+	{ .key = "directory", .type = &type_strings, .flags = OPT_REQUIRED, IN(directories),
+	  .extra = offsetof(struct migration_settings, n_directories),
+	  .help = "Where the files are: a directory below daemon.migrations, a whole path, or a list of these." },
+	{ .key = "user", .type = &type_string, .flags = OPT_REQUIRED | OPT_ROLE, IN(user),
+	  .help = "The login that runs the files, on a connection of its own." },
+	{ .key = "password_credential", .type = &type_secret, .flags = OPT_WORD, IN(password), .min = SECRET_CREDENTIAL,
+	  .help = "The systemd credential that holds the user's password; without any source, that of the role in the manifests is used." },
+	{ .key = "password_file", .type = &type_secret, .flags = OPT_PATH, IN(password), .min = SECRET_FILE,
+	  .help = "The file that holds the user's password." },
+	{ .key = "password_command", .type = &type_secret, IN(password), .min = SECRET_COMMAND,
+	  .help = "A command that prints the user's password." },
+	{ .key = "table", .type = &type_table, IN(table_schema), .extra = offsetof(struct migration_settings, table_name),
+	  .fallback = "dbreconcile.migration_ledger", .help = "The ledger; the name of an existing Flyway history continues that." },
+	{ .key = "wave", .type = &type_count, IN(wave), .min = 1, .max = 1000, .fallback = "1",
+	  .help = "Databases of wave 2 are migrated when all of wave 1 are, and so on." },
+};
+#undef IN
+static const struct option_group migration_group = {
+	.name = "migrations", ROWS(migration_rows), sizeof(struct migration_settings), offsetof(struct migration_settings, source), NULL,
+	check_migrations
+};
+
+#define IN(field) .offset = offsetof(struct database_settings, field)
+static const struct option database_rows[] = {
+	{ .key = "name", .type = &type_string, .flags = OPT_NAME, IN(name), .help = "The name of one database." },
+	{ .key = "match", .type = &type_string, .flags = OPT_NAME, IN(match),
+	  .help = "Instead of a name: a pattern with * and ? for all databases of the server that no name stands for." },
+	{ .key = "mode", .type = &type_word, IN(mode), .words = modes, .help = "As daemon.mode, for this database." },
+	{ .key = "manifests", .type = &type_manifests, .flags = OPT_WORD, IN(manifests),
+	  .extra = offsetof(struct database_settings, n_manifests), .help = "The manifests for what is inside the database." },
+	{ .key = "migrations", .type = &type_group, IN(migrations), .extra = offsetof(struct database_settings, migrations.enabled),
+	  .group = &migration_group, .help = "Migration files to apply." },
+	{ .key = "guard", .type = &type_group, .flags = OPT_INHERITS, IN(guard), .group = &guard_group,
+	  .help = "As the guard of the server, for this database." },
+};
+#undef IN
+static const struct option_group database_group = {
+	.name = "databases", ROWS(database_rows), sizeof(struct database_settings), offsetof(struct database_settings, source),
+	init_database, check_database
+};
+
+#define IN(field) .offset = offsetof(struct server_settings, field)
+static const struct option server_rows[] = {
+	{ .key = "name", .type = &type_string, .flags = OPT_REQUIRED | OPT_WORD, IN(name),
+	  .help = "The name of the server in targets, metrics and messages." },
+	{ .key = "conninfo", .type = &type_string, .flags = OPT_REQUIRED, IN(conninfo),
+	  .help = "How libpq reaches the server, as keyword=value; the database named here (postgres when none is) is the maintenance "
+		  "database. Passwords are refused here." },
+	{ .key = "password_credential", .type = &type_secret, .flags = OPT_WORD, IN(password), .min = SECRET_CREDENTIAL,
+	  .help = "The systemd credential that holds the daemon's password." },
+	{ .key = "password_file", .type = &type_secret, .flags = OPT_PATH, IN(password), .min = SECRET_FILE,
+	  .help = "The file that holds the daemon's password." },
+	{ .key = "password_command", .type = &type_secret, IN(password), .min = SECRET_COMMAND,
+	  .help = "A command that prints the daemon's password, for tokens that expire; its output is cached." },
+	{ .key = "mode", .type = &type_word, IN(mode), .words = modes, .help = "As daemon.mode, for this server." },
+	{ .key = "interval", .type = &type_duration, IN(interval), .min = SECOND, .max = 7 * DAY,
+	  .help = "As daemon.interval, for this server." },
+	{ .key = "full_interval", .type = &type_duration, IN(full_interval), .min = SECOND, .max = 30 * DAY,
+	  .help = "As daemon.full_interval, for this server." },
+	{ .key = "max_connections", .type = &type_count, IN(max_connections), .min = 1, .max = 1000, .fallback = "8",
+	  .help = "How many connections to this server may be open at the same time." },
+	{ .key = "manifests", .type = &type_manifests, .flags = OPT_WORD, IN(manifests),
+	  .extra = offsetof(struct server_settings, n_manifests),
+	  .help = "The manifests for what belongs to the whole server: roles, memberships, databases." },
+	{ .key = "guard", .type = &type_group, .flags = OPT_INHERITS, IN(guard), .group = &guard_group,
+	  .help = "As the guard at the top, for this server." },
+	{ .key = "databases", .type = &type_list, IN(databases), .extra = offsetof(struct server_settings, n_databases),
+	  .group = &database_group, .help = "The databases that are looked after." },
+};
+#undef IN
+static const struct option_group server_group = {
+	.name = "servers", ROWS(server_rows), sizeof(struct server_settings), offsetof(struct server_settings, source),
+	init_server, check_server
+};
+
+#define IN(field) .offset = offsetof(struct control_settings, field)
+static const struct option control_rows[] = {
+	{ .key = "socket", .type = &type_string, .flags = OPT_PATH | OPT_SOCKET, IN(socket), .fallback = RUN "/control.sock",
+	  .help = "The socket that dbreconcilectl talks to." },
+	{ .key = "metrics_socket", .type = &type_string, .flags = OPT_PATH | OPT_SOCKET, IN(metrics_socket), .fallback = RUN "/metrics.sock",
+	  .help = "The socket that serves /metrics, /livez and /readyz." },
+	{ .key = "metrics_listen", .type = &type_string, .flags = OPT_EMPTY, IN(metrics_listen), .fallback = "",
+	  .help = "A loopback address such as 127.0.0.1:9187 or [::1]:9187 that serves the same; empty for none." },
+	{ .key = "admin_groups", .type = &type_strings, .flags = OPT_WORD, IN(admin_groups),
+	  .extra = offsetof(struct control_settings, n_admin_groups), .fallback = "dbreconcile-admin",
+	  .help = "Groups of the operating system whose members may change things through the socket." },
+};
+#undef IN
+static const struct option_group control_group = {
+	.name = "control", ROWS(control_rows), sizeof(struct control_settings), -1, NULL, check_control
+};
+
+#define IN(field) .offset = offsetof(struct settings, field)
+static const struct option daemon_rows[] = {
+	{ .key = "mode", .type = &type_word, IN(mode), .words = modes, .fallback = "observe",
+	  .help = "observe never writes; enforce corrects. What servers and databases do that say nothing else." },
+	{ .key = "interval", .type = &type_duration, IN(interval), .min = SECOND, .max = 7 * DAY, .fallback = "60s",
+	  .help = "The time between two looks at a target." },
+	{ .key = "full_interval", .type = &type_duration, IN(full_interval), .min = SECOND, .max = 30 * DAY, .fallback = "10min",
+	  .help = "The longest time between two full looks, when the server says that nothing changed." },
+	{ .key = "manifests", .type = &type_string, .flags = OPT_PATH, IN(manifests_dir), .fallback = ETC "/manifests",
+	  .help = "The directory of the manifests; manifest NAME is the file NAME.conf there." },
+	{ .key = "migrations", .type = &type_string, .flags = OPT_PATH, IN(migrations_dir), .fallback = ETC "/migrations",
+	  .help = "The directory that holds the directories of migration files." },
+	{ .key = "state", .type = &type_string, .flags = OPT_PATH, IN(state_file), .fallback = VAR "/state.db",
+	  .help = "The file that keeps history, approvals and suspensions." },
+	{ .key = "max_connections", .type = &type_count, IN(max_connections), .min = 1, .max = 10000, .fallback = "64",
+	  .help = "How many connections the daemon may have open at the same time." },
+	{ .key = "connect_timeout", .type = &type_duration, IN(connect_timeout), .min = 100, .max = HOUR, .fallback = "10s",
+	  .help = "How long connecting may take, from name lookup to the first answer." },
+	{ .key = "statement_timeout", .type = &type_duration, IN(statement_timeout), .min = 100, .max = DAY, .fallback = "60s",
+	  .help = "How long one statement may take." },
+	{ .key = "lock_timeout", .type = &type_duration, IN(lock_timeout), .min = 10, .max = HOUR, .fallback = "2s",
+	  .help = "How long a correction may wait for a lock, and others behind it." },
+	{ .key = "pass_timeout", .type = &type_duration, IN(pass_timeout), .min = SECOND, .max = 7 * DAY, .fallback = "10min",
+	  .help = "How long one pass over one target may take." },
+	{ .key = "backoff_max", .type = &type_duration, IN(backoff_max), .min = SECOND, .max = DAY, .fallback = "5min",
+	  .help = "The longest pause after repeated failures." },
+	{ .key = "log_level", .type = &type_word, IN(log_level), .words = log_levels, .fallback = "info",
+	  .help = "Which messages are logged: this level and the more severe ones." },
+};
+static const struct option_group daemon_group = { .name = "daemon", ROWS(daemon_rows), sizeof(struct settings), -1, NULL, NULL };
+
+static const struct option root_rows[] = {
+	{ .key = "daemon", .type = &type_group, .group = &daemon_group, .help = "The daemon itself, and what servers inherit." },
+	{ .key = "guard", .type = &type_group, IN(guard), .group = &guard_group, .help = "Budgets: what exceeds them is held for approval." },
+	{ .key = "control", .type = &type_group, IN(control), .group = &control_group, .help = "Sockets." },
+	{ .key = "servers", .type = &type_list, .flags = OPT_PER_SERVER, IN(servers), .extra = offsetof(struct settings, n_servers),
+	  .fallback = "", .group = &server_group, .help = "The servers that are looked after." },
+	{ .key = "end_marker", .type = &type_bool, .flags = OPT_SILENT, IN(end_marker),
+	  .help = "When true, the last line of the file must be \"# end\", so that a file that was cut is always noticed." },
+};
+#undef IN
+const struct option_group config_root = { .name = "", ROWS(root_rows), sizeof(struct settings), -1, NULL, NULL };
