@@ -60,6 +60,7 @@ struct migrator_event {
 	const struct error *error;            /* of FAILED_FILE and UNKNOWN, else NULL; belongs to the migrator */
 };
 
+/* A talloc child of parent; it starts at the first turn. */
 struct migrator *migrator_new(void *parent, const struct migrator_params *, msec_t now);
 /* Moves everything on; ready is what its session's socket is ready for. True: turn again without waiting. */
 bool migrator_turn(struct migrator *, unsigned ready, msec_t now);

@@ -195,7 +195,7 @@ static void test_connect(void **state)
 	assert_true(session_server_version(d->session) >= 140000);
 	assert_true(session_backend_pid(d->session) > 0);
 	assert_int_equal(session_transaction(d->session), 'I');
-	assert_int_equal(atoi(value(d, "SELECT pg_backend_pid()")), session_backend_pid(d->session));
+	assert_int_equal(strtol(value(d, "SELECT pg_backend_pid()"), NULL, 10), session_backend_pid(d->session));
 	assert_string_equal(value(d, "SELECT application_name FROM pg_stat_activity WHERE pid = pg_backend_pid()"), "dbreconciled");
 	session_close(d->session);
 	assert_int_equal(session_state(d->session), SESSION_CLOSED);
@@ -216,7 +216,7 @@ static void test_connect_fails(void **state)
 	while (strcmp(failure_name(failure), getenv("DBR_FAILURE")) != 0)
 		assert_true(++failure <= FAILURE_INTERNAL);
 	failed_with(d, failure, getenv("DBR_TEXT"));
-	assert_true(clock_monotonic() - begin < atoi(getenv("DBR_WITHIN")));
+	assert_true(clock_monotonic() - begin < strtol(getenv("DBR_WITHIN"), NULL, 10));
 	assert_true(session_error(d->session)->hint[0] != '\0');
 	finish(d);
 }
