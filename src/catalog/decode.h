@@ -2,7 +2,12 @@
 /*
  * Rows -> observed model. Pure: rowsets in, structs out. The rowsets must live
  * as long as the model. Hostile input is expected: a row that makes no sense
- * gives an error and never a crash.
+ * gives an error and never a crash. A row twice is an error too.
+ *
+ * Names of roles, schemas and databases that are not valid UTF-8 (made through a
+ * database in another encoding) are kept, escaped and longer than 63 bytes, the
+ * same everywhere, ACLs included: nothing that a manifest says is about them.
+ * The names inside groups, and texts, are as the server sent them.
  */
 #ifndef DBR_CATALOG_DECODE_H
 #define DBR_CATALOG_DECODE_H
@@ -18,5 +23,19 @@ int decode_server(void *parent, struct names *, const enum query_id *ids, const 
 		  struct server_state **ret, struct error *err);
 int decode_database(void *parent, struct names *, const enum query_id *ids, const struct rowset *answers, unsigned n,
 		    struct database_state **ret, struct error *err);
+
+/* What keeps a role from being dropped; strings point into the rows. */
+struct role_dependency {
+	name_id database;              /* NAME_NONE = a shared object */
+	char deptype;                  /* pg_shdepend: 'o' owner, 'a' ACL, 'r' policy, 'i' initial ACL (17+) */
+	const char *catalog;           /* "pg_class"; NULL when not known here */
+	uint32_t objid;
+	int32_t objsubid;
+	const char *object;            /* "table app.users"; NULL when it is in another database, or gone */
+};
+
+/* The answer of QUERY_ROLE_DEPENDENCIES; a talloc child of parent. */
+int decode_role_dependencies(void *parent, struct names *, const struct rowset *, struct role_dependency **ret, uint32_t *ret_n,
+			     struct error *err);
 
 #endif

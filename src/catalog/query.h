@@ -12,7 +12,8 @@
 
 enum query_id {
 	QUERY_FACTS,              /* version, rights, identity, snapshot: first of every look */
-	QUERY_ASSERT_SESSION,     /* are the pinned settings in force, is it the backend we think */
+	QUERY_ASSERT_SESSION,     /* rows (name, value): settings (NULL = this server has none of that name), then
+	                             pg_backend_pid(), pg_is_in_recovery(), system_identifier, current_user ... */
 	/* server target */
 	QUERY_ROLES,
 	QUERY_MEMBERSHIPS,
@@ -31,7 +32,7 @@ enum query_id {
 	QUERY_LARGE_OBJECTS,
 	QUERY_DEFAULT_ACLS,
 	QUERY_EXTENSIONS,
-	QUERY_AVAILABLE_EXTENSIONS,
+	QUERY_AVAILABLE_EXTENSIONS, /* reads files of the server: only when a manifest is about extensions */
 	QUERY_POLICIES,
 	QUERY_LEDGER_RELATION,    /* $1 schema, $2 table */
 	/* on demand */
@@ -46,6 +47,10 @@ struct query {
 	const char *sql;
 	unsigned params;
 };
+
+/* Around every look, so that all its answers are of one snapshot (names in ACLs and expressions are newer, maybe). */
+#define LOOK_BEGIN "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+#define LOOK_END "COMMIT"
 
 /* The text for this server; NULL when the query does not exist there. can_read_verifiers picks pg_authid over pg_roles. */
 const struct query *query_get(enum query_id, int version_num, bool can_read_verifiers);

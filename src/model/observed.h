@@ -43,7 +43,7 @@ struct database {
 
 struct object_group {
 	enum object_kind kind;
-	char relkind;                  /* OBJECT_TABLE only: r p v m f */
+	char relkind;                  /* OBJECT_TABLE: r p v m f; OBJECT_COLUMN: its table's, or S; else 0 */
 	bool row_security, force_row_security;
 	bool in_extension;             /* members of an extension: outside patterns */
 	name_id schema;                /* NAME_NONE when the kind lives in none */
@@ -64,7 +64,8 @@ struct default_acl {
 };
 
 struct extension {
-	const char *name, *version, *schema, *default_version;
+	const char *name, *version, *schema;
+	const char *default_version;   /* NULL when available extensions were not asked for, or this one is not available */
 	name_id owner;
 	bool relocatable;
 };

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "catalog/cells.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "base/text.h"
+#include "model/observed.h"
+
+void reader_begin(struct reader *reader, const char *query, const struct rowset *rows, unsigned columns, struct names *names,
+		  struct error *err)
+{
+	*reader = (struct reader){ .query = query, .rows = rows, .names = names, .err = err };
+	if (rows->columns != columns) {
+		error_set(err, "query %s: the answer has %u columns instead of %u", query, rows->columns, columns);
+		reader->failed = true;
+	} else if (rows->rows > ANSWER_ROWS_MAX) {
+		error_set(err, "query %s: the answer has more than %u rows", query, ANSWER_ROWS_MAX);
+		reader->failed = true;
+	}
+}
+
+void reader_fail(struct reader *reader, unsigned column, const char *format, ...)
+{
+	char what[512];
+	va_list args;
+
+	if (reader->failed)
+		return;
+	reader->failed = true;
+	va_start(args, format);
+	vsnprintf(what, sizeof what, format, args);
+	va_end(args);
+	error_set(reader->err, "query %s, row %u, column %u: %s", reader->query, reader->row + 1, column + 1, what);
+	error_hint(reader->err, "the server's answer cannot be understood: is it PostgreSQL 14 to 18, with unchanged catalogs?");
+}
+
+static void fail_value(struct reader *reader, unsigned column, const char *wanted, const char *value, size_t len)
+{
+	char *shown = text_escape(NULL, value, len, 120);
+
+	reader_fail(reader, column, "%s expected, \"%s\" found", wanted, shown);
+	talloc_free(shown);
+}
+
+static const char *cell(struct reader *reader, unsigned column, size_t max, size_t *ret_len)
+{
+	const char *value;
+
+	*ret_len = 0;
+	if (reader->failed)
+		return NULL;
+	value = reader->rows->cell(reader->rows, reader->row, column, ret_len);
+	if (value && *ret_len > max) {
+		reader_fail(reader, column, "a value of %zu bytes, more than the %zu that are allowed", *ret_len, max);
+		return NULL;
+	}
+	return value;
+}
+
+static const char *cell_present(struct reader *reader, unsigned column, size_t max, size_t *ret_len)
+{
+	const char *value = cell(reader, column, max, ret_len);
+
+	if (!value)
+		reader_fail(reader, column, "NULL where a value must be");
+	return value ? value : "";
+}
+
+const char *cell_text(struct reader *reader, unsigned column)
+{
+	size_t len;
+
+	return cell_present(reader, column, CELL_TEXT_MAX, &len);
+}
+
+const char *cell_text_or_null(struct reader *reader, unsigned column)
+{
+	size_t len;
+
+	return cell(reader, column, CELL_TEXT_MAX, &len);
+}
+
+/* Every byte is kept, so two such names never become one. */
+static name_id intern_undecodable(struct names *names, const char *name, size_t len)
+{
+	struct text *text = text_new(NULL);
+	name_id id;
+
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)name[i];
+
+		if (c < 0x20 || c > 0x7e || c == '\\')
+			text_addf(text, "\\x%02x", c);
+		else
+			text_add_char(text, (char)c);
+	}
+	text_add(text, " (this name has bytes that are not valid UTF-8: cannot be managed)");
+	id = names_intern(names, text->s, text->len);
+	talloc_free(text);
+	return id;
+}
+
+name_id name_intern_decodable(struct names *names, const char *name, size_t len)
+{
+	return utf8_valid(name, len) ? names_intern(names, name, len) : intern_undecodable(names, name, len);
+}
+
+name_id cell_name_or_none(struct reader *reader, unsigned column)
+{
+	size_t len;
+	const char *value = cell(reader, column, CELL_NAME_MAX, &len);
+
+	if (!value)
+		return NAME_NONE;
+	if (len == 0)
+		reader_fail(reader, column, "an empty name");
+	return name_intern_decodable(reader->names, value, len);
+}
+
+name_id cell_name(struct reader *reader, unsigned column)
+{
+	name_id name = cell_name_or_none(reader, column);
+
+	if (name == NAME_NONE)
+		reader_fail(reader, column, "NULL where a name must be");
+	return name;
+}
+
+bool cell_bool(struct reader *reader, unsigned column)
+{
+	size_t len;
+	const char *value = cell_present(reader, column, CELL_TEXT_MAX, &len);
+
+	if (len != 1 || (*value != 't' && *value != 'f'))
+		fail_value(reader, column, "t or f", value, len);
+	return *value == 't';
+}
+
+char cell_char(struct reader *reader, unsigned column)
+{
+	size_t len;
+	const char *value = cell_present(reader, column, CELL_TEXT_MAX, &len);
+
+	if (len != 1)
+		fail_value(reader, column, "one letter", value, len);
+	return *value;
+}
+
+int64_t cell_number(struct reader *reader, unsigned column, int64_t min, int64_t max)
+{
+	size_t len;
+	const char *value = cell_present(reader, column, CELL_TEXT_MAX, &len);
+	char *end = NULL;
+	long long number;
+
+	errno = 0;
+	number = strtoll(value, &end, 10);
+	/* strtoll takes leading blanks and signs: a number is digits, after at most one minus */
+	if (errno || len == 0 || end != value + len || !strchr("-0123456789", *value) || number < min || number > max) {
+		fail_value(reader, column, "a number in range", value, len);
+		return 0;
+	}
+	return number;
+}
+
+uint64_t cell_number_u64(struct reader *reader, unsigned column)
+{
+	size_t len;
+	const char *value = cell(reader, column, CELL_TEXT_MAX, &len);
+	char *end = NULL;
+	unsigned long long number;
+
+	if (!value)
+		return 0;
+	errno = 0;
+	number = strtoull(value, &end, 10);
+	if (errno || len == 0 || end != value + len || !strchr("0123456789", *value)) {
+		fail_value(reader, column, "a number", value, len);
+		return 0;
+	}
+	return number;
+}
+
+/* How many elements; false when the text is not "{a,b}". array_next() itself is lenient. */
+static bool count_elements(const char *array, size_t len, uint32_t *ret_n)
+{
+	struct text *scratch = text_new(NULL);
+	size_t cursor = 0, element_len;
+	bool good = len >= 2 && array[0] == '{' && array[len - 1] == '}';
+
+	*ret_n = 0;
+	while (good && array_next(array, len, &cursor, scratch, &element_len)) {
+		++*ret_n;
+		good = cursor < len && (array[cursor] == ',' || array[cursor] == '}') && element_len;
+	}
+	talloc_free(scratch);
+	if (*ret_n == 0)
+		return good && len == 2;
+	return good && cursor == len - 1;
+}
+
+const char *cell_array_or_null(struct reader *reader, unsigned column, size_t *ret_len, uint32_t *ret_n)
+{
+	const char *value = cell(reader, column, CELL_ARRAY_MAX, ret_len);
+
+	*ret_n = 0;
+	if (value && !count_elements(value, *ret_len, ret_n)) {
+		fail_value(reader, column, "an array", value, *ret_len);
+		return NULL;
+	}
+	return value;
+}
+
+const char *cell_array(struct reader *reader, unsigned column, size_t *ret_len, uint32_t *ret_n)
+{
+	const char *value = cell_array_or_null(reader, column, ret_len, ret_n);
+
+	if (!value)
+		reader_fail(reader, column, "NULL where an array must be");
+	return value ? value : "";
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* What a database has besides objects: default privileges, extensions, policies, the ledger's table. */
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "catalog/look.h"
+
+void decode_default_acls(struct look *look, enum query_id id, struct reader *reader)
+{
+	uint32_t n = reader->rows->rows;
+	struct default_acl *v = talloc_zero_array(look->database, struct default_acl, n);
+
+	(void)id;
+	if (!v)
+		abort();
+	for (; reader->row < n && !reader->failed; reader->row++) {
+		struct default_acl *d = &v[reader->row];
+
+		d->role = cell_name(reader, 0);
+		d->schema = cell_name_or_none(reader, 1);
+		d->objtype = cell_char(reader, 2);
+		d->acl = acl_cache_cell_or_null(look->acls, reader, 3);
+		if (!d->acl)
+			reader_fail(reader, 3, "NULL where an access control list must be");
+	}
+	look->database->default_acls = v;
+	look->database->n_default_acls = n;
+}
+
+void decode_extensions(struct look *look, enum query_id id, struct reader *reader)
+{
+	uint32_t n = reader->rows->rows;
+	struct extension *v = talloc_zero_array(look->database, struct extension, n);
+
+	(void)id;
+	if (!v)
+		abort();
+	for (; reader->row < n && !reader->failed; reader->row++) {
+		struct extension *x = &v[reader->row];
+
+		x->name = cell_text(reader, 0);
+		x->version = cell_text(reader, 1);
+		x->schema = cell_text(reader, 2);
+		x->owner = cell_name(reader, 3);
+		x->relocatable = cell_bool(reader, 4);
+	}
+	look->database->extensions = v;
+	look->database->n_extensions = n;
+}
+
+void decode_available_extensions(struct look *look, enum query_id id, struct reader *reader)
+{
+	uint32_t n = reader->rows->rows;
+	const char **v = talloc_zero_array(look->database, const char *, n + 1);
+
+	(void)id;
+	if (!v)
+		abort();
+	for (; reader->row < n && !reader->failed; reader->row++) {
+		v[reader->row] = cell_text(reader, 0);
+		/* sorted without duplicates: decode_default_versions() searches it */
+		if (reader->row && strcmp(v[reader->row - 1], v[reader->row]) >= 0)
+			reader_fail(reader, 0, "extensions out of order");
+		(void)cell_text_or_null(reader, 1);
+	}
+	look->database->available_extensions = v;
+	look->database->n_available = n;
+	look->available = reader->rows;
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+void decode_default_versions(struct look *look)
+{
+	struct database_state *database = look->database;
+	size_t len;
+
+	if (!look->available)
+		return;
+	for (uint32_t i = 0; i < database->n_extensions; i++) {
+		const char **found = bsearch(&database->extensions[i].name, database->available_extensions, database->n_available,
+					     sizeof *found, compare_strings);
+
+		if (found)
+			database->extensions[i].default_version =
+				look->available->cell(look->available, (unsigned)(found - database->available_extensions), 1, &len);
+	}
+}
+
+/* False when the table went away between the snapshot and pg_get_expr(): the next look will not see the policy. */
+static bool read_policy(struct reader *reader, struct policy *p)
+{
+	bool has_using, has_check;
+	uint32_t n;
+	size_t len;
+
+	p->schema = cell_name(reader, 0);
+	p->table = cell_text(reader, 1);
+	p->name = cell_text(reader, 2);
+	p->command = cell_char(reader, 3);
+	p->permissive = cell_bool(reader, 4);
+	p->roles = cell_array(reader, 5, &len, &n);
+	if (n == 0)
+		reader_fail(reader, 5, "a policy for no role");
+	has_using = cell_bool(reader, 6);
+	p->using_expr = cell_text_or_null(reader, 7);
+	has_check = cell_bool(reader, 8);
+	p->check_expr = cell_text_or_null(reader, 9);
+	p->comment = cell_text_or_null(reader, 10);
+	return has_using == (p->using_expr != NULL) && has_check == (p->check_expr != NULL);
+}
+
+void decode_policies(struct look *look, enum query_id id, struct reader *reader)
+{
+	uint32_t rows = reader->rows->rows, n = 0;
+	struct policy *v = talloc_zero_array(look->database, struct policy, rows);
+
+	(void)id;
+	if (!v)
+		abort();
+	for (; reader->row < rows && !reader->failed; reader->row++)
+		if (read_policy(reader, &v[n]))
+			n++;
+	look->database->policies = v;
+	look->database->n_policies = n;
+}
+
+void decode_ledger_relation(struct look *look, enum query_id id, struct reader *reader)
+{
+	struct ledger_relation *ledger = &look->database->ledger;
+
+	(void)id;
+	if (reader->rows->rows != 1) {
+		reader_fail(reader, 0, "%u rows instead of one", reader->rows->rows);
+		return;
+	}
+	ledger->schema_exists = cell_bool(reader, 0);
+	ledger->schema_owner = cell_text_or_null(reader, 1);
+	ledger->oid = (uint32_t)cell_number_u64(reader, 2);
+	ledger->exists = ledger->oid != 0;
+	if (!ledger->exists)
+		return;
+	ledger->relkind = cell_char(reader, 3);
+	ledger->owner = cell_name(reader, 4);
+	ledger->plain = cell_bool(reader, 5);
+	/* NULL when the table is gone meanwhile */
+	ledger->readable = cell_text_or_null(reader, 6) && cell_bool(reader, 6);
+}
