@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include <stdio.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "ctl/client.h"
+
+static enum ctl_color color_of(const char *state)
+{
+	static const struct { const char *state; enum ctl_color color; } colors[] = {
+		{ "applied", COLOR_GREEN }, { "pending", COLOR_YELLOW }, { "outdated", COLOR_YELLOW }, { "missing", COLOR_RED },
+		{ "failed", COLOR_RED }, { "checksum_mismatch", COLOR_RED }, { "out_of_order", COLOR_RED }, { "indeterminate", COLOR_RED },
+	};
+
+	for (size_t i = 0; i < sizeof colors / sizeof *colors; i++)
+		if (strcmp(colors[i].state, state) == 0)
+			return colors[i].color;
+	return COLOR_NONE;
+}
+
+static void add_row(struct ctl *ctl, struct table *table, const json_t *m)
+{
+	const json_t *seconds = json_object_get(m, "execution_seconds");
+	const char *state = ctl_raw(m, "state");
+
+	table_row(table);
+	table_cell(table, ctl_text(ctl, m, "version", ""), COLOR_NONE);
+	table_cell(table, ctl->output == OUTPUT_TSV ? ctl_escape(ctl, state) : ctl_words(ctl, state), color_of(state));
+	table_cell(table, ctl_text(ctl, m, "description", ""), COLOR_NONE);
+	table_cell(table, ctl_text(ctl, m, "script", ""), COLOR_NONE);
+	table_cell(table, ctl_text(ctl, m, "installed_on", ""), COLOR_NONE);
+	table_cell(table, ctl_text(ctl, m, "installed_by", ""), COLOR_NONE);
+	table_cell(table, json_is_number(seconds) ? talloc_asprintf(ctl->scratch, "%.3fs", json_number_value(seconds)) : "", COLOR_NONE);
+	table_cell(table, ctl_text(ctl, m, "note", ""), COLOR_NONE);
+}
+
+static int print_list(struct ctl *ctl, const json_t *doc)
+{
+	static const struct column columns[] = {
+		{ "VERSION", 0 }, { "STATE", 0 }, { "DESCRIPTION", 0 }, { "SCRIPT", 0 }, { "INSTALLED-ON", 0 }, { "INSTALLED-BY", COL_WIDE },
+		{ "TIME", COL_WIDE | COL_RIGHT }, { "NOTE", COL_TRUNC },
+	};
+	struct table *table = table_new(ctl, columns, sizeof columns / sizeof *columns);
+	json_t *m;
+	size_t i;
+	int code;
+
+	json_array_foreach(json_object_get(doc, "migrations"), i, m)
+		add_row(ctl, table, m);
+	code = table_print(table);
+	if (ctl->output == OUTPUT_TSV || code != 0)
+		return code;
+	if (json_array_size(json_object_get(doc, "migrations")) == 0 && ctl->legend)
+		puts("no migrations");
+	if (json_is_true(json_object_get(doc, "blocked"))) {
+		printf("%sblocked%s: %s\n", ctl_paint(ctl, COLOR_RED), ctl_plain(ctl), ctl_text(ctl, doc, "reason", "no reason given"));
+		if (*ctl_raw(doc, "hint"))
+			printf("  to do: %s\n", ctl_text(ctl, doc, "hint", ""));
+	}
+	return code;
+}
+
+static bool is_mending(const char *word)
+{
+	return strcmp(word, "resolve") == 0 || strcmp(word, "baseline") == 0 || strcmp(word, "repair") == 0;
+}
+
+/* Changes the ledger, so it is an order of its own: POST /v1/targets/{target}/migrations/resolve?version=... */
+static int mend(struct ctl *ctl)
+{
+	struct text *path = client_path(ctl, DBR_PATH_TARGETS, ctl->args[1], "migrations");
+	json_auto_t *doc = NULL;
+	int code;
+
+	text_addf(path, "/%s", ctl->args[0]);
+	if (ctl->n_args > 2)
+		client_query(path, "version", ctl->args[2]);
+	code = client_post(ctl, path->s, "ack", &doc);
+	if (code != 0)
+		return code;
+	if (ctl->output == OUTPUT_JSON)
+		return ctl_print_json(ctl, doc);
+	printf("%s: %s\n", ctl_text(ctl, doc, "target", ""), ctl_text(ctl, doc, "message", "done"));
+	return DBR_EXIT_OK;
+}
+
+int command_migrations(struct ctl *ctl)
+{
+	json_auto_t *doc = NULL;
+	int code;
+
+	if (ctl->n_args > 1 && is_mending(ctl->args[0]))
+		return mend(ctl);
+	if (ctl->n_args > 1)
+		return ctl_complain(DBR_EXIT_USAGE, "usage: dbreconcilectl migrations %s", ctl->command->usage);
+	code = client_get(ctl, client_path(ctl, DBR_PATH_TARGETS, ctl->args[0], "migrations")->s, "migrations", &doc);
+	if (code != 0)
+		return code;
+	return ctl->output == OUTPUT_JSON ? ctl_print_json(ctl, doc) : print_list(ctl, doc);
+}
