@@ -43,6 +43,9 @@ const char *failure_name(enum failure);
 bool failure_is_transient(enum failure);
 enum failure failure_from_sqlstate(const char *sqlstate, const char *message);
 
+/* "15.8": the libpq that runs. */
+const char *session_library_version(void);
+
 struct session_config {
 	const char *name;              /* for messages: "prod/orders" */
 	const char *conninfo;          /* keyword form, as conninfo_check() of resolve.h accepts it. What it does not say: sslmode is

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Everything about one target, and its migrations. */
+#include "config.h"
+
+#include <string.h>
+#include <talloc.h>
+
+#include "base/text.h"
+#include "control/internal.h"
+
+static json_t *by_kind(const uint32_t *counts)
+{
+	json_t *object = json_object();
+
+	for (unsigned i = 0; counts && i < DRIFT_KINDS; i++)
+		if (counts[i] > 0)
+			put_int(object, drift_kind_name((enum drift_kind)i), counts[i]);
+	return object;
+}
+
+static json_t *changes_in(struct request *request, const struct target_view *view, enum change_state state)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; view->plan && i < view->plan->n_changes; i++)
+		if (view->plan->changes[i].state == state)
+			json_array_append_new(list, document_change(request, view->plan, &view->plan->changes[i],
+								    view->server_version, true));
+	return list;
+}
+
+struct condition {
+	const char *type;
+	bool known, status;
+	const char *reason;            /* one word */
+	const char *message;
+	int64_t since_ms;
+};
+
+static void add_condition(json_t *list, const struct condition *condition)
+{
+	json_t *object = json_object();
+
+	put_text(object, "type", condition->type);
+	json_object_set_new(object, "status", condition->known ? json_boolean(condition->status) : json_null());
+	put_text(object, "reason", condition->reason);
+	put_text(object, "message", condition->message ? condition->message : "");
+	put_time(object, "since", condition->since_ms);
+	json_array_append_new(list, object);
+}
+
+static const char *first_reason(const struct plan *plan, enum change_state state)
+{
+	for (uint32_t i = 0; plan && i < plan->n_changes; i++)
+		if (plan->changes[i].state == state && plan->changes[i].reason)
+			return plan->changes[i].reason;
+	return NULL;
+}
+
+static json_t *conditions(const struct target_view *view)
+{
+	const struct plan *plan = view->plan;
+	const struct migration_list *migrations = view->migrations;
+	bool tried = view->last_attempt_ms > 0;
+	bool pending = migrations && migrations->counts[MIGRATION_PENDING] > 0;
+	json_t *list = json_array();
+
+	add_condition(list, &(struct condition){ "reachable", tried, view->reachable, !tried ? "not_tried" : view->reachable ?
+		"connected" : view->failure ? view->failure : "unreachable", view->reachable ? NULL : view->last_error, 0 });
+	add_condition(list, &(struct condition){ "in_sync", plan, plan && plan->drift_objects == 0, !plan ? "not_looked" :
+		plan->drift_objects == 0 ? "in_sync" : "drift", view->message, view->in_sync_since_ms });
+	add_condition(list, &(struct condition){ "approved", plan, plan && plan->held == 0, !plan ? "not_looked" :
+		plan->held == 0 ? "nothing_held" : "held", plan ? plan->held_reason : NULL, 0 });
+	add_condition(list, &(struct condition){ "unblocked", plan, plan && plan->blocked == 0, !plan ? "not_looked" :
+		plan->blocked == 0 ? "nothing_blocked" : "blocked", first_reason(plan, CHANGE_BLOCKED), 0 });
+	add_condition(list, &(struct condition){ "migrated", migrations, migrations && !migrations->blocked && !pending, !migrations ?
+		"none" : migrations->blocked ? "blocked" : pending ? "pending" : "applied",
+		migrations && migrations->blocked ? migrations->why.text : NULL, 0 });
+	add_condition(list, &(struct condition){ "active", true, !view->suspended, view->suspended ? "suspended" : "active",
+		view->suspend_reason, 0 });
+	return list;
+}
+
+json_t *document_migration_counts(const struct migration_list *list)
+{
+	json_t *counts = json_object();
+
+	for (unsigned i = 0; i < MIGRATION_STATES; i++)
+		put_int(counts, migration_state_name((enum migration_state)i), list->counts[i]);
+	return counts;
+}
+
+static json_t *migrations_summary(const struct migration_list *list)
+{
+	json_t *object;
+
+	if (!list)
+		return json_null();
+	object = json_object();
+	put_text(object, "current_version", list->current_version);
+	put_bool(object, "blocked", list->blocked);
+	put_text(object, "reason", list->blocked ? list->why.text : NULL);
+	json_object_set_new(object, "counts", document_migration_counts(list));
+	return object;
+}
+
+static json_t *last_error(const struct target_view *view)
+{
+	json_t *object;
+
+	if (!view->last_error)
+		return json_null();
+	object = json_object();
+	put_text(object, "message", view->last_error);
+	put_time(object, "at", view->last_error_ms);
+	put_text(object, "sqlstate", view->sqlstate && *view->sqlstate ? view->sqlstate : NULL);
+	put_text(object, "failure", view->failure);
+	return object;
+}
+
+static json_t *warnings(const struct plan *plan)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; plan && i < plan->n_warnings; i++)
+		json_array_append_new(list, json_text(plan->warnings[i]));
+	return list;
+}
+
+void get_target(struct request *request)
+{
+	const struct target_view *view = request_target(request);
+	char version[32];
+	json_t *document;
+
+	if (!view)
+		return;
+	document = json_document("dbreconcile.target");
+	put_text(document, "target", view->name);
+	json_object_set_new(document, "status", document_row(view));
+	json_object_set_new(document, "conditions", conditions(view));
+	json_object_set_new(document, "drift_by_kind", by_kind(view->plan ? view->plan->drift : NULL));
+	json_object_set_new(document, "blocked_by_kind", by_kind(view->plan ? view->plan->blocked_by_kind : NULL));
+	json_object_set_new(document, "blocked", changes_in(request, view, CHANGE_BLOCKED));
+	json_object_set_new(document, "held", changes_in(request, view, CHANGE_HELD));
+	put_text(document, "held_reason", view->plan ? view->plan->held_reason : NULL);
+	json_object_set_new(document, "warnings", warnings(view->plan));
+	put_int(document, "unmanaged", view->plan ? view->plan->n_unmanaged : 0);
+	json_object_set_new(document, "migrations", migrations_summary(view->migrations));
+	json_object_set_new(document, "last_error", last_error(view));
+	put_text(document, "server_version", view->server_version ?
+		 version_text(view->server_version, version, sizeof(version)) : NULL);
+	json_object_set_new(document, "last_duration_seconds", view->passes ? json_seconds(view->last_duration) : json_null());
+	reply_json(request, 200, document);
+}
+
+static const char *const migration_types[] = {
+	[MIGRATION_VERSIONED] = "versioned", [MIGRATION_REPEATABLE] = "repeatable", [MIGRATION_BASELINE] = "baseline",
+};
+
+static enum migration_type type_of(const struct migration *migration)
+{
+	const struct ledger_row *row = migration->row;
+
+	if (migration->file)
+		return migration->file->type;
+	if (row && row->type && strstr(row->type, "BASELINE"))
+		return MIGRATION_BASELINE;
+	return row && row->version ? MIGRATION_VERSIONED : MIGRATION_REPEATABLE;
+}
+
+static json_t *migration_row(const struct migration *migration)
+{
+	const struct migration_file *file = migration->file;
+	const struct ledger_row *row = migration->row;
+	json_t *object = json_object();
+
+	put_text(object, "state", migration_state_name(migration->state));
+	put_text(object, "type", migration_types[type_of(migration)]);
+	put_text(object, "version", file ? file->version : row ? row->version : NULL);
+	put_text(object, "description", file && file->description ? file->description : row && row->description ? row->description : "");
+	put_text(object, "script", file ? file->script : row ? row->script : NULL);
+	json_object_set_new(object, "rank", row && row->rank >= 0 ? json_integer(row->rank) : json_null());
+	json_object_set_new(object, "checksum", row && row->has_checksum ? json_integer(row->checksum) :
+			    file ? json_integer(file->checksum) : json_null());
+	put_text(object, "installed_by", row ? row->installed_by : NULL);
+	put_text(object, "installed_on", row ? row->installed_on : NULL);
+	json_object_set_new(object, "execution_seconds", row && row->execution_time_ms >= 0 ?
+			    json_seconds(row->execution_time_ms) : json_null());
+	put_text(object, "note", migration->note);
+	return object;
+}
+
+/* Where the target's ledger is configured; NULL when it has no migrations. */
+const struct migration_settings *migration_settings_of(const struct settings *settings, const struct target_view *view)
+{
+	const struct server_settings *server = view->database ? settings_server(settings, view->server) : NULL;
+	const struct database_settings *found = NULL;
+
+	for (uint32_t i = 0; server && i < server->n_databases; i++) {
+		const struct database_settings *database = &server->databases[i];
+
+		if (database->name && strcmp(database->name, view->database) == 0)
+			found = database;
+		else if (!found && database->match && glob_match(database->match, view->database))
+			found = database;
+	}
+	return found && found->migrations.enabled ? &found->migrations : NULL;
+}
+
+void get_migrations(struct request *request)
+{
+	const struct target_view *view = request_target(request);
+	const struct migration_settings *own = view ? migration_settings_of(engine_settings(request->control->engine), view) : NULL;
+	const struct migration_list *list = view ? view->migrations : NULL;
+	json_t *document, *rows;
+
+	if (!view)
+		return;
+	if (!list && own)
+		return reply_error(request, 503, "try again after its first look", "the migrations of '%s' were not read yet", view->name);
+	if (!list)
+		return reply_error(request, 404, "migrations stand in the configuration of a database", "'%s' has no migrations", view->name);
+	document = json_document("dbreconcile.migrations");
+	put_text(document, "target", view->name);
+	if (own)
+		json_object_set_new(document, "table", json_sprintf("%s.%s", own->table_schema, own->table_name));
+	put_text(document, "current_version", list->current_version);
+	put_bool(document, "blocked", list->blocked);
+	put_text(document, "reason", list->blocked ? list->why.text : NULL);
+	put_text(document, "hint", list->blocked && list->why.hint[0] ? list->why.hint : NULL);
+	json_object_set_new(document, "counts", document_migration_counts(list));
+	rows = json_array();
+	for (uint32_t i = 0; i < list->n; i++)
+		json_array_append_new(rows, migration_row(&list->v[i]));
+	json_object_set_new(document, "migrations", rows);
+	reply_json(request, 200, document);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* The API as a table. docs: schemas/README.md; a test holds that every POST demands authority and nothing else does. */
+#include "config.h"
+
+#include "control/internal.h"
+
+const struct route routes[] = {
+	/* method  path                                verb           writes metrics params                              handler */
+	{ "GET",  DBR_PATH_STATUS,                     "status",      false, false, "target* ",                          get_status },
+	{ "GET",  DBR_PATH_TARGETS,                    "targets",     false, false, "",                                  get_targets },
+	{ "GET",  DBR_PATH_TARGETS "/{target}",        "target",      false, false, "",                                  get_target },
+	{ "GET",  DBR_PATH_TARGETS "/{target}/plan",   "plan",        false, false, "sql fresh timeout ",                get_plan },
+	{ "GET",  DBR_PATH_TARGETS "/{target}/migrations", "migrations", false, false, "",                               get_migrations },
+	{ "GET",  DBR_PATH_EVENTS,                     "events",      false, false, "since after limit target* follow ", get_events },
+	{ "GET",  DBR_PATH_ACCESS,                     "access",      false, false, "role object target* ",              not_yet },
+	{ "GET",  DBR_PATH_IMPORT "/{target}",         "import",      false, false, "",                                  not_yet },
+	{ "GET",  DBR_PATH_CONFIG,                     "config",      false, false, "",                                  get_config },
+	{ "GET",  DBR_PATH_PING,                       "ping",        false, false, "",                                  get_ping },
+	{ "GET",  DBR_PATH_VERSION,                    "version",     false, false, "",                                  get_version },
+	{ "POST", DBR_PATH_RECONCILE,                  "reconcile",   true,  false, "target* wait timeout dry_run ",     post_reconcile },
+	{ "POST", DBR_PATH_RELOAD,                     "reload",      true,  false, "",                                  post_reload },
+	{ "POST", DBR_PATH_TARGETS "/{target}/suspend", "suspend",    true,  false, "reason for ",                       post_suspend },
+	{ "POST", DBR_PATH_TARGETS "/{target}/resume", "resume",      true,  false, "",                                  post_resume },
+	{ "POST", DBR_PATH_TARGETS "/{target}/approve", "approve",    true,  false, "plan ",                             post_approve },
+	{ "POST", DBR_PATH_TARGETS "/{target}/reject", "reject",      true,  false, "plan ",                             post_reject },
+	{ "POST", DBR_PATH_UNDO "/{change}",           "undo",        true,  false, "",                                  not_yet },
+	{ "GET",  "/metrics",                          "metrics",     false, true,  NULL,                                get_metrics },
+	{ "GET",  "/livez",                            "livez",       false, true,  "verbose ",                          get_livez },
+	{ "GET",  "/readyz",                           "readyz",      false, true,  "verbose ",                          get_readyz },
+	{ "GET",  "/healthz",                          "healthz",     false, true,  "verbose ",                          get_readyz },
+};
+const unsigned n_routes = sizeof(routes) / sizeof(routes[0]);
