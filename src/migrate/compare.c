@@ -118,10 +118,13 @@ static void find_limits(struct comparison *c)
 		c->new_baseline = c->newest_b;
 }
 
+/* Where to say why: NULL when a reason was given before, the first one stays. */
 static struct error *block(struct comparison *c)
 {
+	bool first = !c->list->blocked;
+
 	c->list->blocked = true;
-	return &c->list->why;        /* error_set keeps the first */
+	return first ? &c->list->why : NULL;
 }
 
 static const char *file_name(const struct migration_file *file)

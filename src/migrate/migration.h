@@ -52,6 +52,8 @@ struct migration_file {
 	                                  character, so that a position in it is a position in the file */
 	struct script_copy *copies;
 	uint32_t n_copies;
+	size_t *statements;            /* where each begins in text, as the server counts them: empty ones are none */
+	uint32_t n_statements;
 	bool transactional;            /* false: holds a statement that cannot run in a transaction */
 	const char *note;              /* a warning for people: "contains ${name} ..."; may be NULL */
 	struct error refused;          /* set: the file may not run (transaction control, psql command ...). Judged only when it
@@ -121,6 +123,8 @@ int migration_script_check(void *parent, struct migration_file *);
    false when the position is outside. */
 bool migration_position(void *parent, const struct migration_file *, unsigned position, unsigned *ret_line,
 			unsigned *ret_column, char **ret_text);
+/* Line and first line of the index-th statement, from 0. */
+bool migration_statement(void *parent, const struct migration_file *, uint32_t index, unsigned *ret_line, char **ret_text);
 
 /* What the ledger's columns hold for a file: Flyway's words and its cuts (description 200, script 1000 characters). */
 const char *ledger_type(const struct migration_file *);

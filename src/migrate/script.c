@@ -24,6 +24,7 @@
 struct words {
 	char v[WORDS_MAX][WORD_MAX];
 	unsigned n;
+	bool any;                /* a token was there, if only a symbol */
 	size_t start;            /* of the first token */
 	bool copy_in, copy_out;  /* COPY ... FROM stdin, COPY ... TO stdout */
 };
@@ -205,10 +206,38 @@ static int take_copy_data(struct scan *scan)
 	return 0;
 }
 
+static void note_start(struct words *words, size_t at)
+{
+	if (!words->any)
+		words->start = at;
+	words->any = true;
+}
+
+/* Where each statement begins: the server names the one that failed by its number when it has no position. */
+static int add_statement(struct scan *scan)
+{
+	struct migration_file *file = scan->file;
+	size_t *more;
+
+	if (!scan->words.any)
+		return 0;
+	if ((file->n_statements & (file->n_statements - 1)) == 0) {
+		more = talloc_realloc(scan->parent, file->statements, size_t, file->n_statements ? file->n_statements * 2 : 1);
+		if (!more)
+			return -ENOMEM;
+		file->statements = more;
+	}
+	file->statements[file->n_statements++] = scan->words.start;
+	return 0;
+}
+
 static int end_statement(struct scan *scan)
 {
 	struct words *words = &scan->words;
-	int r = 0;
+	int r = add_statement(scan);
+
+	if (r)
+		return r;
 
 	for (size_t i = 0; words->n && i < sizeof rules / sizeof *rules; i++) {
 		if (!matches(rules[i].pattern, words, 0))
@@ -224,6 +253,7 @@ static int end_statement(struct scan *scan)
 	if (words->copy_in)
 		r = take_copy_data(scan);
 	words->n = 0;
+	words->any = false;
 	words->copy_in = words->copy_out = false;
 	scan->last[0] = '\0';
 	scan->parens = scan->atomic = 0;
@@ -258,8 +288,7 @@ static void note_word(struct scan *scan, const struct token *token)
 	const char *s = scan->file->text + token->start;
 	char word[WORD_MAX];
 
-	if (!words->n)
-		words->start = token->start;
+	note_start(words, token->start);
 	lower(word, s, token->kind == TOKEN_QUOTED ? 1 : token->kind == TOKEN_STRING && token->len > 1 ? token->len - 1 : token->len);
 	if (words->n < WORDS_MAX)
 		memcpy(words->v[words->n++], word, sizeof word);
@@ -275,8 +304,12 @@ static void note_word(struct scan *scan, const struct token *token)
 	memcpy(scan->last, word, sizeof word);
 }
 
-static int note_symbol(struct scan *scan, char c)
+static int note_symbol(struct scan *scan, size_t at)
 {
+	char c = scan->file->text[at];
+
+	if (c != ';' || scan->parens || scan->atomic)
+		note_start(&scan->words, at);
 	if (c == '(')
 		scan->parens++;
 	else if (c == ')' && scan->parens)
@@ -326,7 +359,7 @@ static int next(struct scan *scan, bool *ret_end)
 	case TOKEN_BACKSLASH:
 		return meta_command(scan, token.start);
 	case TOKEN_SYMBOL:
-		return note_symbol(scan, scan->file->text[token.start]);
+		return note_symbol(scan, token.start);
 	default:
 		note_word(scan, &token);
 		return 0;
@@ -353,6 +386,8 @@ int migration_script_check(void *parent, struct migration_file *file)
 	file->sql = file->text;
 	file->copies = NULL;
 	file->n_copies = 0;
+	file->statements = NULL;
+	file->n_statements = 0;
 	file->transactional = true;
 	file->note = NULL;
 	look_for_placeholders(file);
@@ -363,6 +398,15 @@ int migration_script_check(void *parent, struct migration_file *file)
 		file->sql = scan.out->s;
 	}
 	return r;
+}
+
+bool migration_statement(void *parent, const struct migration_file *file, uint32_t index, unsigned *ret_line, char **ret_text)
+{
+	if (index >= file->n_statements)
+		return false;
+	*ret_line = line_of(file, file->statements[index]);
+	*ret_text = excerpt(parent, file, file->statements[index]);
+	return true;
 }
 
 bool migration_position(void *parent, const struct migration_file *file, unsigned position, unsigned *ret_line,

@@ -218,6 +218,14 @@ static void positions(void **state)
 	assert_int_equal(line * 100 + column, 405);
 	assert_false(migration_position(mem, file, 28, &line, &column, &text));
 	assert_false(migration_position(mem, file, 0, &line, &column, &text));
+	file = check(mem, ";; -- nothing\n;select 1;\n(select 2); /* x */ ;\ncopy t from stdin;\n1;2;3\n\\.\ninsert into t\n values (1)");
+	assert_int_equal(file->n_statements, 4);
+	assert_true(migration_statement(mem, file, 1, &line, &text));
+	assert_int_equal(line, 3);
+	assert_true(migration_statement(mem, file, 3, &line, &text));
+	assert_int_equal(line, 7);
+	assert_string_equal(text, "insert into t");
+	assert_false(migration_statement(mem, file, 4, &line, &text));
 	talloc_free(mem);
 }
 

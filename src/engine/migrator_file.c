@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * One file: BEGIN, its text, its row, COMMIT. Certain is only what the server
+ * confirmed: an error rolls the whole file back, and after a lost connection
+ * the transaction's id tells what became of a COMMIT.
+ */
+#include "engine/migrator_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+#define ATTEMPTS_MAX 5          /* when somebody else holds a lock */
+#define RECONNECTS_MAX 10
+#define ASKED_MAX 60            /* half a second apart, while the transaction is in progress */
+
+static msec_t backoff(unsigned attempt)
+{
+	msec_t span = (msec_t)200 << attempt;
+
+	return span > 5000 ? 5000 : span;
+}
+
+void file_next(struct migrator *m, msec_t now)
+{
+	m->file = NULL;
+	while (m->next < m->list->n && !migration_runs(&m->list->v[m->next]))
+		m->next++;
+	if (m->next == m->list->n) {
+		migrator_go(m, MS_UNLOCK, now);
+		return;
+	}
+	m->file = m->list->v[m->next].file;
+	m->attempts = 0;
+	migrator_note(m, MIGRATOR_STARTED, NULL);
+	migrator_go(m, MS_BEGIN, now);
+}
+
+static const char *ms_setting(struct migrator *m, const char *name, msec_t ms)
+{
+	return talloc_asprintf(m->step, "SET LOCAL %s = %" PRId64, name, ms);
+}
+
+void file_begin(struct migrator *m, msec_t now)
+{
+	m->began = now;
+	migrator_add(m, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", 0, NULL);
+	migrator_add(m, "SELECT pg_catalog.pg_current_xact_id()", 0, NULL);
+	migrator_add(m, ms_setting(m, "lock_timeout", m->params.lock_timeout), 0, NULL);
+	if (m->watchful)
+		migrator_add(m, ms_setting(m, "client_connection_check_interval", 2000), 0, NULL);
+	migrator_submit(m, BATCH_PIPELINE, 0, now);
+}
+
+void file_begun(struct migrator *m, msec_t now)
+{
+	const char *xid = migrator_cell(m, 1, 0);
+
+	talloc_free(m->xid);
+	m->xid = talloc_strdup(m, xid ? xid : "");
+	migrator_go(m, MS_SCRIPT, now);
+}
+
+void script_begin(struct migrator *m, msec_t now)
+{
+	struct copy_data *copies = talloc_array(m->step, struct copy_data, m->file->n_copies + 1);
+
+	if (!copies)
+		abort();
+	for (uint32_t i = 0; i < m->file->n_copies; i++)
+		copies[i] = (struct copy_data){ m->file->copies[i].data, m->file->copies[i].len };
+	migrator_add(m, m->file->sql, 0, NULL);
+	m->batch.copies = copies;
+	m->batch.n_copies = m->file->n_copies;
+	migrator_submit(m, BATCH_SCRIPT, m->params.file_timeout, now);
+}
+
+/* The file is over: the run ends here, what is not committed goes with the connection. */
+static void fail_file(struct migrator *m, enum failure failure, const struct error *err)
+{
+	migrator_note(m, MIGRATOR_FAILED_FILE, err);
+	migrator_end(m, MIGRATOR_FAILED, failure, err);
+}
+
+/* Only a COMMIT that nobody could see beforehand gets here. */
+static void fail_escaped(struct migrator *m)
+{
+	struct error err = { 0 };
+
+	error_set_at(&err, m->file->path, 0, "the file ended the transaction it runs in; what it did before that is committed, and not in "
+					     "the ledger");
+	error_hint(&err, "find the COMMIT or ROLLBACK and take it out, and put the database right by hand before it runs again");
+	fail_file(m, FAILURE_SQL, &err);
+}
+
+void script_over(struct migrator *m, msec_t now)
+{
+	m->execution_time_ms = now - m->began > INT32_MAX ? INT32_MAX : (int)(now - m->began);
+	if (session_transaction(m->session) != 'T')
+		fail_escaped(m);
+	else
+		migrator_go(m, MS_RECORD, now);
+}
+
+/* The file may have changed role, path and encoding for itself; none of it may touch the ledger's row. */
+void record_begin(struct migrator *m, msec_t now)
+{
+	const struct migration_file *file = m->file;
+	const char **params = talloc_array(m->step, const char *, 8), **key = talloc_array(m->step, const char *, 2);
+	uint64_t lock = (uint64_t)ledger_lock_key(m->params.schema, m->params.table);
+
+	params[0] = talloc_asprintf(m->step, "%d", m->rank + 1);
+	params[1] = file->version;
+	params[2] = ledger_description(m->step, file);
+	params[3] = ledger_type(file);
+	params[4] = ledger_script(m->step, file);
+	params[5] = talloc_asprintf(m->step, "%d", file->checksum);
+	params[6] = talloc_asprintf(m->step, "%d", m->execution_time_ms);
+	params[7] = "t";
+	key[0] = talloc_asprintf(m->step, "%" PRIu32, (uint32_t)(lock >> 32));
+	key[1] = talloc_asprintf(m->step, "%" PRIu32, (uint32_t)lock);
+	migrator_add(m, "SET LOCAL SESSION AUTHORIZATION DEFAULT", 0, NULL);
+	migrator_add(m, "SET LOCAL ROLE NONE", 0, NULL);
+	migrator_add(m, "SET LOCAL search_path = pg_catalog, pg_temp", 0, NULL);
+	migrator_add(m, "SET LOCAL client_encoding = 'UTF8'", 0, NULL);
+	migrator_add(m, "SELECT pg_catalog.pg_current_xact_id(), EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory'"
+			" AND l.granted AND l.pid = pg_catalog.pg_backend_pid() AND l.objsubid = 1"
+			" AND l.classid = $1::pg_catalog.oid AND l.objid = $2::pg_catalog.oid)", 2, key);
+	migrator_add(m, ledger_sql_insert(m->step, m->params.schema, m->params.table), 8, params);
+	migrator_submit(m, BATCH_PIPELINE, 0, now);
+}
+
+void record_over(struct migrator *m, msec_t now)
+{
+	const char *xid = migrator_cell(m, 4, 0), *locked = migrator_cell(m, 4, 1);
+	struct error err = { 0 };
+
+	if (!xid || strcmp(xid, m->xid)) {
+		fail_escaped(m);
+	} else if (!locked || *locked != 't') {
+		error_set_at(&err, m->file->path, 0, "the file released the lock of the ledger; it was rolled back");
+		error_hint(&err, "take pg_advisory_unlock_all() out of it");
+		fail_file(m, FAILURE_SQL, &err);
+	} else {
+		migrator_go(m, MS_COMMIT, now);
+	}
+}
+
+/* Deferred constraints are checked here, which may take as long as the file itself. */
+void commit_begin(struct migrator *m, msec_t now)
+{
+	migrator_add(m, "COMMIT", 0, NULL);
+	migrator_submit(m, BATCH_ALONE, m->params.file_timeout, now);
+}
+
+static void applied(struct migrator *m)
+{
+	migrator_note(m, MIGRATOR_APPLIED, NULL);
+	m->file = NULL;
+	m->done++;
+	m->in_doubt = false;
+}
+
+static void end_cancelled(struct migrator *m)
+{
+	struct error err = { 0 };
+
+	error_set(&err, "stopped after %" PRIu32 " of %" PRIu32 " migrations", m->done, m->total);
+	migrator_end(m, MIGRATOR_CANCELLED, FAILURE_NONE, &err);
+}
+
+void commit_over(struct migrator *m, msec_t now)
+{
+	const char *tag = m->outcomes[0] ? m->outcomes[0]->command_tag : NULL;
+
+	if (!tag || strcmp(tag, "COMMIT")) {
+		struct error err = { 0 };
+
+		error_set_at(&err, m->file->path, 0, "the server rolled the file back at COMMIT");
+		fail_file(m, FAILURE_SQL, &err);
+		return;
+	}
+	applied(m);
+	m->rank++;
+	m->next++;
+	if (m->cancelled)
+		end_cancelled(m);
+	else
+		migrator_go(m, MS_CLEAN, now);
+}
+
+/* The next file must not inherit anything of this one. */
+void clean_begin(struct migrator *m, msec_t now)
+{
+	migrator_add(m, "RESET SESSION AUTHORIZATION", 0, NULL);
+	migrator_add(m, "RESET ROLE", 0, NULL);
+	migrator_add(m, "RESET ALL", 0, NULL);
+	migrator_add(m, "DEALLOCATE ALL", 0, NULL);
+	migrator_add(m, "CLOSE ALL", 0, NULL);
+	migrator_add(m, "UNLISTEN *", 0, NULL);
+	migrator_add(m, "DISCARD TEMP", 0, NULL);
+	migrator_submit(m, BATCH_PIPELINE, 0, now);
+}
+
+void clean_over(struct migrator *m, msec_t now)
+{
+	file_next(m, now);
+}
+
+/* ---- errors ---- */
+
+/* What the server said, with the place in the file and the line itself. */
+static void describe(struct migrator *m, const struct outcome *failed, struct error *ret)
+{
+	const struct error *said = &failed->error;
+	unsigned line = 0, column = 0;
+	char *text = NULL;
+
+	error_clear(ret);
+	if (m->state == MS_SCRIPT && !migration_position(m->step, m->file, failed->position, &line, &column, &text) &&
+	    !migration_statement(m->step, m->file, failed->index, &line, &text))
+		text = NULL;
+	if (text)
+		error_set_at(ret, m->file->path, line, "%s, at: %s", said->text, text);
+	else
+		error_set_at(ret, m->file->path, 0, "%s%s", said->text, m->state == MS_COMMIT ? " (at COMMIT)" :
+			     m->state == MS_RECORD ? " (writing its row to the ledger)" : "");
+	ret->column = column;
+	memcpy(ret->sqlstate, said->sqlstate, sizeof ret->sqlstate);
+	error_hint(ret, "%s%snothing of the file was applied", said->hint, *said->hint ? "; " : "");
+}
+
+void file_error(struct migrator *m, msec_t now)
+{
+	const char *sqlstate = m->failed->error.sqlstate;
+	bool lock = !strcmp(sqlstate, "55P03") || !strcmp(sqlstate, "40P01");
+	struct error err;
+
+	describe(m, m->failed, &err);
+	if (lock && m->state != MS_COMMIT && ++m->attempts < ATTEMPTS_MAX) {
+		migrator_go(m, MS_ROLLBACK, now);
+		return;
+	}
+	if (lock)
+		error_hint(&err, "somebody else holds a lock on it; tried %u times, and with the next pass again", m->attempts);
+	fail_file(m, m->failed->failure, &err);
+}
+
+void rollback_begin(struct migrator *m, msec_t now)
+{
+	migrator_add(m, "ROLLBACK", 0, NULL);
+	migrator_submit(m, BATCH_ALONE, 0, now);
+}
+
+void rollback_over(struct migrator *m, msec_t now)
+{
+	migrator_wait(m, MS_BEGIN, backoff(m->attempts), now);
+}
+
+/* COMMIT was not sent, so the server rolls back, whatever became of it. */
+void file_lost(struct migrator *m, msec_t now)
+{
+	struct error err = { 0 };
+
+	(void)now;
+	error_set_at(&err, m->file->path, 0, "%s; the file was rolled back", session_error(m->session)->text);
+	memcpy(err.sqlstate, session_error(m->session)->sqlstate, sizeof err.sqlstate);
+	error_hint(&err, "%s", session_error(m->session)->hint);
+	fail_file(m, session_failure(m->session), &err);
+}
+
+/* ---- a COMMIT without an answer ---- */
+
+void commit_lost(struct migrator *m, msec_t now)
+{
+	m->in_doubt = true;
+	m->reconnects = m->asked = 0;
+	m->error = *session_error(m->session);
+	migrator_wait(m, MS_CONNECT, 100, now);
+}
+
+static void fail_unknown(struct migrator *m, const char *why)
+{
+	struct error err = { 0 };
+
+	error_set_at(&err, m->file->path, 0, "it is not known whether the file was committed: %s", why);
+	error_hint(&err, "the next run compares with the ledger, which was written in the same transaction");
+	migrator_note(m, MIGRATOR_UNKNOWN, &err);
+	migrator_end(m, MIGRATOR_FAILED, FAILURE_CONNECT, &err);
+}
+
+/* While connecting, and until the question is answered. */
+void doubt_lost(struct migrator *m, msec_t now)
+{
+	if (!m->in_doubt)
+		migrator_end(m, MIGRATOR_FAILED, session_failure(m->session), session_error(m->session));
+	else if (m->reconnects++ == RECONNECTS_MAX)
+		fail_unknown(m, session_error(m->session)->text);
+	else
+		migrator_wait(m, MS_CONNECT, backoff(m->reconnects), now);
+}
+
+void ask_begin(struct migrator *m, msec_t now)
+{
+	const char **params = talloc_array(m->step, const char *, 1);
+
+	params[0] = m->xid;
+	migrator_add(m, "SELECT pg_catalog.pg_xact_status($1::pg_catalog.xid8)", 1, params);
+	migrator_submit(m, BATCH_ALONE, 0, now);
+}
+
+void ask_over(struct migrator *m, msec_t now)
+{
+	const char *answer = migrator_cell(m, 0, 0);
+	struct error err = { 0 };
+
+	if (answer && !strcmp(answer, "in progress") && m->asked++ < ASKED_MAX) {
+		migrator_wait(m, MS_ASK, 500, now);
+		return;
+	}
+	if (!answer || !strcmp(answer, "in progress")) {
+		fail_unknown(m, answer ? "its transaction is still in progress" : "the server no longer knows its transaction");
+		return;
+	}
+	if (!strcmp(answer, "committed")) {
+		applied(m);
+	} else {
+		error_set_at(&err, m->file->path, 0, "the connection was lost at COMMIT, and the server rolled the file back");
+		migrator_note(m, MIGRATOR_FAILED_FILE, &err);
+		m->file = NULL;
+		m->in_doubt = false;
+		if (++m->attempts >= ATTEMPTS_MAX)
+			migrator_end(m, MIGRATOR_FAILED, FAILURE_CONNECT, &err);
+	}
+	error_clear(&m->error);
+	if (m->cancelled && m->status == MIGRATOR_RUNNING)
+		end_cancelled(m);
+	else
+		migrator_go(m, MS_WATCHFUL, now);       /* a new session: the lock again, and a new comparison */
+}

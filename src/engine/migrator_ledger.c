@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * From a new connection to the comparison under the lock. Nothing is believed
+ * that was read before the lock was held.
+ */
+#include "engine/migrator_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "catalog/decode.h"
+#include "model/quote.h"
+
+#define LOCK_POLL 250
+
+static void fail(struct migrator *m, enum migrator_status status, enum failure failure, const char *hint, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+
+static void fail(struct migrator *m, enum migrator_status status, enum failure failure, const char *hint, const char *format, ...)
+{
+	struct error err = { 0 };
+	char *text;
+	va_list args;
+
+	va_start(args, format);
+	text = talloc_vasprintf(m->step, format, args);
+	va_end(args);
+	error_set(&err, "%s", text);
+	if (hint)
+		error_hint(&err, "%s", hint);
+	migrator_end(m, status, failure, &err);
+}
+
+/* ---- the right database, the primary, no pooler ---- */
+
+void identity_begin(struct migrator *m, msec_t now)
+{
+	migrator_begin_own(m);
+	migrator_add(m, query_get(QUERY_FACTS, session_server_version(m->session), false)->sql, 0, NULL);
+	migrator_add(m, "SELECT pg_catalog.pg_backend_pid()", 0, NULL);
+	migrator_add(m, "COMMIT", 0, NULL);
+	migrator_submit(m, BATCH_PIPELINE, 0, now);
+}
+
+static void check_identity(struct migrator *m, const struct server_facts *facts, const char *pid)
+{
+	static const char *const hint = "check host, port and dbname in conninfo: migrations run only where the daemon has looked";
+
+	if (facts->in_recovery)
+		fail(m, MIGRATOR_FAILED, FAILURE_IDENTITY, hint, "the migration connection leads to a standby");
+	else if (m->params.database_oid && facts->database_oid != m->params.database_oid)
+		fail(m, MIGRATOR_FAILED, FAILURE_IDENTITY, hint, "the migration connection leads to another database (oid %" PRIu32
+		     " instead of %" PRIu32 ")", facts->database_oid, m->params.database_oid);
+	else if (m->params.system_identifier && facts->system_identifier &&
+		 facts->system_identifier != m->params.system_identifier)
+		fail(m, MIGRATOR_FAILED, FAILURE_IDENTITY, hint, "the migration connection leads to another cluster");
+	else if (!pid || atol(pid) != session_backend_pid(m->session))
+		fail(m, MIGRATOR_FAILED, FAILURE_IDENTITY, "connect to PostgreSQL itself: the lock of the ledger belongs to a session",
+		     "there is a connection pooler in between");
+}
+
+void identity_over(struct migrator *m, msec_t now)
+{
+	struct names *names = names_new(m->step);
+	struct server_facts facts = { 0 };
+	struct error err = { 0 };
+
+	if (!m->outcomes[2] || decode_facts(names, &m->outcomes[2]->rows, &facts, &err)) {
+		migrator_end(m, MIGRATOR_FAILED, FAILURE_INTERNAL, &err);
+		return;
+	}
+	check_identity(m, &facts, migrator_cell(m, 3, 0));
+	migrator_go(m, m->in_doubt ? MS_ASK : MS_WATCHFUL, now);
+}
+
+/* A server that works on a long statement notices that we are gone only when it is told to look. Not every platform can. */
+void watchful_begin(struct migrator *m, msec_t now)
+{
+	migrator_add(m, "SET client_connection_check_interval = '2s'", 0, NULL);
+	migrator_submit(m, BATCH_ALONE, 0, now);
+}
+
+void watchful_over(struct migrator *m, msec_t now)
+{
+	m->watchful = true;
+	migrator_go(m, MS_LOCK, now);
+}
+
+void watchful_error(struct migrator *m, msec_t now)
+{
+	m->watchful = false;
+	migrator_go(m, MS_LOCK, now);
+}
+
+/* ---- Flyway's lock, held by the session; polled, because waiting for it inside the server would hold a snapshot ---- */
+
+void lock_begin(struct migrator *m, msec_t now)
+{
+	const char **params = talloc_array(m->step, const char *, 1);
+
+	if (m->lock_deadline == MSEC_NEVER)
+		m->lock_deadline = now + m->params.lock_wait;
+	params[0] = talloc_asprintf(m->step, "%" PRId64, ledger_lock_key(m->params.schema, m->params.table));
+	migrator_add(m, "SELECT pg_catalog.pg_try_advisory_lock($1::pg_catalog.int8)", 1, params);
+	migrator_submit(m, BATCH_ALONE, 0, now);
+}
+
+void lock_over(struct migrator *m, msec_t now)
+{
+	const char *got = migrator_cell(m, 0, 0);
+
+	if (got && *got == 't') {
+		m->lock_deadline = MSEC_NEVER;
+		migrator_go(m, MS_RELATION, now);
+	} else if (now >= m->lock_deadline) {
+		migrator_go(m, MS_HOLDER, now);
+	} else {
+		/* not all at the same moment */
+		migrator_wait(m, MS_LOCK, LOCK_POLL + session_backend_pid(m->session) % 100, now);
+	}
+}
+
+void holder_begin(struct migrator *m, msec_t now)
+{
+	uint64_t key = (uint64_t)ledger_lock_key(m->params.schema, m->params.table);
+	const char **params = talloc_array(m->step, const char *, 2);
+
+	params[0] = talloc_asprintf(m->step, "%" PRIu32, (uint32_t)(key >> 32));
+	params[1] = talloc_asprintf(m->step, "%" PRIu32, (uint32_t)key);
+	migrator_begin_own(m);
+	migrator_add(m, "SELECT l.pid, a.usename, a.application_name FROM pg_catalog.pg_locks l"
+			" LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid"
+			" WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1"
+			" AND l.classid = $1::pg_catalog.oid AND l.objid = $2::pg_catalog.oid"
+			" AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())"
+			" LIMIT 1", 2, params);
+	migrator_add(m, "COMMIT", 0, NULL);
+	migrator_submit(m, BATCH_PIPELINE, 0, now);
+}
+
+void holder_over(struct migrator *m, msec_t now)
+{
+	const char *pid = migrator_cell(m, 2, 0), *user = migrator_cell(m, 2, 1), *program = migrator_cell(m, 2, 2);
+
+	(void)now;
+	if (!pid)
+		fail(m, MIGRATOR_FAILED, FAILURE_LOCK, NULL, "the lock of the ledger was held all the time; it is tried again");
+	else
+		fail(m, MIGRATOR_FAILED, FAILURE_LOCK, "if that is a Flyway run or another daemon, let it end; it is tried again",
+		     "the lock of the ledger is held by process %s (user %s, application '%s')", pid, user ? user : "?",
+		     program ? program : "");
+}
+
+/* ---- the ledger ---- */
+
+void relation_begin(struct migrator *m, msec_t now)
+{
+	const char **params = talloc_array(m->step, const char *, 2);
+
+	params[0] = m->params.schema;
+	params[1] = m->params.table;
+	migrator_begin_own(m);
+	migrator_add(m, query_get(QUERY_LEDGER_RELATION, session_server_version(m->session), false)->sql, 2, params);
+	migrator_add(m, "COMMIT", 0, NULL);
+	migrator_submit(m, BATCH_PIPELINE, 0, now);
+}
+
+static bool is_true(const char *cell)
+{
+	return cell && *cell == 't';
+}
+
+static void compare(struct migrator *m, const struct ledger_row *rows, uint32_t n, msec_t now);
+
+/* Columns: schema exists, its owner, oid, relkind, owner, plain, readable. */
+void relation_over(struct migrator *m, msec_t now)
+{
+	const char *schema = m->params.schema, *table = m->params.table;
+
+	m->ledger_exists = migrator_cell(m, 2, 2) != NULL;
+	if (!is_true(migrator_cell(m, 2, 0)))
+		fail(m, MIGRATOR_BLOCKED, FAILURE_NONE, "declare the schema in a manifest, or create it",
+		     "schema %s for the ledger does not exist", schema);
+	else if (!m->ledger_exists && m->params.ledger_expected)
+		fail(m, MIGRATOR_BLOCKED, FAILURE_NONE, "restore it, or find out who dropped it: a missing ledger is not an empty one",
+		     "the ledger %s.%s was there and is missing", schema, table);
+	else if (!m->ledger_exists)
+		compare(m, NULL, 0, now);
+	else if (!is_true(migrator_cell(m, 2, 5)))
+		fail(m, MIGRATOR_BLOCKED, FAILURE_NONE, "take triggers, rules, policies, inheritance and own types off it",
+		     "%s.%s is not a plain table and is not used as a ledger", schema, table);
+	else if (!is_true(migrator_cell(m, 2, 6)))
+		fail(m, MIGRATOR_FAILED, FAILURE_PERMISSION, "grant the migration user USAGE on the schema and SELECT, INSERT on the table",
+		     "the migration user may not read the ledger %s.%s", schema, table);
+	else
+		migrator_go(m, MS_READ, now);
+}
+
+void read_begin(struct migrator *m, msec_t now)
+{
+	migrator_add(m, ledger_sql_select(m->step, m->params.schema, m->params.table), 0, NULL);
+	migrator_submit(m, BATCH_ALONE, 0, now);
+}
+
+void read_over(struct migrator *m, msec_t now)
+{
+	struct ledger_row *rows;
+	struct error err = { 0 };
+	uint32_t n;
+
+	if (!m->outcomes[0] || ledger_decode(m->step, &m->outcomes[0]->rows, &rows, &n, &err))
+		migrator_end(m, MIGRATOR_BLOCKED, FAILURE_NONE, &err);
+	else
+		compare(m, rows, n, now);
+}
+
+/* Was it in the plan, with the same text? */
+static bool was_planned(const struct migrator *m, const struct migration_file *file)
+{
+	const struct migration_list *planned = m->params.planned;
+
+	for (uint32_t i = 0; planned && i < planned->n; i++)
+		if (planned->v[i].file && migration_runs(&planned->v[i]) && planned->v[i].file->checksum == file->checksum &&
+		    !strcmp(planned->v[i].file->script, file->script))
+			return true;
+	return !planned;
+}
+
+static const struct migration_file *find_unplanned(const struct migrator *m, uint32_t *ret_n)
+{
+	const struct migration_file *unplanned = NULL;
+
+	*ret_n = 0;
+	for (uint32_t i = 0; i < m->list->n; i++) {
+		if (!migration_runs(&m->list->v[i]))
+			continue;
+		++*ret_n;
+		if (!unplanned && !was_planned(m, m->list->v[i].file))
+			unplanned = m->list->v[i].file;
+	}
+	return unplanned;
+}
+
+/* rows belong to the step; the list points to them. */
+static void compare(struct migrator *m, const struct ledger_row *rows, uint32_t n, msec_t now)
+{
+	const struct migration_file *unplanned;
+	uint32_t pending;
+
+	talloc_free(m->run);
+	m->run = talloc_new(m);
+	if (rows)
+		talloc_steal(m->run, rows);
+	m->list = migration_compare(m->run, m->params.files, rows, n);
+	if (!m->list)
+		abort();
+	m->rank = m->list->last_rank;
+	m->next = 0;
+	if (m->list->blocked) {
+		migrator_end(m, MIGRATOR_BLOCKED, FAILURE_NONE, &m->list->why);
+		return;
+	}
+	unplanned = find_unplanned(m, &pending);
+	m->total = m->done + pending;
+	if (unplanned)
+		fail(m, MIGRATOR_BLOCKED, FAILURE_NONE, "it is planned again with the next look",
+		     "%s is pending, but was not when the plan was made", unplanned->script);
+	else if (pending && !m->ledger_exists)
+		migrator_go(m, MS_CREATE, now);
+	else
+		file_next(m, now);
+}
+
+void create_begin(struct migrator *m, msec_t now)
+{
+	migrator_add(m, ledger_sql_create(m->step, m->params.schema, m->params.table), 0, NULL);
+	migrator_submit(m, BATCH_SCRIPT, 0, now);
+}
+
+void create_over(struct migrator *m, msec_t now)
+{
+	m->ledger_exists = true;
+	file_next(m, now);
+}
+
+void create_error(struct migrator *m, msec_t now)
+{
+	struct error err = { 0 };
+
+	(void)now;
+	memcpy(err.sqlstate, m->failed->error.sqlstate, sizeof err.sqlstate);
+	error_set(&err, "the ledger %s.%s cannot be created: %s", m->params.schema, m->params.table, m->failed->error.text);
+	if (m->failed->failure == FAILURE_PERMISSION)
+		error_hint(&err, "the migration user needs CREATE on schema %s: own it, or be granted it in a manifest", m->params.schema);
+	migrator_end(m, MIGRATOR_FAILED, m->failed->failure, &err);
+}
+
+void unlock_begin(struct migrator *m, msec_t now)
+{
+	const char **params = talloc_array(m->step, const char *, 1);
+
+	params[0] = talloc_asprintf(m->step, "%" PRId64, ledger_lock_key(m->params.schema, m->params.table));
+	migrator_add(m, "SELECT pg_catalog.pg_advisory_unlock($1::pg_catalog.int8)", 1, params);
+	migrator_submit(m, BATCH_ALONE, 0, now);
+}
+
+void unlock_over(struct migrator *m, msec_t now)
+{
+	(void)now;
+	if (is_true(migrator_cell(m, 0, 0)))
+		migrator_end(m, MIGRATOR_DONE, FAILURE_NONE, NULL);
+	else
+		fail(m, MIGRATOR_FAILED, FAILURE_INTERNAL, "look for pg_advisory_unlock in the files",
+		     "the lock of the ledger was lost while migrations ran");
+}
