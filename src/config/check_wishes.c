@@ -26,7 +26,7 @@ static void not_with(struct reader *r, const config_setting_t *s, const char *co
 			reader_error(r, config_setting_get_member(s, *keys), "this cannot be written %s", reason);
 }
 
-/* --- roles */
+/* --- roles and memberships */
 
 void check_role(struct reader *r, const config_setting_t *s, void *base)
 {
@@ -50,6 +50,13 @@ void check_role(struct reader *r, const config_setting_t *s, void *base)
 		reader_error(r, config_setting_get_member(s, "reassign_owned_to"), "a role cannot receive what it owns itself");
 	if (role->name && role->renamed_from && strcmp(role->name, role->renamed_from) == 0)
 		reader_error(r, config_setting_get_member(s, "renamed_from"), "this is the role's present name");
+}
+
+void check_membership(struct reader *r, const config_setting_t *s, void *base)
+{
+	(void) r;
+	(void) s;
+	(void) base;     /* circles and references need all manifests of a server: check_fleet.c */
 }
 
 /* --- extensions, schemas, databases */
@@ -307,9 +314,6 @@ void check_manifest(struct reader *r, const config_setting_t *s, void *base)
 	if (!found)
 		hint(config_errors_add(r->errors, r->file, 1, "the manifest declares nothing"),
 		     "an empty manifest is refused: remove its name from the configuration, or restore what it held");
-	if (m->revoke_unmanaged_grantees && m->authority != AUTHORITY_EXACT)
-		hint(reader_error(r, config_setting_get_member(s, "unmanaged_grantees"), "an additive manifest never revokes"),
-		     "write authority = \"exact\" as well");
 	/* exact and nothing granted would take everything away: it must be meant, not be what a cut file left over */
 	if (m->authority == AUTHORITY_EXACT && m->n_schemas > 0 && !written(s, "grants"))
 		hint(reader_error(r, config_setting_get_member(s, "authority"), "the manifest is exact and names schemas, but 'grants' is missing"),

@@ -113,6 +113,7 @@ static struct manifest *manifest_named(const struct settings *settings, const ch
 static int read_manifest(void *parent, struct reader *r, struct manifest *m, const struct reference *ref)
 {
 	struct document *doc = NULL;
+	uint32_t before = r->errors->n;
 	int rc = document_read(parent, m->file, r->errors, &doc);
 
 	m->doubtful = true;
@@ -131,7 +132,7 @@ static int read_manifest(void *parent, struct reader *r, struct manifest *m, con
 	option_group_defaults(r, &manifest_root, m);
 	reader_group(r, &manifest_root, config_root_setting(&doc->config), m);
 	r->manifest = NULL;
-	m->doubtful = false;
+	m->doubtful = !doc->ok || r->errors->n != before;
 	return 0;
 }
 

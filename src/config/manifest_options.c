@@ -91,7 +91,7 @@ static const struct option membership_rows[] = {
 #undef IN
 static const struct option_group membership_group = {
 	.name = "memberships", ROWS(membership_rows), sizeof(struct membership_wish), offsetof(struct membership_wish, source), NULL,
-	NULL
+	check_membership
 };
 
 /* --- things inside a database */

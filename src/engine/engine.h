@@ -40,6 +40,7 @@ struct target_view {
 	const char *database;          /* NULL for the server target */
 	enum run_mode mode;            /* effective */
 	enum target_status status;
+	bool busy;                     /* a pass is under way or ordered */
 	const char *message;           /* one line: why, and what to do next */
 	const char *phase;             /* name of the machine's state: "look", "apply", ... */
 	const char *failure;           /* failure_name(), or NULL */

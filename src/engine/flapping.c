@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Who corrects the same thing again and again is fighting somebody: after
+ * FLAPPING_HITS corrections of one item within FLAPPING_PASSES passes that
+ * item is left alone until an operator orders a pass (facts: hazards H18).
+ */
+#include "engine/internal.h"
+
+#include <string.h>
+#include <talloc.h>
+
+#define FLAPPING_HITS 5
+#define FLAPPING_PASSES 10
+#define FLAPPING_ITEMS 4096       /* a power of two; more are not watched */
+
+struct item {
+	uint64_t key;             /* 0 = free */
+	uint16_t passes;          /* bit 0: this pass */
+};
+
+struct flapping {
+	struct item v[FLAPPING_ITEMS];
+};
+
+static uint64_t mix(uint64_t hash, const void *bytes, size_t len)
+{
+	const unsigned char *p = bytes;
+
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ p[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+static uint64_t mix_text(uint64_t hash, const char *s)
+{
+	return s == NULL ? mix(hash, "", 1) : mix(hash, s, strlen(s) + 1);
+}
+
+/* What is corrected, not how: a privilege taken away and given back, whoever holds it, is one item. */
+static uint64_t change_key(const struct plan *plan, const struct change *c)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	const uint32_t words[] = { c->op, c->kind, c->object_kind, (uint32_t)c->objtype, c->privs, c->attrs_mask };
+
+	hash = mix(hash, words, sizeof(words));
+	hash = mix_text(hash, names_text(plan->names, c->role));
+	hash = mix_text(hash, names_text(plan->names, c->other));
+	hash = mix_text(hash, names_text(plan->names, c->schema));
+	hash = mix_text(hash, names_text(plan->names, c->database));
+	hash = mix_text(hash, c->column);
+	return mix_text(hash, c->name);
+}
+
+static uint64_t object_key(uint64_t hash, const struct change *c, uint32_t i)
+{
+	hash = c->names != NULL ? mix_text(hash, c->names[i]) : hash;
+	return hash != 0 ? hash : 1;
+}
+
+static uint32_t object_count(const struct change *c)
+{
+	return c->names != NULL ? c->n : 1;
+}
+
+static struct item *item_find(struct flapping *f, uint64_t key)
+{
+	for (unsigned i = 0; i < 8; i++) {
+		struct item *item = &f->v[(key + i) % FLAPPING_ITEMS];
+
+		if (item->key == key || item->key == 0)
+			return item;
+	}
+	return NULL;              /* crowded: not watched */
+}
+
+void flapping_pass(struct target *t)
+{
+	for (unsigned i = 0; t->flapping != NULL && i < FLAPPING_ITEMS; i++) {
+		struct item *item = &t->flapping->v[i];
+
+		item->passes = (uint16_t)(item->passes << 1) & ((1u << FLAPPING_PASSES) - 1);
+		if (item->passes == 0)
+			item->key = 0;
+	}
+}
+
+void flapping_count(struct target *t, const struct plan *plan, const struct change *c)
+{
+	uint64_t base = change_key(plan, c);
+
+	if (t->flapping == NULL)
+		t->flapping = talloc_zero(t, struct flapping);
+	for (uint32_t i = 0; i < object_count(c); i++) {
+		uint64_t key = object_key(base, c, i);
+		struct item *item = item_find(t->flapping, key);
+
+		if (item == NULL)
+			continue;
+		item->key = key;
+		item->passes |= 1;
+	}
+}
+
+static bool change_flaps(struct flapping *f, const struct plan *plan, const struct change *c)
+{
+	uint64_t base = change_key(plan, c);
+
+	for (uint32_t i = 0; i < object_count(c); i++) {
+		uint64_t key = object_key(base, c, i);
+		const struct item *item = item_find(f, key);
+
+		if (item != NULL && item->key == key && __builtin_popcount(item->passes) >= FLAPPING_HITS)
+			return true;
+	}
+	return false;
+}
+
+void flapping_mark_plan(struct target *t, struct plan *plan)
+{
+	for (uint32_t i = 0; t->flapping != NULL && i < plan->n_changes; i++) {
+		struct change *c = &plan->changes[i];
+
+		if (c->state != CHANGE_READY || c->op == CHANGE_MIGRATE || !change_flaps(t->flapping, plan, c))
+			continue;
+		c->state = CHANGE_BLOCKED;
+		c->reason = "flapping: corrected 5 times within 10 passes and undone each time; somebody else changes it";
+		c->remedy = "find who does (server log, pg_stat_activity), then order a pass: dbreconcilectl reconcile";
+		plan->ready--;
+		plan->blocked++;
+		plan->blocked_objects += c->n;
+		plan->blocked_by_kind[c->kind] += c->n;
+	}
+}
+
+void flapping_forget(struct target *t)
+{
+	TALLOC_FREE(t->flapping);
+}

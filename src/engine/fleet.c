@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Which targets there are: from the settings, and from the databases that a server shows. */
+#include "engine/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "base/log.h"
+#include "base/text.h"
+
+struct server *fleet_server(const struct engine *e, const char *name)
+{
+	for (uint32_t i = 0; i < e->n_servers; i++)
+		if (strcmp(e->servers[i]->name, name) == 0)
+			return e->servers[i];
+	return NULL;
+}
+
+/* An exact name wins over a glob, the first glob over later ones; a glob never means the template databases. */
+const struct database_settings *fleet_database_settings(const struct server_settings *server, const char *database, bool *ret_match)
+{
+	*ret_match = false;
+	for (uint32_t i = 0; i < server->n_databases; i++)
+		if (server->databases[i].name != NULL && strcmp(server->databases[i].name, database) == 0)
+			return &server->databases[i];
+	if (strcmp(database, "template0") == 0 || strcmp(database, "template1") == 0)
+		return NULL;
+	*ret_match = true;
+	for (uint32_t i = 0; i < server->n_databases; i++)
+		if (server->databases[i].match != NULL && glob_match(server->databases[i].match, database))
+			return &server->databases[i];
+	return NULL;
+}
+
+/* ---- targets come ---- */
+
+static void load_suspension(struct target *t)
+{
+	struct suspension *v = NULL;
+	uint32_t n = 0;
+	void *scratch = talloc_new(NULL);
+
+	if (state_suspensions(t->engine->state, scratch, &v, &n) == 0)
+		for (uint32_t i = 0; i < n; i++) {
+			if (strcmp(v[i].target, t->name) != 0)
+				continue;
+			t->suspended = true;
+			t->suspend_until = v[i].until_ms;
+			t->suspend_reason = v[i].reason != NULL && v[i].reason[0] != '\0' ? talloc_strdup(t, v[i].reason) : NULL;
+		}
+	talloc_free(scratch);
+}
+
+static struct target *target_new(struct server *s, const char *database)
+{
+	struct target *t = talloc_zero(s, struct target);
+
+	t->engine = s->engine;
+	t->server = s;
+	t->database = database != NULL ? talloc_strdup(t, database) : NULL;
+	t->name = database != NULL ? talloc_asprintf(t, "%s/%s", s->name, database) : talloc_strdup(t, s->name);
+	t->state = TS_IDLE;
+	t->due = MSEC_NEVER;
+	t->wake = MSEC_NEVER;
+	t->watch.fd = -1;
+	t->gen = generation_ref(s->gen);
+	t->view = (struct target_view){ .name = t->name, .server = s->name, .database = t->database, .status = TARGET_PENDING };
+	t->view.message = "waits for its first pass";
+	load_suspension(t);
+	if (t->suspended)
+		publish_suspension(t);
+	publish_state(t);
+	return t;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp((*(struct target *const *)a)->name, (*(struct target *const *)b)->name);
+}
+
+static struct target *database_find(const struct server *s, const char *database)
+{
+	for (uint32_t i = 0; i < s->n_databases; i++)
+		if (strcmp(s->databases[i]->database, database) == 0)
+			return s->databases[i];
+	return NULL;
+}
+
+/* The list is sorted by name; new ones are appended and sorted in by fleet_order(). */
+static struct target *database_add(struct server *s, const char *database)
+{
+	struct target *t = target_new(s, database);
+
+	s->databases = talloc_realloc(s, s->databases, struct target *, s->n_databases + 1);
+	s->databases[s->n_databases++] = t;
+	return t;
+}
+
+static void fleet_order(struct engine *e)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < e->n_servers; i++)
+		n += 1 + e->servers[i]->n_databases;
+	talloc_free(e->order);
+	e->order = talloc_zero_array(e, struct target *, n + 1);
+	e->n_order = 0;
+	for (uint32_t i = 0; i < e->n_servers; i++) {
+		struct server *s = e->servers[i];
+
+		if (s->n_databases > 1)
+			qsort(s->databases, s->n_databases, sizeof(*s->databases), by_name);
+		e->order[e->n_order++] = s->root;
+		for (uint32_t k = 0; k < s->n_databases; k++)
+			e->order[e->n_order++] = s->databases[k];
+	}
+	e->numbers.targets = e->n_order;
+}
+
+static void database_due(struct target *t, msec_t now)
+{
+	if (!target_state_at_rest(t->state))
+		return;
+	t->due = now;
+	target_wake_at(t, now);
+}
+
+static void target_remove(struct target *t, msec_t now)
+{
+	if (t->removed)
+		return;
+	t->removed = true;
+	target_event(t, TE_STOP, now);
+}
+
+/* ---- databases appear and vanish ---- */
+
+static bool connectable(const struct database *db)
+{
+	return db->allow_connections && db->connection_limit != -2;
+}
+
+static bool server_shows(const struct server_state *state, const char *database)
+{
+	for (uint32_t i = 0; i < state->n_databases; i++)
+		if (strcmp(names_text(state->names, state->databases[i].name), database) == 0 && connectable(&state->databases[i]))
+			return true;
+	return false;
+}
+
+static bool expand_add(struct server *s, const char *name, msec_t now)
+{
+	bool match;
+	struct target *t;
+
+	if (fleet_database_settings(s->gen->server, name, &match) == NULL || !match || database_find(s, name) != NULL)
+		return false;
+	t = database_add(s, name);
+	t->from_match = true;
+	log_target(LOG_LEVEL_NOTICE, t->name, NULL, "database found");
+	if (s->released)
+		database_due(t, now);
+	return true;
+}
+
+void fleet_expand(struct server *s, msec_t now)
+{
+	const struct server_state *state = s->look->server_state;
+	bool changed = false;
+	uint32_t before = s->n_databases;
+
+	if (s->look->gen != s->gen)
+		return;
+	for (uint32_t i = 0; i < before; i++) {
+		struct target *t = s->databases[i];
+
+		if (!t->from_match || t->removed || server_shows(state, t->database))
+			continue;
+		log_target(LOG_LEVEL_NOTICE, t->name, NULL, "the database is gone");
+		target_remove(t, now);
+	}
+	for (uint32_t i = 0; i < state->n_databases; i++)
+		if (connectable(&state->databases[i]))
+			changed |= expand_add(s, names_text(state->names, state->databases[i].name), now);
+	if (changed)
+		fleet_order(s->engine);
+}
+
+void fleet_release(struct server *s, msec_t now)
+{
+	bool ready = s->look != NULL && s->look->gen == s->gen && !s->down;
+
+	if (!ready) {
+		if (s->engine->options.once)
+			for (uint32_t i = 0; i < s->n_databases; i++)
+				s->databases[i]->once_done = true;
+		return;
+	}
+	s->released = true;
+	for (uint32_t i = 0; i < s->n_databases; i++) {
+		struct target *t = s->databases[i];
+
+		if (t->due == MSEC_NEVER && target_state_at_rest(t->state) && !(s->engine->options.once && t->once_done))
+			database_due(t, now);
+	}
+}
+
+/* ---- targets go ---- */
+
+static void target_free(struct target *t)
+{
+	target_unmark(t);
+	target_wake_at(t, MSEC_NEVER);
+	watch_close(t);
+	talloc_free(t->plan);
+	look_unref(t->look);
+	look_unref(t->plan_look);
+	source_files_unref(t->files);
+	talloc_free(t->desired);
+	generation_unref(t->gen);
+	talloc_free(t);
+}
+
+static bool reap_databases(struct server *s)
+{
+	uint32_t kept = 0;
+	bool reaped = false;
+
+	for (uint32_t i = 0; i < s->n_databases; i++) {
+		struct target *t = s->databases[i];
+
+		if (t->removed && t->state == TS_STOPPED) {
+			target_free(t);
+			reaped = true;
+		} else {
+			s->databases[kept++] = t;
+		}
+	}
+	s->n_databases = kept;
+	return reaped;
+}
+
+static void server_free(struct server *s)
+{
+	target_free(s->root);
+	look_unref(s->look);
+	generation_unref(s->gen);
+	talloc_free(s);
+}
+
+void fleet_reap(struct engine *e)
+{
+	uint32_t kept = 0;
+	bool reaped = false;
+
+	if (e->reap == 0)
+		return;
+	e->reap = 0;
+	for (uint32_t i = 0; i < e->n_servers; i++) {
+		struct server *s = e->servers[i];
+
+		reaped |= reap_databases(s);
+		if (s->removed && s->n_databases == 0 && s->root->state == TS_STOPPED) {
+			server_free(s);
+			reaped = true;
+		} else {
+			e->servers[kept++] = s;
+		}
+	}
+	e->n_servers = kept;
+	if (reaped)
+		fleet_order(e);
+}
+
+/* ---- a new generation of settings ---- */
+
+static struct server *server_new(struct engine *e, const struct server_settings *settings, struct settings_hold *hold)
+{
+	struct server *s = talloc_zero(e, struct server);
+
+	s->engine = e;
+	s->name = talloc_strdup(s, settings->name);
+	s->queue_tail = &s->queue;
+	s->gen = generation_new(e, hold, settings);
+	s->passwords = passwords_new(s);
+	s->root = target_new(s, NULL);
+	e->servers = talloc_realloc(e, e->servers, struct server *, e->n_servers + 1);
+	e->servers[e->n_servers++] = s;
+	return s;
+}
+
+static void server_configure(struct engine *e, struct settings_hold *hold, const struct server_settings *settings, msec_t now)
+{
+	struct server *s = fleet_server(e, settings->name);
+	bool match;
+
+	if (s == NULL || s->removed) {
+		s = server_new(e, settings, hold);
+	} else {
+		generation_unref(s->gen);
+		s->gen = generation_new(e, hold, settings);
+		s->released = false;
+	}
+	for (uint32_t i = 0; i < s->n_databases; i++)
+		if (fleet_database_settings(settings, s->databases[i]->database, &match) == NULL)
+			target_remove(s->databases[i], now);
+		else
+			s->databases[i]->from_match = match;
+	for (uint32_t i = 0; i < settings->n_databases; i++)
+		if (settings->databases[i].name != NULL && database_find(s, settings->databases[i].name) == NULL)
+			database_add(s, settings->databases[i].name);
+	for (uint32_t i = 0; i < s->n_databases; i++)
+		if (target_state_at_rest(s->databases[i]->state))
+			s->databases[i]->due = MSEC_NEVER;       /* after the server's first look under the new settings */
+	if (target_state_at_rest(s->root->state)) {
+		s->root->due = now;
+		target_wake_at(s->root, now);
+	} else {
+		s->root->again = true;
+	}
+}
+
+void fleet_configure(struct engine *e, struct settings_hold *hold, msec_t now)
+{
+	const struct settings *settings = hold->settings;
+
+	for (uint32_t i = 0; i < e->n_servers; i++) {
+		struct server *s = e->servers[i];
+
+		if (settings_server(settings, s->name) != NULL)
+			continue;
+		s->removed = true;
+		for (uint32_t k = 0; k < s->n_databases; k++)
+			target_remove(s->databases[k], now);
+		target_remove(s->root, now);
+	}
+	for (uint32_t i = 0; i < settings->n_servers; i++)
+		server_configure(e, hold, &settings->servers[i], now);
+	fleet_order(e);
+}
+
+/* ---- a target takes the newest generation ---- */
+
+bool target_rebase(struct target *t, msec_t now)
+{
+	struct generation *gen = t->server->gen;
+	struct error err;
+	bool match;
+
+	error_clear(&err);
+	if (t->gen != gen) {
+		if (t->session != NULL && strcmp(t->gen->server->conninfo, gen->server->conninfo) != 0)
+			target_disconnect(t);
+		if (t->plan != NULL && t->desired != NULL)
+			talloc_steal(t->plan, t->desired);       /* the plan that is shown points into it */
+		else
+			talloc_free(t->desired);
+		t->desired = NULL;
+		generation_unref(t->gen);
+		t->gen = generation_ref(gen);
+	}
+	if (target_is_root(t)) {
+		if (gen->desired != NULL)
+			return true;
+		target_fail(t, FAILURE_INTERNAL, &gen->error, now);
+		return false;
+	}
+	t->db = fleet_database_settings(gen->server, t->database, &match);
+	if (t->desired == NULL && desired_database(t, gen->names, gen->server, t->db, t->database, &t->desired, &err) != 0) {
+		t->desired = NULL;
+		error_set(&err, "the manifests of %s could not be compiled", t->name);
+		target_fail(t, FAILURE_INTERNAL, &err, now);
+		return false;
+	}
+	return true;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* What is recorded about changes: intent before, outcome after, and the doubt when a connection broke at COMMIT. */
+#include "engine/apply.h"
+
+#include <string.h>
+#include <talloc.h>
+
+#include "base/log.h"
+
+static struct change *change_at(struct target *t, uint32_t slot)
+{
+	return &t->plan->changes[t->pass->apply->groups[t->pass->apply->at].first + slot];
+}
+
+void apply_event_add(struct target *t, uint32_t slot, const char *sql, const char *inverse)
+{
+	struct apply *a = t->pass->apply;
+	struct event event = {
+		.at_ms = clock_wall(), .target = t->name, .kind = "change", .actor = "daemon", .object = a->described[slot],
+		.statement = sql, .inverse = inverse, .result = "started", .plan = t->pass->approved,
+	};
+
+	state_event_add(t->engine->state, &event, &a->events[slot]);
+}
+
+void apply_events_committed(struct target *t)
+{
+	struct apply *a = t->pass->apply;
+
+	for (uint32_t i = 0; i < a->n_events; i++) {
+		const struct change *c = change_at(t, i);
+
+		state_event_close(t->engine->state, a->events[i], "ok", NULL, NULL);
+		log_target(LOG_LEVEL_INFO, t->name, NULL, "%s", a->described[i]);
+		flapping_count(t, t->plan, c);
+		if (c->op == CHANGE_SET_PASSWORD)
+			passwords_applied(t, t->plan, c);
+		t->view.changes_applied++;
+		t->view.applied_by[c->kind]++;
+	}
+}
+
+void apply_events_failed(struct target *t, const struct error *err, bool retried)
+{
+	struct apply *a = t->pass->apply;
+
+	for (uint32_t i = 0; i < a->n_events; i++) {
+		const struct change *c = change_at(t, i);
+		bool culprit = i == a->culprit;
+
+		state_event_close(t->engine->state, a->events[i], "failed", culprit ? err->sqlstate : NULL,
+				  culprit ? err->text : "rolled back with its group");
+		if (retried)
+			continue;
+		log_target(LOG_LEVEL_WARNING, t->name, NULL, "failed: %s: %s", a->described[i], err->text);
+		t->view.change_failures++;
+		t->view.change_failures_by[c->kind]++;
+	}
+}
+
+void apply_doubt(struct target *t)
+{
+	struct apply *a = t->pass->apply;
+	struct doubt *d = talloc_zero(t, struct doubt);
+
+	d->xid = talloc_steal(d, a->xid);
+	a->xid = NULL;
+	d->n_events = a->n_events;
+	d->events = talloc_memdup(d, a->events, a->n_events * sizeof(*a->events));
+	talloc_free(t->doubt);
+	t->doubt = d;
+	log_target(LOG_LEVEL_WARNING, t->name, NULL, "the connection was lost at COMMIT of transaction %s: asking after it on the next one",
+		   d->xid);
+}
+
+void doubt_settle(struct target *t, const char *status)
+{
+	struct doubt *d = t->doubt;
+	const char *result = "unknown", *message = "the server does not remember the transaction";
+
+	if (status != NULL && strcmp(status, "committed") == 0) {
+		result = "ok";
+		message = NULL;
+	} else if (status != NULL && strcmp(status, "aborted") == 0) {
+		result = "failed";
+		message = "the connection was lost at COMMIT: rolled back";
+	}
+	for (uint32_t i = 0; i < d->n_events; i++)
+		state_event_close(t->engine->state, d->events[i], result, NULL, message);
+	log_target(LOG_LEVEL_NOTICE, t->name, NULL, "transaction %s, in doubt since its connection was lost: %s", d->xid,
+		   status != NULL ? status : "not known");
+	TALLOC_FREE(t->doubt);
+}

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * What the files of engine/ share: the engine, its servers and their targets.
+ * Nobody outside this folder includes it.
+ *
+ *   fleet.c   which targets there are, and when each is due
+ *   slots.c   how many may be connected
+ *   turn.c    the order of one turn of the loop
+ *   target.c  executes what target_fsm.c says for one target
+ *   look.c    the batches of one look      ledger.c  the ledger's, after it
+ *   judge.c   a look -> a plan -> what to do next
+ *   apply.c   groups of changes as transactions
+ *   quiet.c   has anything changed at all
+ *   publish.c what people see
+ */
+#ifndef DBR_ENGINE_INTERNAL_H
+#define DBR_ENGINE_INTERNAL_H
+
+#include "engine/engine.h"
+#include "engine/target_fsm.h"
+
+struct event;
+struct passwords;
+struct flapping;
+struct migration_source;
+struct apply;
+struct ledger_read;
+struct migrator;
+
+/* ---- counted things: a pass keeps what it began with ---- */
+
+struct settings_hold {
+	unsigned refs;
+	struct settings *settings;        /* a talloc child */
+};
+
+/* One server under one generation of the settings. Names are shared by its looks and wishes. */
+struct generation {
+	unsigned refs;
+	struct settings_hold *hold;
+	const struct server_settings *server;
+	struct names *names;
+	struct desired *desired;          /* of the server target; NULL: it could not be compiled, see error */
+	struct error error;
+};
+
+/* What one look found, with the rows under it. */
+struct look {
+	unsigned refs;
+	struct generation *gen;
+	struct server_state *server_state;        /* of a server target */
+	struct database_state *database_state;    /* of a database target */
+	const char *snapshot;
+	unsigned epoch;                           /* of the server's kept connection; 0 = cannot be compared */
+	msec_t at;
+};
+
+struct settings_hold *settings_hold_new(void *parent, struct settings *);
+void settings_hold_unref(struct settings_hold *);
+struct generation *generation_new(void *parent, struct settings_hold *, const struct server_settings *);
+struct generation *generation_ref(struct generation *);
+void generation_unref(struct generation *);
+struct look *look_new(void *parent, struct generation *);
+struct look *look_ref(struct look *);
+void look_unref(struct look *);
+
+/* ---- waiting for a socket ---- */
+
+struct watch {
+	struct event *event;
+	int fd;
+	unsigned epoch, wants, ready;
+};
+
+/* ---- outcomes of one batch ---- */
+
+struct collect {
+	void *parent;                     /* of the outcomes */
+	struct outcome **v;
+	unsigned n;
+	bool over;
+	const struct outcome *error;      /* the first */
+};
+
+/* ---- one pass ---- */
+
+struct pass {
+	msec_t started, deadline;
+	bool ordered, migrated, wrote, observed_only;
+	struct collect collect;
+	struct batch batch;
+	struct statement *statements;
+	unsigned n_statements;
+	enum query_id *ids;               /* of the look under way, QUERIES long */
+	unsigned n_ids;
+	unsigned look_step;
+	struct look *look;                /* being made */
+	struct server_facts facts;
+	struct apply *apply;
+	struct migrator *migrator;
+	unsigned ready;                   /* what the socket was ready for in this turn */
+	msec_t runner_deadline;
+	int64_t migration_event;
+	bool cancelled;
+	struct ledger_read *ledger;
+	struct source_files *files;       /* read in this pass, not compared yet */
+	/* the first thing that went wrong without ending the pass */
+	enum failure failure;
+	struct error error;
+	const char *approved;             /* the id of the held plan that an operator released */
+};
+
+/* A transaction whose COMMIT was sent and not answered. */
+struct doubt {
+	char *xid;
+	int64_t *events;
+	uint32_t n_events;
+};
+
+struct target {
+	struct engine *engine;
+	struct server *server;
+	const char *name;                 /* "prod", "prod/orders" */
+	const char *database;             /* NULL: the server target */
+	bool from_match;                  /* found by a glob: vanishes with its database */
+	bool removed;                     /* no longer configured: free when stopped */
+	enum target_state state;
+
+	struct generation *gen;           /* of the pass under way or the last one */
+	const struct database_settings *db;      /* within gen */
+	struct desired *desired;          /* database target: for gen */
+
+	/* schedule */
+	msec_t due;                       /* MSEC_NEVER = waits for its server */
+	bool ordered, again, order_observed;
+	unsigned failures;                /* in a row */
+	msec_t wake;                      /* when it must be turned at the latest */
+	uint32_t heap_at;                 /* position + 1 in the heap, 0 = not in it */
+	bool marked, queued;
+	struct target *mark_next, *queue_next;
+
+	/* connection */
+	struct session *session;
+	struct watch watch;
+	bool has_slot;
+
+	struct pass *pass;
+	struct doubt *doubt;
+
+	/* the last look and what was planned from it */
+	struct look *look, *plan_look;    /* plan_look: the server's look that the plan stands on */
+	struct plan *plan;
+	enum target_event verdict;        /* of the last plan */
+	bool plan_stale;                  /* something but the catalogs changed: an approval, a suspension */
+	const char *rejected_by;          /* a child of plan */
+	bool waiting_quiet;
+	char identity_offered[17];        /* what answered instead of who we knew; approve accepts it */
+
+	struct flapping *flapping;
+	struct source_files *files;       /* what the last look compared */
+	struct migration_list *migrations;
+	bool migration_failed;            /* the last run failed: stops its wave */
+	void *migrations_ctx;
+
+	bool suspended;
+	char *suspend_reason;
+	int64_t suspend_until;
+
+	bool once_done;
+	struct target_view view;
+	void *view_ctx;                   /* texts of the view */
+	msec_t last_logged_failure;
+};
+
+struct server {
+	struct engine *engine;
+	const char *name;
+	struct generation *gen;
+	struct target *root;              /* the server target */
+	struct target **databases;
+	uint32_t n_databases;
+	struct look *look;                /* the last good one of root */
+	bool released;                    /* root has come to rest once under gen: its databases may work */
+	bool down;                        /* root could not connect */
+	bool removed;
+	unsigned open;                    /* connections of ours */
+	struct target *queue, **queue_tail;
+	/* learned by root, used to pin settings of every later connection */
+	int version_num;
+	bool superuser;
+	unsigned epoch;                   /* counts kept connections */
+	/* the quiet check under way on root's session */
+	bool asking;
+	struct statement ask_statement;
+	struct batch ask_batch;
+	struct collect ask_collect;
+	msec_t ask_deadline;
+	struct passwords *passwords;
+};
+
+struct engine {
+	struct event_base *base;
+	struct engine_options options;
+	struct state *state;
+	struct settings_hold *hold;
+	uint64_t generation;
+	struct server **servers;
+	uint32_t n_servers;
+	struct target **order;            /* for engine_view(): servers as configured, databases by name */
+	uint32_t n_order;
+	struct target **heap;
+	uint32_t n_heap, heap_cap;
+	struct target *marked, **marked_tail;
+	struct migration_source *sources;
+	unsigned open, server_turn;
+	unsigned reap;                    /* stopped targets that are no longer configured */
+	uint64_t random;
+	struct event *timer;
+	msec_t timer_at;
+	msec_t now;
+	msec_t first_event;               /* when the first socket of this turn was seen ready; 0 = none */
+	bool stopping;
+	msec_t stop_deadline;
+	msec_t cycle_started;
+	struct engine_numbers numbers;
+};
+
+/* ---- turn.c ---- */
+void target_mark(struct target *);
+void target_wake_at(struct target *, msec_t when);      /* replaces the earlier wake */
+void target_unmark(struct target *);
+uint64_t engine_random(struct engine *);                 /* uniform 64 bits; seeded, so that simulations replay */
+
+/* ---- watch.c ---- */
+void watch_update(struct target *);                      /* after anything that may have changed the session's socket */
+void watch_close(struct target *);
+void watch_fd(struct target *, int fd, unsigned wants, unsigned epoch);
+
+/* ---- target.c ---- */
+void target_event(struct target *, enum target_event, msec_t now);
+void target_turn(struct target *, msec_t now);
+/* Ends the pass as failed; err is copied. */
+void target_fail(struct target *, enum failure, const struct error *err, msec_t now);
+void target_failf(struct target *, enum failure, msec_t now, const char *hint, const char *format, ...) __attribute__((format(printf, 5, 6)));
+void target_disconnect(struct target *);
+/* Remembers a failure that does not end the pass. */
+void pass_note_failure(struct pass *, enum failure, const struct error *);
+/* Pulls outcomes: 0 more to come, 1 the batch is over, 2 the session failed. */
+int collect_turn(struct target *, struct collect *);
+void collect_begin(struct collect *, void *parent);
+int target_submit(struct target *, enum batch_mode, struct statement *, unsigned n, msec_t budget, msec_t now);
+
+/* ---- fleet.c ---- */
+struct server *fleet_server(const struct engine *, const char *name);
+void fleet_configure(struct engine *, struct settings_hold *, msec_t now);
+void fleet_expand(struct server *, msec_t now);          /* databases appear and vanish with a look of the server */
+void fleet_release(struct server *, msec_t now);         /* root has come to rest: its databases may work */
+void fleet_reap(struct engine *);
+/* The settings of a database by its name; *ret_match: through a glob. NULL when none. */
+const struct database_settings *fleet_database_settings(const struct server_settings *, const char *database, bool *ret_match);
+bool target_rebase(struct target *, msec_t now);         /* takes the newest generation; false: failed, event raised */
+
+/* ---- schedule.c ---- */
+msec_t schedule_next(struct engine *, msec_t interval, msec_t started, msec_t now);
+msec_t schedule_backoff(struct engine *, unsigned failures, msec_t cap);
+
+/* ---- slots.c ---- */
+void slots_queue(struct target *, bool first);
+void slots_unqueue(struct target *);
+void slots_release(struct target *);
+void slots_admit(struct engine *, msec_t now);
+bool slots_may_keep(const struct target *);
+
+/* ---- look.c, ledger.c ---- */
+int look_begin(struct target *, msec_t now);
+void look_turn(struct target *, msec_t now);
+int facts_begin(struct target *, msec_t now);
+void facts_turn(struct target *, msec_t now);
+bool ledger_begin(struct target *, msec_t now);          /* false: there is nothing to read */
+int ledger_turn(struct target *, msec_t now);            /* 0 more to come, 1 over, 2 the session failed */
+
+/* ---- identity.c ---- */
+/* 0 the right one; 1 not: err says what it is and what to do. */
+int identity_check(struct target *, const struct server_facts *, struct error *err);
+void identity_approval_id(uint64_t system_identifier, uint32_t oid, char id[17]);
+
+/* ---- judge.c ---- */
+int plan_make(struct target *, msec_t now, struct error *err);
+enum target_event plan_verdict(const struct target *);
+bool plan_stage_first(const struct target *);            /* migrations are to run in this pass: only the phases before them */
+
+/* ---- flapping.c ---- */
+void flapping_pass(struct target *);                     /* a pass begins: history moves by one */
+void flapping_mark_plan(struct target *, struct plan *); /* blocks what was corrected too often */
+void flapping_count(struct target *, const struct plan *, const struct change *);
+void flapping_forget(struct target *);
+
+/* ---- apply.c ---- */
+void apply_begin(struct target *, msec_t now);
+void apply_turn(struct target *, msec_t now);
+void apply_lost(struct target *);                        /* the connection went: close or doubt the events */
+void doubt_settle(struct target *, const char *status);  /* pg_xact_status(): "committed", "aborted", NULL */
+
+/* ---- password.c ---- */
+struct passwords *passwords_new(void *parent);
+/* Works for at most budget ms; true when every secret that the plan will ask for is known. */
+bool passwords_prepare(struct target *, const struct server_state *, msec_t budget);
+enum password_state password_state(void *data, const struct role_wish *, const struct role *live, const char **ret_verifier,
+				   const char **ret_reason);
+void passwords_applied(struct target *, const struct plan *, const struct change *);
+/* The password that a connection of this target logs in with; NULL none. 1: err. */
+int password_of_server(void *parent, const struct server_settings *, char **ret, struct error *err);
+int password_of_migrations(void *parent, const struct server_settings *, const struct migration_settings *, char **ret, struct error *err);
+
+/* ---- quiet.c ---- */
+bool quiet_possible(const struct target *, msec_t now);
+void quiet_ask(struct target *, msec_t now);
+void quiet_turn(struct server *, msec_t now);            /* root's session has something */
+void quiet_lost(struct server *, msec_t now);            /* nobody gets an answer */
+
+/* ---- files.c: migration files, shared by the targets that name the same directories ---- */
+struct source_files {
+	unsigned refs;
+	struct migration_files *files;    /* NULL: they could not be read, see error */
+	struct error error;
+};
+/* The files as they are now, read again when a directory or file has changed; the caller unrefs. */
+struct source_files *source_files_get(struct engine *, const struct migration_settings *);
+void source_files_unref(struct source_files *);
+
+/* ---- migrations.c ---- */
+bool migrations_refresh(struct target *);                /* false: the files cannot be read, the list says why */
+bool migrations_changed(struct target *);                /* are the files others than those of the last look */
+/* ctx holds the rows and becomes the target's; rows NULL = no ledger yet. */
+void migrations_compare(struct target *, void *ctx, const struct ledger_row *rows, uint32_t n_rows);
+void migrations_unknown(struct target *, const struct error *why);
+void migrations_append(struct target *, struct plan *);
+/* Pending migrations that may run now. */
+bool migrations_runnable(const struct target *);
+void migrations_run(struct target *, msec_t now);
+void migrations_turn(struct target *, msec_t now);
+void migrations_forget(struct target *);                 /* the pass is over: ends the runner */
+
+/* ---- orders.c ---- */
+void suspension_expire(struct target *);
+
+/* ---- publish.c ---- */
+void publish_start(struct target *);
+void publish_state(struct target *);
+void publish_rest(struct target *, msec_t now);
+void publish_failure(struct target *, enum failure, const struct error *, msec_t now);
+void publish_server_down(struct server *, msec_t now);
+void publish_suspension(struct target *);
+enum run_mode target_mode(const struct target *);
+
+static inline bool target_is_root(const struct target *t)
+{
+	return t->database == NULL;
+}
+
+static inline const struct server_settings *target_server_settings(const struct target *t)
+{
+	return t->gen->server;
+}
+
+static inline const struct settings *target_settings(const struct target *t)
+{
+	return t->gen->hold->settings;
+}
+
+#endif

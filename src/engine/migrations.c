@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Migrations of one database target as part of its pass: what is pending,
+ * whether it may run now (waves), how it appears in the plan, and the runner.
+ */
+#include "engine/internal.h"
+
+#include <string.h>
+#include <talloc.h>
+
+static void list_set(struct target *t, void *ctx, struct migration_list *list)
+{
+	t->view.migrations = list;
+	t->migrations = list;
+	talloc_free(t->migrations_ctx);
+	t->migrations_ctx = ctx;
+	source_files_unref(t->files);          /* the old list pointed into them */
+	t->files = t->pass->files;
+	t->pass->files = NULL;
+}
+
+void migrations_unknown(struct target *t, const struct error *why)
+{
+	void *ctx = talloc_new(t);
+	struct migration_list *list = talloc_zero(ctx, struct migration_list);
+
+	list->blocked = true;
+	list->why = *why;
+	list_set(t, ctx, list);
+}
+
+bool migrations_refresh(struct target *t)
+{
+	struct source_files *files = source_files_get(t->engine, &t->db->migrations);
+
+	source_files_unref(t->pass->files);
+	t->pass->files = files;
+	if (files->files == NULL)
+		migrations_unknown(t, &files->error);
+	return files->files != NULL;
+}
+
+bool migrations_changed(struct target *t)
+{
+	struct source_files *files;
+	bool changed;
+
+	if (t->db == NULL || !t->db->migrations.enabled)
+		return false;
+	files = source_files_get(t->engine, &t->db->migrations);
+	changed = files != t->files;
+	source_files_unref(files);
+	return changed;
+}
+
+void migrations_compare(struct target *t, void *ctx, const struct ledger_row *rows, uint32_t n_rows)
+{
+	list_set(t, ctx, migration_compare(ctx, t->pass->files->files, rows, n_rows));
+}
+
+/* ---- in the plan ---- */
+
+static uint32_t count_pending(const struct migration_list *list)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; list != NULL && i < list->n; i++)
+		n += migration_runs(&list->v[i]);
+	return n;
+}
+
+/* Texts are copied: the plan outlives the list. */
+static void change_fill(struct plan *plan, struct change *c, const struct migration *m)
+{
+	*c = (struct change){ .op = CHANGE_MIGRATE, .kind = DRIFT_LEDGER, .phase = PHASE_MIGRATIONS, .state = CHANGE_READY, .n = 1 };
+	if (m == NULL)
+		return;
+	c->name = talloc_strdup(plan, m->file->version != NULL ? m->file->version : m->file->description);
+	c->extra = talloc_strdup(plan, m->file->script);
+	c->source.file = talloc_strdup(plan, m->file->path);
+	c->source.line = 1;
+}
+
+static void count_change(struct plan *plan, const struct change *c)
+{
+	plan->drift[DRIFT_LEDGER]++;
+	plan->drift_objects++;
+	if (c->state == CHANGE_READY) {
+		plan->ready++;
+		return;
+	}
+	plan->blocked++;
+	plan->blocked_objects++;
+	plan->blocked_by_kind[DRIFT_LEDGER]++;
+}
+
+/* Pending migrations become changes of the plan, in their place; a list that is blocked is one blocked change at least. */
+void migrations_append(struct target *t, struct plan *plan)
+{
+	const struct migration_list *list = t->migrations;
+	uint32_t pending = count_pending(list), add, at = 0;
+
+	if (list == NULL || (pending == 0 && !list->blocked))
+		return;
+	add = pending > 0 ? pending : 1;
+	plan->changes = talloc_realloc(plan, plan->changes, struct change, plan->n_changes + add);
+	while (at < plan->n_changes && plan->changes[at].phase < PHASE_MIGRATIONS)
+		at++;
+	memmove(&plan->changes[at + add], &plan->changes[at], (plan->n_changes - at) * sizeof(struct change));
+	plan->n_changes += add;
+	if (pending == 0)
+		change_fill(plan, &plan->changes[at], NULL);
+	for (uint32_t i = 0, k = at; pending > 0 && i < list->n; i++)
+		if (migration_runs(&list->v[i]))
+			change_fill(plan, &plan->changes[k++], &list->v[i]);
+	for (uint32_t k = at; k < at + add; k++) {
+		struct change *c = &plan->changes[k];
+
+		if (list->blocked) {
+			c->state = CHANGE_BLOCKED;
+			c->reason = talloc_strdup(plan, list->why.text);
+			c->remedy = list->why.hint[0] != '\0' ? talloc_strdup(plan, list->why.hint) : NULL;
+			if (c->name == NULL)
+				c->name = "ledger";
+		}
+		count_change(plan, c);
+	}
+}
+
+/* ---- waves ---- */
+
+/* An earlier wave has work left or has failed; within a wave one failure stops who has not begun. */
+static bool wave_open(const struct target *t)
+{
+	const struct engine *e = t->engine;
+
+	for (uint32_t i = 0; i < e->n_order; i++) {
+		const struct target *o = e->order[i];
+
+		if (o == t || o->db == NULL || !o->db->migrations.enabled || o->db->migrations.wave > t->db->migrations.wave)
+			continue;
+		if (o->migration_failed)
+			return false;
+		if (o->db->migrations.wave < t->db->migrations.wave &&
+		    (o->migrations == NULL || o->migrations->blocked || count_pending(o->migrations) > 0))
+			return false;
+	}
+	return true;
+}
+
+bool migrations_runnable(const struct target *t)
+{
+	return t->migrations != NULL && !t->migrations->blocked && count_pending(t->migrations) > 0 && wave_open(t);
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* What operators may tell the engine. Each order is recorded with its actor. */
+#include "engine/internal.h"
+
+#include <string.h>
+#include <talloc.h>
+
+#include "base/log.h"
+
+#define APPROVAL_LASTS INT64_C(86400000)     /* ms: a day */
+
+static struct target *find(const struct engine *e, const char *name)
+{
+	for (uint32_t i = 0; i < e->n_order; i++)
+		if (strcmp(e->order[i]->name, name) == 0)
+			return e->order[i];
+	return NULL;
+}
+
+static void record(struct engine *e, const char *target, const char *kind, const char *actor, const char *object, const char *plan)
+{
+	struct event event = {
+		.at_ms = clock_wall(), .target = target, .kind = kind, .actor = actor, .object = object, .result = "ok", .plan = plan,
+	};
+
+	state_event_add(e->state, &event, NULL);
+	log_target(LOG_LEVEL_NOTICE, target, NULL, "%s by %s%s%s", kind, actor, object != NULL ? ": " : "", object != NULL ? object : "");
+}
+
+static struct target *find_or_refuse(const struct engine *e, const char *name, struct error *err)
+{
+	struct target *t = find(e, name);
+
+	if (t == NULL)
+		error_set(err, "there is no target '%s'", name);
+	return t;
+}
+
+/* A pass as soon as a connection is free; one that is under way is followed by another. */
+static void order_pass(struct target *t, bool observed_only, msec_t now)
+{
+	t->order_observed = observed_only;
+	t->view.busy = true;
+	if (!target_state_at_rest(t->state)) {
+		t->again = true;
+		return;
+	}
+	t->ordered = true;
+	t->failures = 0;
+	t->due = now;
+	target_wake_at(t, now);
+}
+
+static void wake_server(struct target *t, msec_t now)
+{
+	struct target *root = t->server->root;
+
+	if (target_is_root(t) || t->server->released)
+		return;
+	root->due = target_state_at_rest(root->state) ? now : root->due;
+	target_wake_at(root, now);
+}
+
+static int order_each(struct engine *e, const char *target, bool observed_only)
+{
+	msec_t now = clock_monotonic();
+	struct target *one = target != NULL ? find(e, target) : NULL;
+
+	if (target != NULL && one == NULL)
+		return 1;
+	for (uint32_t i = 0; i < e->n_order; i++) {
+		struct target *t = e->order[i];
+
+		if ((one != NULL && t != one) || t->removed)
+			continue;
+		if (!observed_only)
+			flapping_forget(t);
+		order_pass(t, observed_only, now);
+		wake_server(t, now);
+	}
+	return 0;
+}
+
+int engine_reconcile(struct engine *e, const char *target, const char *actor)
+{
+	if (order_each(e, target, false) != 0)
+		return 1;
+	record(e, target != NULL ? target : "", "reconcile", actor, target != NULL ? NULL : "every target", NULL);
+	return 0;
+}
+
+int engine_look(struct engine *e, const char *target, const char *actor)
+{
+	(void)actor;                  /* looking changes nothing: not history */
+	return order_each(e, target, true);
+}
+
+static void judge_again(struct target *t)
+{
+	t->plan_stale = true;
+	order_pass(t, false, clock_monotonic());
+}
+
+int engine_suspend(struct engine *e, const char *target, const char *reason, int64_t for_ms, const char *actor, struct error *err)
+{
+	struct target *t = find_or_refuse(e, target, err);
+	int64_t wall = clock_wall();
+	struct suspension s = { .target = target, .reason = reason, .actor = actor, .since_ms = wall, .until_ms = for_ms > 0 ? wall + for_ms : 0 };
+
+	if (t == NULL)
+		return 1;
+	if (state_suspend(e->state, &s) != 0)
+		log_target(LOG_LEVEL_WARNING, t->name, NULL, "the suspension could not be stored: it ends with this process");
+	t->suspended = true;
+	t->suspend_until = s.until_ms;
+	talloc_free(t->suspend_reason);
+	t->suspend_reason = reason != NULL && reason[0] != '\0' ? talloc_strdup(t, reason) : NULL;
+	publish_suspension(t);
+	record(e, t->name, "suspended", actor, reason, NULL);
+	judge_again(t);
+	return 0;
+}
+
+static void resume(struct target *t)
+{
+	state_resume(t->engine->state, t->name);
+	t->suspended = false;
+	t->suspend_until = 0;
+	TALLOC_FREE(t->suspend_reason);
+	publish_suspension(t);
+}
+
+int engine_resume(struct engine *e, const char *target, const char *actor, struct error *err)
+{
+	struct target *t = find_or_refuse(e, target, err);
+
+	if (t == NULL)
+		return 1;
+	if (!t->suspended) {
+		error_set(err, "%s is not suspended", target);
+		return 1;
+	}
+	resume(t);
+	record(e, t->name, "resumed", actor, NULL, NULL);
+	judge_again(t);
+	return 0;
+}
+
+void suspension_expire(struct target *t)
+{
+	if (!t->suspended || t->suspend_until == 0 || t->suspend_until > clock_wall())
+		return;
+	resume(t);
+	record(t->engine, t->name, "resumed", "daemon", "the time of the suspension is over", NULL);
+}
+
+/* The id of the plan that is held now, or of an identity that waits to be accepted. */
+static bool approvable(const struct target *t, const char *plan)
+{
+	if (t->plan != NULL && t->plan->id[0] != '\0' && strcmp(t->plan->id, plan) == 0)
+		return true;
+	return t->identity_offered[0] != '\0' && strcmp(t->identity_offered, plan) == 0;
+}
+
+static int decide(struct engine *e, const char *target, const char *plan, const char *actor, bool rejected, struct error *err)
+{
+	struct target *t = find_or_refuse(e, target, err);
+	int64_t wall = clock_wall();
+	struct approval a = { .target = target, .plan = plan, .actor = actor, .at_ms = wall, .expires_ms = wall + APPROVAL_LASTS, .rejected = rejected };
+
+	if (t == NULL)
+		return 1;
+	if (!approvable(t, plan)) {
+		if (t->plan != NULL && t->plan->id[0] != '\0')
+			error_set(err, "%s does not hold plan %s; it holds %s now", target, plan, t->plan->id);
+		else
+			error_set(err, "%s does not hold plan %s; it holds none now", target, plan);
+		error_hint(err, "look at it first: dbreconcilectl diff %s", target);
+		return 1;
+	}
+	if (state_approve(e->state, &a) != 0) {
+		error_set(err, "the decision could not be stored; see the log of the daemon");
+		return 1;
+	}
+	record(e, t->name, rejected ? "rejected" : "approved", actor, NULL, plan);
+	judge_again(t);
+	return 0;
+}
+
+int engine_approve(struct engine *e, const char *target, const char *plan, const char *actor, struct error *err)
+{
+	return decide(e, target, plan, actor, false, err);
+}
+
+int engine_reject(struct engine *e, const char *target, const char *plan, const char *actor, struct error *err)
+{
+	return decide(e, target, plan, actor, true, err);
+}
+
+int engine_reload(struct engine *e, const char *actor, void *parent, struct config_errors **ret_errors)
+{
+	struct settings *settings = NULL;
+	struct config_errors *errors = NULL;
+	char object[64];
+
+	e->numbers.reloads++;
+	e->numbers.last_reload_ms = clock_wall();
+	if (config_load(e, &e->options.paths, &settings, &errors) != 0) {
+		e->numbers.reload_failures++;
+		e->numbers.last_reload_ok = false;
+		log_line(LOG_LEVEL_ERROR, "reload refused, the old configuration runs on: %u error%s", errors != NULL ? errors->n : 0,
+			 errors != NULL && errors->n == 1 ? "" : "s");
+		*ret_errors = errors != NULL ? talloc_steal(parent, errors) : NULL;
+		return 1;
+	}
+	talloc_free(errors);
+	e->numbers.last_reload_ok = true;
+	settings->generation = ++e->generation;
+	settings_hold_unref(e->hold);
+	e->hold = settings_hold_new(e, settings);
+	log_set_level((enum log_level)settings->log_level);
+	fleet_configure(e, e->hold, clock_monotonic());
+	snprintf(object, sizeof(object), "generation %llu", (unsigned long long)e->generation);
+	record(e, "", "reload", actor, object, NULL);
+	return 0;
+}

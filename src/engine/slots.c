@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Who may connect: a cap for the whole daemon and one per server. Each server
+ * has its own queue and they are served in turn, so that a saturated server
+ * delays nobody else.
+ */
+#include "engine/internal.h"
+
+void slots_queue(struct target *t, bool first)
+{
+	struct server *s = t->server;
+
+	if (t->queued)
+		return;
+	t->queued = true;
+	t->engine->numbers.queue_depth++;
+	if (first) {
+		t->queue_next = s->queue;
+		s->queue = t;
+		if (t->queue_next == NULL)
+			s->queue_tail = &t->queue_next;
+		return;
+	}
+	t->queue_next = NULL;
+	*s->queue_tail = t;
+	s->queue_tail = &t->queue_next;
+}
+
+void slots_unqueue(struct target *t)
+{
+	struct server *s = t->server;
+	struct target **at = &s->queue;
+
+	if (!t->queued)
+		return;
+	while (*at != t)
+		at = &(*at)->queue_next;
+	*at = t->queue_next;
+	if (*at == NULL)
+		s->queue_tail = at;
+	t->queue_next = NULL;
+	t->queued = false;
+	t->engine->numbers.queue_depth--;
+}
+
+void slots_release(struct target *t)
+{
+	if (!t->has_slot)
+		return;
+	t->has_slot = false;
+	t->server->open--;
+	t->engine->open--;
+}
+
+static void slot_take(struct target *t)
+{
+	t->has_slot = true;
+	t->server->open++;
+	t->engine->open++;
+}
+
+/* A server connection that is only kept for the quiet check gives way to who has work. */
+static bool evict(struct engine *e)
+{
+	for (uint32_t i = 0; i < e->n_servers; i++) {
+		struct target *root = e->servers[i]->root;
+
+		if (root->session == NULL || root->pass != NULL || e->servers[i]->asking)
+			continue;
+		target_disconnect(root);
+		return true;
+	}
+	return false;
+}
+
+/* With one connection allowed, keeping it would starve the databases. */
+bool slots_may_keep(const struct target *t)
+{
+	const struct engine *e = t->engine;
+
+	return target_is_root(t) && !e->stopping && !t->removed && !e->options.once && target_server_settings(t)->max_connections >= 2 &&
+	       e->hold->settings->max_connections > e->n_servers && e->open < e->hold->settings->max_connections;
+}
+
+/* The first of the queue that may go: who kept a connection needs no slot. */
+static bool admit_one(struct engine *e, struct server *s, msec_t now)
+{
+	struct target *t = s->queue;
+
+	if (t == NULL)
+		return false;
+	if (t->session == NULL) {
+		if (s->open >= s->gen->server->max_connections)
+			return false;
+		if (e->open >= e->hold->settings->max_connections && !evict(e))
+			return false;
+		slot_take(t);
+	}
+	slots_unqueue(t);
+	target_event(t, t->session != NULL ? TE_KEPT : TE_SLOT, now);
+	return true;
+}
+
+void slots_admit(struct engine *e, msec_t now)
+{
+	uint32_t idle = 0;
+
+	while (e->n_servers > 0 && idle < e->n_servers) {
+		struct server *s = e->servers[e->server_turn++ % e->n_servers];
+
+		idle = admit_one(e, s, now) ? 0 : idle + 1;
+	}
+}

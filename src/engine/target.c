@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Executes for one target what the table in target_fsm.c decides: sessions are
+ * opened, turned and closed here, batches are submitted and pulled; what the
+ * rows mean is look.c's, judge.c's and apply.c's.
+ */
+#include "engine/internal.h"
+
+#include <stdarg.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "base/log.h"
+
+/* ---- batches ---- */
+
+void collect_begin(struct collect *c, void *parent)
+{
+	*c = (struct collect){ .parent = parent };
+}
+
+int collect_turn(struct target *t, struct collect *c)
+{
+	struct outcome *o;
+
+	while ((o = session_next(t->session, c->parent)) != NULL) {
+		c->v = talloc_realloc(c->parent, c->v, struct outcome *, c->n + 1);
+		c->v[c->n++] = o;
+		if (o->status == OUTCOME_ERROR && c->error == NULL)
+			c->error = o;
+		if (o->last) {
+			c->over = true;
+			return 1;
+		}
+	}
+	return session_state(t->session) == SESSION_FAILED || session_state(t->session) == SESSION_CLOSED ? 2 : 0;
+}
+
+int target_submit(struct target *t, enum batch_mode mode, struct statement *statements, unsigned n, msec_t budget, msec_t now)
+{
+	t->pass->batch = (struct batch){ .mode = mode, .statements = statements, .n = n, .budget = budget };
+	if (session_submit(t->session, &t->pass->batch, now) == 0) {
+		target_mark(t);       /* turned once without waiting: bytes want to go out */
+		return 0;
+	}
+	target_failf(t, FAILURE_INTERNAL, now, NULL, "the session was not ready for a batch");
+	return 1;
+}
+
+/* ---- failing ---- */
+
+void pass_note_failure(struct pass *p, enum failure failure, const struct error *err)
+{
+	if (p->failure != FAILURE_NONE)
+		return;
+	p->failure = failure;
+	p->error = *err;
+}
+
+void target_fail(struct target *t, enum failure failure, const struct error *err, msec_t now)
+{
+	if (t->pass != NULL) {
+		t->pass->failure = failure;
+		if (err != &t->pass->error)
+			t->pass->error = *err;
+	}
+	if (target_is_root(t) && (t->state == TS_CONNECT || t->state == TS_ASSERT))
+		t->server->down = true;       /* its databases need not try */
+	target_event(t, TE_FAILED, now);
+}
+
+void target_failf(struct target *t, enum failure failure, msec_t now, const char *hint, const char *format, ...)
+{
+	struct error err;
+	char text[ERROR_TEXT_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	error_clear(&err);
+	error_set(&err, "%s", text);
+	if (hint != NULL)
+		error_hint(&err, "%s", hint);
+	target_fail(t, failure, &err, now);
+}
+
+static void fail_session(struct target *t, msec_t now)
+{
+	struct error err = *session_error(t->session);
+	enum failure failure = session_failure(t->session);
+
+	if (!error_is_set(&err))
+		error_set(&err, "the connection was lost");
+	target_fail(t, failure == FAILURE_NONE ? FAILURE_CONNECT : failure, &err, now);
+}
+
+/* ---- the connection ---- */
+
+void target_disconnect(struct target *t)
+{
+	watch_close(t);
+	if (t->session != NULL && target_is_root(t))
+		quiet_lost(t->server, t->engine->now);
+	talloc_free(t->session);
+	t->session = NULL;
+	slots_release(t);
+}
+
+static msec_t min_msec(msec_t a, msec_t b)
+{
+	return a < b ? a : b;
+}
+
+static int session_make(struct target *t, struct error *err)
+{
+	const struct settings *settings = target_settings(t);
+	const struct server_settings *server = target_server_settings(t);
+	void *scratch = talloc_new(t->pass);
+	char *password = NULL;
+	int r = password_of_server(scratch, server, &password, err);
+
+	if (r == 0) {
+		struct session_config config = {
+			.name = t->name, .conninfo = server->conninfo, .database = t->database, .password = password,
+			.application_name = "dbreconciled", .version_num = t->server->version_num, .superuser = t->server->superuser,
+			.connect_timeout = settings->connect_timeout, .lock_timeout = settings->lock_timeout,
+			.statement_timeout = settings->statement_timeout,
+		};
+
+		t->session = session_new(t, &config);
+	}
+	talloc_free(scratch);
+	return r;
+}
+
+static void effect_connect(struct target *t, msec_t now)
+{
+	struct error err;
+
+	error_clear(&err);
+	watch_close(t);
+	if (t->session != NULL && target_is_root(t))
+		quiet_lost(t->server, now);
+	TALLOC_FREE(t->session);
+	if (t->pass->deadline == MSEC_NEVER)
+		t->pass->deadline = now + target_settings(t)->pass_timeout;
+	if (session_make(t, &err) != 0) {
+		target_fail(t, FAILURE_AUTH, &err, now);
+		return;
+	}
+	if (session_connect(t->session, now) != 0) {
+		fail_session(t, now);
+		return;
+	}
+	target_mark(t);
+}
+
+static void connect_turn(struct target *t, msec_t now)
+{
+	switch (session_state(t->session)) {
+	case SESSION_READY:
+		if (target_is_root(t))
+			t->server->epoch++;
+		target_event(t, TE_READY, now);
+		break;
+	case SESSION_FAILED:
+	case SESSION_CLOSED:
+		if (target_is_root(t))
+			t->server->version_num = 0;      /* perhaps another version answers now: begin with the short list again */
+		fail_session(t, now);
+		break;
+	default:
+		break;
+	}
+}
+
+/* ---- the pass ---- */
+
+static int pass_done(struct pass *p)
+{
+	look_unref(p->look);
+	source_files_unref(p->files);
+	return 0;
+}
+
+static void pass_begin(struct target *t, msec_t now)
+{
+	t->pass = talloc_zero(t, struct pass);
+	talloc_set_destructor(t->pass, pass_done);
+	t->pass->started = now;
+	t->pass->deadline = MSEC_NEVER;
+	t->pass->ordered = t->ordered;
+	t->pass->observed_only = t->ordered && t->order_observed;
+	t->ordered = t->order_observed = false;
+	suspension_expire(t);
+	flapping_pass(t);
+	t->due = MSEC_NEVER;
+	publish_start(t);
+}
+
+static void note_duration(struct target *t, msec_t now)
+{
+	static const double limits[] = { .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300 };
+	struct engine_numbers *numbers = &t->engine->numbers;
+	double seconds = (double)(now - t->pass->started) / 1000;
+	unsigned i = 0;
+
+	while (i < sizeof(limits) / sizeof(limits[0]) && seconds > limits[i])
+		i++;
+	numbers->duration_buckets[i]++;
+	numbers->duration_count++;
+	numbers->duration_sum += seconds;
+	t->view.last_duration = now - t->pass->started;
+}
+
+static bool session_may_stay(const struct target *t)
+{
+	return t->session != NULL && session_state(t->session) == SESSION_READY && session_transaction(t->session) == 'I' && slots_may_keep(t);
+}
+
+/* Both ends of a pass: the connection goes or is kept, the next due time is set. */
+static void pass_end(struct target *t, msec_t next, msec_t now)
+{
+	bool first = !t->once_done;
+
+	if (t->pass != NULL)
+		note_duration(t, now);
+	slots_unqueue(t);
+	migrations_forget(t);
+	if (!session_may_stay(t))
+		target_disconnect(t);
+	TALLOC_FREE(t->pass);
+	t->once_done = true;
+	t->due = t->engine->options.once ? MSEC_NEVER : next;
+	if (t->again) {
+		t->again = false;
+		t->ordered = true;
+		t->due = now;
+	}
+	t->view.next_ms = t->due == MSEC_NEVER ? 0 : clock_wall() + (t->due - now);
+	t->view.busy = t->due <= now;
+	if (target_is_root(t))
+		fleet_release(t->server, now);
+	if (first && t->due <= now)
+		target_mark(t);
+	target_wake_at(t, t->due);
+}
+
+static void effect_rest(struct target *t, msec_t now)
+{
+	bool wrote = t->pass->wrote;
+	msec_t next = schedule_next(t->engine, target_server_settings(t)->interval, t->pass->started, now);
+
+	t->failures = 0;
+	publish_rest(t, now);
+	pass_end(t, next, now);
+	if (wrote && target_is_root(t))
+		for (uint32_t i = 0; i < t->server->n_databases; i++)
+			if (t->server->databases[i]->due != MSEC_NEVER && !t->engine->options.once) {
+				t->server->databases[i]->due = now;      /* roles changed: what stood blocked may go now */
+				target_wake_at(t->server->databases[i], now);
+			}
+}
+
+static void effect_backoff(struct target *t, msec_t now)
+{
+	msec_t wait = schedule_backoff(t->engine, ++t->failures, t->engine->hold->settings->backoff_max);
+	struct error err = t->pass->error;
+	enum failure failure = t->pass->failure;
+
+	publish_failure(t, failure == FAILURE_NONE ? FAILURE_INTERNAL : failure, &err, now);
+	pass_end(t, now + wait, now);
+	if (target_is_root(t) && t->server->down)
+		publish_server_down(t->server, now);
+}
+
+/* ---- the other effects ---- */
+
+static void effect_none(struct target *t, msec_t now)
+{
+	(void)t;
+	(void)now;
+}
+
+static void effect_ask(struct target *t, msec_t now)
+{
+	pass_begin(t, now);
+	quiet_ask(t, now);
+}
+
+static void effect_queue(struct target *t, msec_t now)
+{
+	if (t->pass == NULL)
+		pass_begin(t, now);
+	if (target_rebase(t, now))
+		slots_queue(t, t->pass->ordered || target_is_root(t));
+}
+
+static void effect_facts(struct target *t, msec_t now)
+{
+	facts_begin(t, now);
+}
+
+static void effect_look(struct target *t, msec_t now)
+{
+	if (t->pass->deadline == MSEC_NEVER)
+		t->pass->deadline = now + target_settings(t)->pass_timeout;
+	look_begin(t, now);
+}
+
+static void effect_plan(struct target *t, msec_t now)
+{
+	struct error err;
+
+	error_clear(&err);
+	if (plan_make(t, now, &err) != 0) {
+		target_fail(t, FAILURE_INTERNAL, &err, now);
+		return;
+	}
+	if (t->verdict == TE_FAILED)
+		target_fail(t, t->pass->failure, &t->pass->error, now);
+	else
+		target_event(t, t->verdict, now);
+}
+
+static void effect_judge(struct target *t, msec_t now)
+{
+	struct error err;
+
+	error_clear(&err);
+	if (plan_make(t, now, &err) != 0) {
+		target_fail(t, FAILURE_INTERNAL, &err, now);
+		return;
+	}
+	if (t->verdict == TE_CORRECT || t->verdict == TE_PENDING) {
+		error_set(&err, "not converged: %u changes are still needed after they were made", t->plan->ready);
+		error_hint(&err, "something undoes them or hides them; see the events of this target");
+		pass_note_failure(t->pass, FAILURE_CONFLICT, &err);
+	}
+	if (t->verdict == TE_FAILED)
+		target_fail(t, t->pass->failure, &t->pass->error, now);
+	else
+		target_event(t, t->verdict, now);
+}
+
+static void effect_close(struct target *t, msec_t now)
+{
+	(void)now;
+	slots_unqueue(t);
+	if (t->pass != NULL && t->pass->apply != NULL)
+		apply_lost(t);
+	migrations_forget(t);
+	target_disconnect(t);
+	TALLOC_FREE(t->pass);
+	target_unmark(t);
+	target_wake_at(t, MSEC_NEVER);
+	t->once_done = true;
+	t->view.busy = false;
+	t->engine->reap += t->removed;
+}
+
+static void effect_bug(struct target *t, msec_t now)
+{
+	log_target(LOG_LEVEL_ERROR, t->name, NULL, "internal error: an event came in state %s that cannot come there", target_state_name(t->state));
+	if (t->pass != NULL)
+		target_failf(t, FAILURE_INTERNAL, now, "please report this", "internal error in state %s", target_state_name(t->state));
+}
+
+typedef void (*target_effect_run)(struct target *, msec_t now);
+
+static const target_effect_run effects[TARGET_EFFECTS] = {
+	[FX_NONE] = effect_none, [FX_ASK] = effect_ask, [FX_QUEUE] = effect_queue, [FX_CONNECT] = effect_connect,
+	[FX_FACTS] = effect_facts, [FX_LOOK] = effect_look, [FX_PLAN] = effect_plan, [FX_APPLY] = apply_begin,
+	[FX_MIGRATE] = migrations_run, [FX_JUDGE] = effect_judge, [FX_REST] = effect_rest, [FX_BACKOFF] = effect_backoff,
+	[FX_CLOSE] = effect_close, [FX_BUG] = effect_bug,
+};
+
+void target_event(struct target *t, enum target_event event, msec_t now)
+{
+	struct target_step step = target_fsm_step(t->state, event);
+
+	if (log_enabled(LOG_LEVEL_DEBUG))
+		log_target(LOG_LEVEL_DEBUG, t->name, NULL, "%s, %s: %s (%s)", target_state_name(t->state), target_event_name(event),
+			   target_state_name(step.next), step.why);
+	t->state = step.next;
+	publish_state(t);
+	effects[step.effect](t, now);
+}
+
+/* ---- one turn ---- */
+
+/* At rest or waiting: a kept connection may have an answer for the quiet check, or may be gone. */
+static void kept_turn(struct target *t, msec_t now)
+{
+	if (t->session == NULL || !target_is_root(t))
+		return;
+	quiet_turn(t->server, now);
+	if (t->session != NULL && session_state(t->session) != SESSION_READY && session_state(t->session) != SESSION_RUNNING) {
+		target_disconnect(t);
+		t->due = min_msec(t->due, now);      /* look why at once */
+	}
+}
+
+static const target_effect_run turns[TARGET_STATES] = {
+	[TS_IDLE] = kept_turn, [TS_HELD] = kept_turn, [TS_SUSPENDED] = kept_turn, [TS_BACKOFF] = kept_turn, [TS_QUIET] = kept_turn,
+	[TS_QUEUED] = effect_none, [TS_CONNECT] = connect_turn, [TS_ASSERT] = facts_turn, [TS_LOOK] = look_turn, [TS_PLAN] = effect_none,
+	[TS_APPLY] = apply_turn, [TS_MIGRATE] = migrations_turn, [TS_VERIFY] = look_turn, [TS_JUDGE] = effect_none,
+	[TS_DRAIN] = effect_none, [TS_STOPPED] = effect_none,
+};
+
+static void drain_turn(struct target *t, msec_t now)
+{
+	if (t->pass->migrator != NULL)
+		migrations_turn(t, now);
+	else
+		apply_turn(t, now);
+}
+
+/* A pass begins when it is due and, for a database, when its server has been seen. */
+static void begin_if_due(struct target *t, msec_t now)
+{
+	if (!target_state_at_rest(t->state) || t->due > now || t->engine->stopping)
+		return;
+	if (!target_is_root(t) && (!t->server->released || t->server->down)) {
+		t->due = MSEC_NEVER;          /* fleet_release() sets it */
+		return;
+	}
+	target_event(t, !t->ordered && quiet_possible(t, now) ? TE_DUE_QUIET : TE_DUE, now);
+}
+
+static void set_wake(struct target *t)
+{
+	msec_t wake = target_state_at_rest(t->state) ? t->due : MSEC_NEVER;
+
+	if (t->state == TS_STOPPED)
+		return;
+	if (t->session != NULL)
+		wake = min_msec(wake, session_deadline(t->session));
+	if (t->pass != NULL)
+		wake = min_msec(wake, t->pass->deadline);
+	if (t->pass != NULL && t->pass->migrator != NULL)
+		wake = min_msec(wake, t->pass->runner_deadline);
+	if (target_is_root(t) && t->server->asking)
+		wake = min_msec(wake, t->server->ask_deadline);
+	target_wake_at(t, wake);
+}
+
+void target_turn(struct target *t, msec_t now)
+{
+	unsigned ready = t->watch.ready;
+
+	t->watch.ready = 0;
+	if (t->session != NULL && session_turn(t->session, ready, now))
+		target_mark(t);
+	if (t->pass != NULL)
+		t->pass->ready = ready;
+	if (t->state == TS_DRAIN)
+		drain_turn(t, now);
+	else
+		turns[t->state](t, now);
+	if (t->pass != NULL && t->pass->deadline <= now)
+		target_failf(t, FAILURE_TIMEOUT, now, "the server is slow or frozen, or there is very much to do: raise pass_timeout",
+			     "the pass did not end in time (in step %s)", target_state_name(t->state));
+	begin_if_due(t, now);
+	if (t->pass == NULL || t->pass->migrator == NULL)
+		watch_update(t);
+	set_wake(t);
+}
