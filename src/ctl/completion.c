@@ -13,41 +13,56 @@ static void bash_words(const struct ctl_option *options)
 		printf(" --%s%s", options->name, options->arg == ARG_REQUIRED ? "=" : "");
 }
 
-static void bash_values(const struct ctl_option *options)
+/* "command" may be empty: global options. */
+static void bash_values(const char *command, const struct ctl_option *options)
 {
 	for (; options && options->name; options++)
 		if (options->values)
-			printf("\t--%s) COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return ;;\n", options->name, options->values);
+			printf("\t%s:--%s) COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return ;;\n", command, options->name, options->values);
 }
 
-static void bash(void)
+static void bash_begin(void)
 {
+	/* Not compgen -W: it expands its words, and a database may be called $(...). */
 	puts("# bash completion of dbreconcilectl; written by `dbreconcilectl completion bash`\n"
+	     "_dbreconcilectl_targets()\n{\n"
+	     "\tlocal target\n"
+	     "\twhile IFS= read -r target; do\n"
+	     "\t\t[[ $target == \"$1\"* ]] && COMPREPLY+=(\"$(printf %q \"$target\")\")\n"
+	     "\tdone < <(" TARGETS ")\n}\n"
 	     "_dbreconcilectl()\n{\n"
-	     "\tlocal cur prev words cword split command='' options='' word i\n"
-	     "\t_init_completion -s 2>/dev/null || { cur=${COMP_WORDS[COMP_CWORD]}; prev=${COMP_WORDS[COMP_CWORD-1]}; words=(\"${COMP_WORDS[@]}\"); cword=$COMP_CWORD; }\n"
+	     "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command='' options='' word i\n"
+	     "\tCOMPREPLY=()\n"
+	     "\t# --option=value comes as three words\n"
+	     "\t[[ $prev == = ]] && prev=${COMP_WORDS[COMP_CWORD-2]}\n"
+	     "\t[[ $cur == = ]] && cur=''\n"
+	     "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
+	     "\t\tword=${COMP_WORDS[i]}\n"
+	     "\t\tcase $word in\n"
+	     "\t\t-s|-S|-o|-t|--socket|--metrics-socket|--output|--timeout|--color)\n"
+	     "\t\t\t((i++))\n"
+	     "\t\t\t[[ ${COMP_WORDS[i]} == = ]] && ((i++)) ;;\n"
+	     "\t\t-*) ;;\n"
+	     "\t\t*) command=$word; break ;;\n"
+	     "\t\tesac\n"
+	     "\tdone\n"
 	     "\tcase $prev in\n"
 	     "\t-o) prev=--output ;;\n"
 	     "\t-s|-S|--socket|--metrics-socket) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
 	     "\tesac\n"
-	     "\tcase $prev in");
-	bash_values(ctl_global_options);
+	     "\tcase $command:$prev in");
 	for (const struct ctl_command *c = ctl_commands; c->name; c++)
-		if (c->run != command_wait)
-			bash_values(c->options);
-	puts("\tesac\n"
-	     "\tfor ((i = 1; i < cword; i++)); do\n"
-	     "\t\tword=${words[i]}\n"
-	     "\t\tcase $word in\n"
-	     "\t\t-s|-S|-o|-t|--socket|--metrics-socket|--output|--timeout|--color) ((i++)) ;;\n"
-	     "\t\t-*) ;;\n"
-	     "\t\t*) command=$word; break ;;\n"
-	     "\t\tesac\n"
-	     "\tdone");
-	fputs("\tif [[ -z $command && $cur != -* ]]; then\n\t\tCOMPREPLY=($(compgen -W '", stdout);
+		bash_values(c->name, c->options);
+	bash_values("*", ctl_global_options);
+	fputs("\tesac\n\tif [[ -z $command && $cur != -* ]]; then\n\t\tCOMPREPLY=($(compgen -W '", stdout);
 	for (const struct ctl_command *c = ctl_commands; c->name; c++)
 		printf("%s%s", c == ctl_commands ? "" : " ", c->name);
 	puts("' -- \"$cur\"))\n\t\treturn\n\tfi\n\tcase $command in");
+}
+
+static void bash(void)
+{
+	bash_begin();
 	for (const struct ctl_command *c = ctl_commands; c->name; c++) {
 		printf("\t%s)\n\t\toptions='", c->name);
 		bash_words(c->options);
@@ -55,7 +70,7 @@ static void bash(void)
 		if (c->words)
 			printf("\t\tCOMPREPLY=($(compgen -W '%s' -- \"$cur\"))\n", c->words);
 		if (c->complete == COMPLETE_TARGETS)
-			puts("\t\t[[ $cur == -* ]] || COMPREPLY+=($(compgen -W \"$(" TARGETS ")\" -- \"$cur\"))");
+			puts("\t\t[[ $cur == -* ]] || _dbreconcilectl_targets \"$cur\"");
 		if (c->run == command_config)
 			puts("\t\t[[ $cur == -* ]] || COMPREPLY+=($(compgen -f -- \"$cur\"))");
 		puts("\t\t;;");
