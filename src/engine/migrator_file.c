@@ -14,6 +14,7 @@
 
 #define ATTEMPTS_MAX 5          /* when somebody else holds a lock */
 #define RECONNECTS_MAX 10
+#define DOUBTS_MAX 5            /* lost at COMMIT and rolled back, in one run */
 #define ASKED_MAX 60            /* half a second apart, while the transaction is in progress */
 
 static msec_t backoff(unsigned attempt)
@@ -211,25 +212,42 @@ void clean_over(struct migrator *m, msec_t now)
 
 /* ---- errors ---- */
 
+/* "COPY t, line 7, column a": the data line, and not the statement's. */
+static void find_data_line(const struct migration_file *file, const char *said, unsigned *line)
+{
+	const char *copy = strstr(said, "[COPY "), *number = copy ? strstr(copy, ", line ") : NULL;
+	unsigned data_line = 0;
+
+	if (!number || sscanf(number, ", line %9u", &data_line) != 1)
+		return;
+	for (uint32_t i = 0; i < file->n_copies; i++)
+		if (file->copies[i].line > *line) {
+			*line = file->copies[i].line + data_line - 1;
+			return;
+		}
+}
+
 /* What the server said, with the place in the file and the line itself. */
 static void describe(struct migrator *m, const struct outcome *failed, struct error *ret)
 {
 	const struct error *said = &failed->error;
 	unsigned line = 0, column = 0;
 	char *text = NULL;
+	int len = (int)strlen(said->text);
 
 	error_clear(ret);
 	if (m->state == MS_SCRIPT && !migration_position(m->step, m->file, failed->position, &line, &column, &text) &&
-	    !migration_statement(m->step, m->file, failed->index, &line, &text))
-		text = NULL;
+	    migration_statement(m->step, m->file, failed->index, &line, &text))
+		find_data_line(m->file, said->text, &line);
 	if (text)
-		error_set_at(ret, m->file->path, line, "%s, at: %s", said->text, text);
+		error_set_at(ret, m->file->path, line, "%.*s, at: %s", len && said->text[len - 1] == '.' ? len - 1 : len, said->text,
+			     text + strspn(text, " \t"));
 	else
 		error_set_at(ret, m->file->path, 0, "%s%s", said->text, m->state == MS_COMMIT ? " (at COMMIT)" :
 			     m->state == MS_RECORD ? " (writing its row to the ledger)" : "");
 	ret->column = column;
 	memcpy(ret->sqlstate, said->sqlstate, sizeof ret->sqlstate);
-	error_hint(ret, "%s%snothing of the file was applied", said->hint, *said->hint ? "; " : "");
+	error_hint(ret, "%s%snothing of the file was applied", said->hint, *said->hint ? " " : "");
 }
 
 void file_error(struct migrator *m, msec_t now)
@@ -331,7 +349,7 @@ void ask_over(struct migrator *m, msec_t now)
 		migrator_note(m, MIGRATOR_FAILED_FILE, &err);
 		m->file = NULL;
 		m->in_doubt = false;
-		if (++m->attempts >= ATTEMPTS_MAX)
+		if (++m->doubts == DOUBTS_MAX)
 			migrator_end(m, MIGRATOR_FAILED, FAILURE_CONNECT, &err);
 	}
 	error_clear(&m->error);

@@ -54,7 +54,7 @@ struct migrator {
 	unsigned attempts;
 	/* COMMIT was sent and not answered: xid tells */
 	bool in_doubt;
-	unsigned asked, reconnects;
+	unsigned asked, reconnects, doubts;
 
 	struct migrator_queued *first, **last;
 };

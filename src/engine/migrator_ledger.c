@@ -45,6 +45,15 @@ void identity_begin(struct migrator *m, msec_t now)
 	migrator_submit(m, BATCH_PIPELINE, 0, now);
 }
 
+/* A pooler answers with the number of another process, or of none that there is. */
+static bool is_own_pid(const struct migrator *m, const char *pid)
+{
+	char own[16];
+
+	snprintf(own, sizeof own, "%d", session_backend_pid(m->session));
+	return pid && !strcmp(pid, own);
+}
+
 static void check_identity(struct migrator *m, const struct server_facts *facts, const char *pid)
 {
 	static const char *const hint = "check host, port and dbname in conninfo: migrations run only where the daemon has looked";
@@ -57,7 +66,7 @@ static void check_identity(struct migrator *m, const struct server_facts *facts,
 	else if (m->params.system_identifier && facts->system_identifier &&
 		 facts->system_identifier != m->params.system_identifier)
 		fail(m, MIGRATOR_FAILED, FAILURE_IDENTITY, hint, "the migration connection leads to another cluster");
-	else if (!pid || atol(pid) != session_backend_pid(m->session))
+	else if (!is_own_pid(m, pid))
 		fail(m, MIGRATOR_FAILED, FAILURE_IDENTITY, "connect to PostgreSQL itself: the lock of the ledger belongs to a session",
 		     "there is a connection pooler in between");
 }

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* The ledger's text and rows, and the comparison with files: every kind of row that Flyway writes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <talloc.h>
+
+#include "migrate/migration.h"
+
+static void lock_key(void **state)
+{
+	(void)state;
+	assert_true(ledger_lock_key("public", "flyway_schema_history") == INT64_C(77433833903597));
+	/* Java: "\"ü\".\"😀\"".hashCode() is over UTF-16 units:*/
+	assert_true(ledger_lock_key("ü", "😀") == INT64_C(77431708279161) + (510483363));
+}
+
+static void texts(void **state)
+{
+	void *mem = talloc_new(NULL);
+
+	(void)state;
+	assert_string_equal(ledger_sql_insert(mem, "public", "flyway_schema_history"),
+			    "INSERT INTO \"public\".\"flyway_schema_history\" (\"installed_rank\", \"version\", \"description\", \"type\", "
+			    "\"script\", \"checksum\", \"installed_by\", \"execution_time\", \"success\") "
+			    "VALUES ($1, $2, $3, $4, $5, $6, CURRENT_USER, $7, $8)");
+	assert_non_null(strstr(ledger_sql_create(mem, "a\"b", "t"), "ADD CONSTRAINT \"t_pk\" PRIMARY KEY (\"installed_rank\")"));
+	assert_non_null(strstr(ledger_sql_create(mem, "a\"b", "t"), "CREATE INDEX \"t_s_idx\" ON \"a\"\"b\".\"t\" (\"success\")"));
+	assert_null(strstr(ledger_sql_create(mem, "a", "t"), "IF NOT EXISTS"));
+	talloc_free(mem);
+}
+
+static void cuts(void **state)
+{
+	void *mem = talloc_new(NULL);
+	struct migration_file file = { 0 };
+	char description[2 * 210 + 1] = "", script[1100] = "";
+
+	(void)state;
+	for (int i = 0; i < 200; i++)
+		strcat(description, "ü");
+	memset(script, 'x', 1000);
+	memcpy(script, "abcd", 4);
+	file.description = description;
+	file.script = script;
+	assert_string_equal(ledger_description(mem, &file), description);
+	assert_string_equal(ledger_script(mem, &file), script);
+	strcat(description, "ü");
+	strcat(script, "yz");
+	assert_int_equal(strlen(ledger_description(mem, &file)), 197 * 2 + 3);
+	assert_string_equal(ledger_description(mem, &file) + 197 * 2, "...");
+	/* "..." and characters 3 to 999 */
+	assert_int_equal(strlen(ledger_script(mem, &file)), 1000);
+	assert_memory_equal(ledger_script(mem, &file), "...dx", 5);
+	assert_string_equal(ledger_script(mem, &file) + 998, "xx");
+	talloc_free(mem);
+}
+
+struct table {
+	unsigned columns;
+	const char *const *cells;
+};
+
+static const char *cell(const struct rowset *rows, unsigned row, unsigned column, size_t *len)
+{
+	const struct table *table = rows->data;
+	const char *text = table->cells[row * table->columns + column];
+
+	*len = text ? strlen(text) : 0;
+	return text;
+}
+
+static int decode(void *mem, const char *const *cells, unsigned n, unsigned columns, struct ledger_row **ret, struct error *err)
+{
+	struct table table = { columns, cells };
+	struct rowset rows = { n, columns, cell, &table };
+	uint32_t n_rows = 0;
+	int r = ledger_decode(mem, &rows, ret, &n_rows, err);
+
+	if (!r)
+		assert_int_equal(n_rows, n);
+	return r;
+}
+
+static void decoding(void **state)
+{
+	void *mem = talloc_new(NULL);
+	struct ledger_row *rows;
+	struct error err = { 0 };
+	const char *good[] = { "0", NULL, "<< Flyway Schema Creation >>", "SCHEMA", "\"app\"", NULL, "u", "2020-01-01 00:00:00", "0", "t",
+			       "1", "1.1", "a", "SQL", "V1_1__a.sql", "-2147483648", "u", "2020-01-01 00:00:00.5", "12", "f" };
+
+	(void)state;
+	assert_int_equal(decode(mem, good, 2, 10, &rows, &err), 0);
+	assert_null(rows[0].version);
+	assert_false(rows[0].has_checksum);
+	assert_int_equal(rows[1].checksum, INT32_MIN);
+	assert_string_equal(rows[1].version, "1.1");
+	assert_int_equal(rows[1].execution_time_ms, 12);
+	assert_false(rows[1].success);
+	assert_int_equal(decode(mem, good, 1, 9, &rows, &err), 1);
+	for (unsigned broken = 0; broken < 10; broken++) {
+		const char *copy[10], *words[] = { "x", "1x", "99999999999", "", NULL };
+
+		if (broken == 1 || broken == 2 || broken == 3 || broken == 4 || broken == 6 || broken == 7)
+			continue;        /* any text will do */
+		for (unsigned w = 0; w < 5; w++) {
+			memcpy(copy, good + 10, sizeof copy);
+			copy[broken] = words[w];
+			error_clear(&err);
+			assert_int_equal(decode(mem, copy, 1, 10, &rows, &err), broken == 5 && !words[w] ? 0 : 1);
+		}
+	}
+	talloc_free(mem);
+}
+
+/* ---- comparison ---- */
+
+static struct migration_file file(enum migration_type type, const char *version, const char *description, int32_t checksum)
+{
+	return (struct migration_file){ .type = type, .version = version, .description = description, .script = description,
+					.text = "", .sql = "", .checksum = checksum, .transactional = true };
+}
+
+static struct ledger_row row(int rank, const char *version, const char *description, const char *type, int32_t checksum, bool success)
+{
+	return (struct ledger_row){ .rank = rank, .version = version, .description = description, .type = type, .script = "s",
+				    .installed_by = "u", .installed_on = "2020-01-01", .has_checksum = true, .checksum = checksum,
+				    .success = success };
+}
+
+#define V(version, description, checksum) file(MIGRATION_VERSIONED, version, description, checksum)
+#define R(description, checksum) file(MIGRATION_REPEATABLE, NULL, description, checksum)
+#define B(version, description, checksum) file(MIGRATION_BASELINE, version, description, checksum)
+#define SQL(rank, version, description, checksum) row(rank, version, description, "SQL", checksum, true)
+
+/* One line per entry: "1 applied, 2 pending". */
+static struct migration_list *compare(void *mem, struct migration_file *files, uint32_t n_files, struct ledger_row *rows, uint32_t n_rows,
+				      const char *expected)
+{
+	struct migration_files *all = talloc_zero(mem, struct migration_files);
+	struct migration_list *list;
+	char *text = talloc_strdup(mem, "");
+	uint32_t sum = 0;
+
+	all->v = files;
+	all->n = n_files;
+	list = migration_compare(mem, all, rows, n_rows);
+	for (uint32_t i = 0; i < list->n; i++) {
+		const struct migration *m = &list->v[i];
+		const char *version = m->file ? m->file->version : m->row->version;
+
+		text = talloc_asprintf_append(text, "%s%s %s", i ? ", " : "",
+					      version ? version : m->file ? m->file->description : m->row->description,
+					      migration_state_name(m->state));
+	}
+	for (int s = 0; s < MIGRATION_STATES; s++)
+		sum += list->counts[s];
+	assert_int_equal(sum, list->n);
+	assert_string_equal(text, expected);
+	assert_int_equal(list->blocked, error_is_set(&list->why));
+	if (list->blocked)
+		assert_true(list->why.hint[0]);
+	return list;
+}
+
+#define N(array) (sizeof(array) / sizeof *(array))
+
+static void simple_states(void **state)
+{
+	void *mem = talloc_new(NULL);
+	struct migration_file files[] = { V("1", "a", 1), V("2", "b", 2), V("10", "c", 3), R("view", 4) };
+	struct ledger_row two[] = { SQL(1, "1.0", "a", 1), SQL(2, "2", "b", 2) };
+	struct ledger_row changed[] = { SQL(1, "1", "a", 1), SQL(2, "2", "b", 99) };
+	struct ledger_row renamed[] = { SQL(1, "1", "old name", 1) };
+	struct ledger_row gap[] = { SQL(1, "1", "a", 1), SQL(2, "10", "c", 3) };
+	struct ledger_row missing[] = { SQL(1, "1", "a", 1), SQL(2, "1.5", "x", 7) };
+	struct ledger_row future[] = { SQL(1, "1", "a", 1), SQL(2, "2", "b", 2), SQL(3, "10", "c", 3), SQL(4, "11", "later", 9) };
+	struct ledger_row failed[] = { SQL(1, "1", "a", 1), row(2, "2", "b", "SQL", 2, false) };
+	struct migration_list *list;
+
+	(void)state;
+	list = compare(mem, files, N(files), NULL, 0, "1 pending, 2 pending, 10 pending, view pending");
+	assert_false(list->blocked);
+	assert_null(list->current_version);
+	assert_int_equal(list->last_rank, 0);
+	list = compare(mem, files, N(files), two, N(two), "1 applied, 2 applied, 10 pending, view pending");
+	assert_string_equal(list->current_version, "2");
+	assert_int_equal(list->last_rank, 2);
+	list = compare(mem, files, N(files), changed, N(changed), "1 applied, 2 checksum_mismatch, 10 pending, view pending");
+	assert_true(list->blocked);
+	assert_string_equal(list->why.file, "b");
+	assert_non_null(strstr(list->why.text, "changed after it was applied"));
+	assert_true(compare(mem, files, N(files), renamed, 1, "1 checksum_mismatch, 2 pending, 10 pending, view pending")->blocked);
+	list = compare(mem, files, N(files), gap, N(gap), "1 applied, 10 applied, 2 out_of_order, view pending");
+	assert_true(list->blocked);
+	assert_non_null(strstr(list->why.hint, "above 10"));
+	list = compare(mem, files, N(files), missing, N(missing), "1 applied, 1.5 missing, 2 pending, 10 pending, view pending");
+	assert_true(list->blocked);
+	assert_non_null(strstr(list->why.text, "missing"));
+	list = compare(mem, files, N(files), future, N(future), "1 applied, 2 applied, 10 applied, 11 future, view pending");
+	assert_false(list->blocked);
+	assert_int_equal(list->n_warnings, 1);
+	list = compare(mem, files, N(files), failed, N(failed), "1 applied, 2 failed, 10 pending, view pending");
+	assert_true(list->blocked);
+	assert_non_null(strstr(list->why.hint, "installed_rank 2"));
+	/* no file at all is not "the database is ahead" */
+	assert_true(compare(mem, NULL, 0, two, N(two), "1.0 missing, 2 missing")->blocked);
+	talloc_free(mem);
+}
+
+static void repeatables(void **state)
+{
+	void *mem = talloc_new(NULL);
+	struct migration_file files[] = { V("1", "a", 1), R("view", 4) };
+	struct ledger_row rows[] = { SQL(1, NULL, "view", 3), SQL(2, "1", "a", 1), SQL(3, NULL, "view", 4) };
+	struct ledger_row gone[] = { SQL(1, "1", "a", 1), SQL(2, NULL, "other", 3) };
+
+	(void)state;
+	compare(mem, files, N(files), rows, N(rows), "1 applied, view applied");
+	rows[2].checksum = 5;
+	assert_false(compare(mem, files, N(files), rows, N(rows), "1 applied, view outdated")->blocked);
+	files[1].note = "contains ${...}";
+	assert_true(compare(mem, files, N(files), rows, N(rows), "1 applied, view checksum_mismatch")->blocked);
+	assert_true(compare(mem, files, N(files), gone, N(gone), "1 applied, other missing, view pending")->blocked);
+	talloc_free(mem);
+}
+
+/* What Flyway's commands leave: baseline, schema creation, repair of a missing file, undo, Java migrations. */
+static void flyway_rows(void **state)
+{
+	void *mem = talloc_new(NULL);
+	struct migration_file files[] = { V("1", "a", 1), V("2", "b", 2), V("3", "c", 3) };
+	struct ledger_row baseline[] = { row(0, NULL, "<< Flyway Schema Creation >>", "SCHEMA", 0, true),
+					 row(1, "2", "<< Flyway Baseline >>", "BASELINE", 0, true) };
+	struct ledger_row deleted[] = { SQL(1, "1", "a", 1), SQL(2, "1.5", "x", 7), row(3, "1.5", "x", "DELETE", 7, true), SQL(4, "2", "b", 2) };
+	struct ledger_row undone[] = { SQL(1, "1", "a", 1), SQL(2, "2", "b", 2), row(3, "2", "b", "UNDO_SQL", 5, true) };
+	struct ledger_row redone[] = { SQL(1, "1", "a", 1), SQL(2, "2", "b", 9), row(3, "2", "b", "UNDO_SQL", 5, true), SQL(4, "2", "b", 2) };
+	struct ledger_row java[] = { SQL(1, "1", "a", 1), row(2, "1.5", "J", "JDBC", 0, true) };
+	struct ledger_row taken[] = { SQL(1, "1", "a", 1), row(2, "2", "b", "JDBC", 2, true) };
+	struct ledger_row unknown[] = { SQL(1, "1", "a", 1) };
+	struct migration_list *list;
+
+	(void)state;
+	list = compare(mem, files, N(files), baseline, N(baseline),
+		       "<< Flyway Schema Creation >> baselined, 2 baselined, 1 ignored, 2 ignored, 3 pending");
+	assert_false(list->blocked);
+	assert_string_equal(list->current_version, "2");
+	assert_int_equal(list->last_rank, 1);
+	assert_false(compare(mem, files, N(files), deleted, N(deleted), "1 applied, 2 applied, 3 pending")->blocked);
+	assert_false(compare(mem, files, N(files), undone, N(undone), "1 applied, 2 pending, 3 pending")->blocked);
+	assert_false(compare(mem, files, N(files), redone, N(redone), "1 applied, 2 applied, 3 pending")->blocked);
+	assert_false(compare(mem, files, N(files), java, N(java), "1 applied, 1.5 applied, 2 pending, 3 pending")->blocked);
+	assert_true(compare(mem, files, N(files), taken, N(taken), "1 applied, 2 checksum_mismatch, 3 pending")->blocked);
+	unknown[0].has_checksum = false;
+	assert_false(compare(mem, files, N(files), unknown, 1, "1 applied, 2 pending, 3 pending")->blocked);
+	talloc_free(mem);
+}
+
+static void baseline_files(void **state)
+{
+	void *mem = talloc_new(NULL);
+	struct migration_file files[] = { V("1", "a", 1), B("2", "old", 8), V("2", "b", 2), B("3", "all", 9), V("3", "c", 3), V("4", "d", 4) };
+	struct migration_file short_of[] = { B("3", "all", 9), V("4", "d", 4) };
+	struct ledger_row schema[] = { row(0, NULL, "<< Flyway Schema Creation >>", "SCHEMA", 0, true) };
+	struct ledger_row after[] = { row(1, "3", "all", "SQL_BASELINE", 9, true) };
+	struct ledger_row before[] = { SQL(1, "1", "a", 1), SQL(2, "2", "b", 2), SQL(3, "3", "c", 3) };
+	const char *fresh = "1 ignored, 2 ignored, 2 ignored, 3 pending, 3 ignored, 4 pending";
+
+	(void)state;
+	compare(mem, files, N(files), NULL, 0, fresh);
+	assert_false(compare(mem, files, N(files), schema, 1,
+			     "<< Flyway Schema Creation >> baselined, 1 ignored, 2 ignored, 2 ignored, 3 pending, 3 ignored, 4 pending")->blocked);
+	assert_false(compare(mem, files, N(files), after, 1, "3 applied, 1 ignored, 2 ignored, 2 ignored, 3 ignored, 4 pending")->blocked);
+	after[0].checksum = 10;
+	assert_true(compare(mem, files, N(files), after, 1,
+			    "3 checksum_mismatch, 1 ignored, 2 ignored, 2 ignored, 3 ignored, 4 pending")->blocked);
+	assert_false(compare(mem, files, N(files), before, 3, "1 applied, 2 applied, 3 applied, 2 ignored, 3 ignored, 4 pending")->blocked);
+	/* the old files may go when a baseline stands for them */
+	assert_false(compare(mem, short_of, N(short_of), before, 3, "1 ignored, 2 ignored, 3 ignored, 3 ignored, 4 pending")->blocked);
+	talloc_free(mem);
+}
+
+static void refused_files(void **state)
+{
+	void *mem = talloc_new(NULL);
+	struct migration_file files[] = { V("1", "a", 1), V("2", "b", 2) };
+	struct ledger_row one[] = { SQL(1, "1", "a", 1) }, both[] = { SQL(1, "1", "a", 1), SQL(2, "2", "b", 2) };
+	struct migration_list *list;
+
+	(void)state;
+	error_set_at(&files[1].refused, "b.sql", 7, "COMMIT: not here");
+	error_hint(&files[1].refused, "take it out");
+	list = compare(mem, files, 2, one, 1, "1 applied, 2 pending");
+	assert_true(list->blocked);
+	assert_int_equal(list->why.line, 7);
+	assert_non_null(strstr(list->v[1].note, "line 7: COMMIT"));
+	/* what Flyway ran long ago may be as it is */
+	assert_false(compare(mem, files, 2, both, 2, "1 applied, 2 applied")->blocked);
+	talloc_free(mem);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lock_key), cmocka_unit_test(texts), cmocka_unit_test(cuts), cmocka_unit_test(decoding),
+		cmocka_unit_test(simple_states), cmocka_unit_test(repeatables), cmocka_unit_test(flyway_rows),
+		cmocka_unit_test(baseline_files), cmocka_unit_test(refused_files),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
