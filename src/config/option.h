@@ -75,7 +75,7 @@ struct option {
 };
 
 #define FIELD(base, offset, type) ((type *) ((char *) (base) + (offset)))
-#define CONST_FIELD(base, offset, type) ((const type *) ((const char *) (base) + (offset)))
+#define CONST_FIELD(base, offset, type) ((type const *) ((const char *) (base) + (offset)))
 
 /* Types (values.c, lists.c, wishes.c). */
 extern const struct option_type type_bool, type_flag, type_ensure, type_attribute, type_count, type_limit, type_duration, type_word, type_letter, type_string,

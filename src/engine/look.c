@@ -70,7 +70,7 @@ static int assert_session(struct target *t, const struct rowset *rows, struct er
 		error_hint(err, "a connection pooler or proxy seems to be in between: point conninfo at the server itself");
 		return 1;
 	}
-	if (atoll(asserted(rows, "pg_backend_pid()")) != session_backend_pid(t->session)) {
+	if (strtoll(asserted(rows, "pg_backend_pid()"), NULL, 10) != session_backend_pid(t->session)) {
 		error_set(err, "the backend that answers is not the one that was connected to");
 		error_hint(err, "a connection pooler seems to be in between: point conninfo at the server itself");
 		return 1;

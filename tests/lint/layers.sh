@@ -15,7 +15,7 @@ declare -A may=(
 # header: folders that may include it
 declare -A home=(
 	[libpq-fe.h]="session" [sqlite3.h]="state" [systemd/]="service" [event2/]="session engine control service"
-	[curl/]="ctl" [libsmartcols/]="ctl" [pg_query.h]="migrate"
+	[curl/]="ctl" [libsmartcols/]="ctl" [pg_query.h]="migrate reconcile"
 )
 
 while IFS=: read -r file line include; do
@@ -24,7 +24,8 @@ while IFS=: read -r file line include; do
 	*/*) folder=${folder%%/*} ;;
 	*) folder= ;;                       # dbreconciled.c and dbreconcilectl.c: composition, see below
 	esac
-	name=$(printf '%s' "$include" | sed -E 's/.*["<]([^">]*)[">].*/\1/')
+	name=${include#*[\"<]}
+	name=${name%%[\">]*}
 	case $include in
 	*'"'*)
 		case $name in

@@ -69,15 +69,19 @@ planted spdx src/base/p.c "int f(void);\n"
 planted spdx tools/nolicence "#!/bin/sh\n"
 planted spdx etc/examples/x/p.conf "roles: ();\n"
 
-planted documented src/base/p.h "$L/* What. */\n\nint f(void);\n"
-planted documented src/base/p.h "$L/* What. */\n\n/* g. */\nint g(void);\n\nstruct x *f(const char *a,\n\tint b) __attribute__((format(printf, 1, 2)));\n"
+planted documented include/dbreconcile/p.h "$L/* What. */\n\nint f(void);\n"
+planted documented include/dbreconcile/p.h "$L/* What. */\n\n/* g. */\nint g(void);\n\nstruct x *f(const char *a,\n\tint b) __attribute__((format(printf, 1, 2)));\n"
 planted documented src/base/p.h "$L#define X 1\n"
 fine documented src/base/p.h "$L/* What. */\n\n/* g and h. */\nint g(void);\nint h(void);\n\nint i(void);   /* three */\n"
 
+# Small, because every file goes through the preprocessor each time.
+rm -f "$copy"/src/catalog/*.c "$copy"/src/session/*.c
 planted sql src/catalog/p.c "${L}const char *q = \"SELECT a FROM pg_class\";\n"
 planted sql src/catalog/p.c "${L}const char *q = \"SELECT a \"\n\t\"FROM pg_catalog.pg_class c \"\n\t\"JOIN pg_roles r ON true\";\n"
-planted sql src/catalog/p.c "${L}const char *q = \"SELECT array_agg(c.oid) FROM pg_catalog.pg_class c\";\n"
+planted sql src/catalog/p.c "$L#define PG \"pg_catalog.\"\nconst char *q = \"SELECT a FROM \" PG \"pg_class JOIN pg_roles\";\n"
+planted sql src/session/p.c "${L}const char *q = \"SELECT array_agg(c.oid) FROM pg_catalog.pg_class c\";\n"
 planted sql src/catalog/p.c "${L}const char *q = \"WITH a AS (SELECT 1) SELECT (SELECT count(*) FROM a), pg_catalog.max(1) FROM b\";\n"
+fine sql src/catalog/p.c "$L#define PG \"pg_catalog.\"\nconst char *q = \"SELECT \" PG \"count(*) FROM \" PG \"pg_class\";\n"
 fine sql src/catalog/p.c "${L}const char *q = \"WITH a AS MATERIALIZED (SELECT pg_catalog.count(*) FROM pg_catalog.pg_class WHERE x IN (1, 2)), \"\n\t\"b AS (SELECT 'now(x)' FROM a) SELECT * FROM ONLY pg_catalog.pg_class JOIN b ON (x IS DISTINCT FROM y) \"\n\t\"JOIN LATERAL pg_catalog.unnest(a) AS u(x, y) ON true\";\n"
 
 # The core library: an object that calls libpq.
