@@ -17,7 +17,7 @@ enum { LEDGER_LOCK, LEDGER_ROWS, LEDGER_AWAY };
 
 struct ledger_read {
 	unsigned step;
-	struct statement v[3];
+	struct statement v[4];
 	const char *params[2];
 };
 
@@ -92,10 +92,11 @@ bool ledger_begin(struct target *t, msec_t now)
 	l->params[1] = t->db->migrations.table_name;
 	l->v[0].sql = "BEGIN READ ONLY";
 	l->v[1].sql = lock_sql(l, &t->db->migrations);
-	l->v[2] = (struct statement){ .sql = query_get(QUERY_LEDGER_RELATION, session_server_version(t->session), false)->sql,
+	l->v[2].sql = query_get(QUERY_FACTS, session_server_version(t->session), false)->sql;
+	l->v[3] = (struct statement){ .sql = query_get(QUERY_LEDGER_RELATION, session_server_version(t->session), false)->sql,
 				      .n_params = 2, .params = l->params };
 	collect_begin(&t->pass->collect, l);
-	return target_submit(t, BATCH_PIPELINE, l->v, 3, 0, now) == 0;
+	return target_submit(t, BATCH_PIPELINE, l->v, 4, 0, now) == 0;
 }
 
 /* Under the lock: still the same plain table? */
@@ -104,12 +105,13 @@ static void ledger_locked(struct target *t, msec_t now)
 	struct pass *p = t->pass;
 	struct ledger_read *l = p->ledger;
 	const struct ledger_relation *before = &p->look->database_state->ledger;
-	static const enum query_id ids[] = { QUERY_LEDGER_RELATION };
+	static const enum query_id ids[] = { QUERY_FACTS, QUERY_LEDGER_RELATION };
+	const struct rowset answers[] = { p->collect.v[2]->rows, p->collect.v[3]->rows };
 	struct database_state *again = NULL;
 	struct error err;
 
 	error_clear(&err);
-	if (decode_database(l, t->gen->names, ids, &p->collect.v[2]->rows, 1, &again, &err) != 0) {
+	if (decode_database(l, t->gen->names, ids, answers, 2, &again, &err) != 0) {
 		target_fail(t, FAILURE_INTERNAL, &err, now);
 		return;
 	}

@@ -53,24 +53,26 @@ static const char *asserted(const struct rowset *rows, const char *name)
 	for (unsigned i = 0; i < rows->rows; i++)
 		if (strcmp(cell(rows, i, 0), name) == 0)
 			return cell(rows, i, 1);
-	return "";
+	return NULL;
 }
 
 /* 1: something between us and the server took our startup options away, or answers with another backend. */
 static int assert_session(struct target *t, const struct rowset *rows, struct error *err)
 {
+	const char *pid = asserted(rows, "pg_backend_pid()");
 	unsigned n;
 	const struct pinned_setting *pinned = session_pinned(t->session, &n);
 
 	for (unsigned i = 0; i < n; i++) {
-		if (pinned[i].shown == NULL || strcmp(asserted(rows, pinned[i].name), pinned[i].shown) == 0)
+		const char *is = asserted(rows, pinned[i].name);     /* NULL: not among those that matter */
+
+		if (is == NULL || pinned[i].shown == NULL || strcmp(is, pinned[i].shown) == 0)
 			continue;
-		error_set(err, "setting %s is '%s' in this session, though it was started with '%s'", pinned[i].name,
-			  asserted(rows, pinned[i].name), pinned[i].shown);
+		error_set(err, "setting %s is '%s' in this session, though it was started with '%s'", pinned[i].name, is, pinned[i].shown);
 		error_hint(err, "a connection pooler or proxy seems to be in between: point conninfo at the server itself");
 		return 1;
 	}
-	if (strtoll(asserted(rows, "pg_backend_pid()"), NULL, 10) != session_backend_pid(t->session)) {
+	if (pid == NULL || strtol(pid, NULL, 10) != session_backend_pid(t->session)) {
 		error_set(err, "the backend that answers is not the one that was connected to");
 		error_hint(err, "a connection pooler seems to be in between: point conninfo at the server itself");
 		return 1;
