@@ -12,9 +12,12 @@
 
 static void timer_fired(evutil_socket_t fd, short what, void *data)
 {
+	struct engine *e = data;
+
 	(void)fd;
 	(void)what;
-	(void)data;                   /* waking up is all */
+	e->timer_fired = e->timer_at;
+	e->timer_at = MSEC_NEVER;     /* it may have come a little early: armed anew in any case */
 }
 
 static int engine_done(struct engine *e)
@@ -51,7 +54,7 @@ int engine_new(void *parent, struct event_base *base, const struct engine_option
 	e->timer_at = MSEC_NEVER;
 	e->now = clock_monotonic();
 	e->cycle_started = e->now;
-	e->timer = event_new(base, -1, 0, timer_fired, NULL);
+	e->timer = event_new(base, -1, 0, timer_fired, e);
 	if (e->timer == NULL || RAND_bytes((unsigned char *)&e->random, sizeof(e->random)) != 1) {
 		error_set(err, "the event loop or the random source could not be set up");
 		talloc_free(e);

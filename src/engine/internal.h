@@ -216,7 +216,8 @@ struct engine {
 	unsigned reap;                    /* stopped targets that are no longer configured */
 	uint64_t random;
 	struct event *timer;
-	msec_t timer_at;
+	msec_t timer_at;                  /* MSEC_NEVER = not armed */
+	msec_t timer_fired;               /* what it was armed for when it fired in this turn; 0 = it did not */
 	msec_t now;
 	msec_t first_event;               /* when the first socket of this turn was seen ready; 0 = none */
 	bool stopping;

@@ -221,11 +221,10 @@ static void stop_now(struct engine *e, msec_t now)
 
 bool engine_turn(struct engine *e, msec_t now)
 {
-	msec_t late = e->timer_at != MSEC_NEVER && e->timer_at > 0 && now > e->timer_at ? now - e->timer_at : 0;
+	msec_t late = e->timer_fired > 0 && now > e->timer_fired ? now - e->timer_fired : 0;
 
 	e->now = now;
-	if (e->timer_at <= now)
-		e->timer_at = 0;
+	e->timer_fired = 0;
 	if (e->stopping && now >= e->stop_deadline)
 		stop_now(e, now);
 	mark_due(e, now);
