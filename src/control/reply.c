@@ -79,9 +79,13 @@ static struct evhttp_request *detach(struct request *request)
 
 void reply_buffer(struct request *request, int code, const char *content_type, struct evbuffer *buffer)
 {
+	struct evbuffer *own = evbuffer_new();
+
+	evbuffer_add_buffer(own, buffer);      /* the request may own buffer, and is gone before it is sent */
 	count(request, code);
 	add_headers(request, content_type);
-	evhttp_send_reply(detach(request), code, codes[code_column(code)].phrase, buffer);
+	evhttp_send_reply(detach(request), code, codes[code_column(code)].phrase, own);
+	evbuffer_free(own);
 }
 
 void reply_text(struct request *request, int code, const char *text)
