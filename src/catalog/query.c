@@ -41,7 +41,7 @@
 
 /* A text of a shared catalog: cutting it would need to look at its characters. */
 #define BOUNDED(value) \
-	"CASE WHEN " PG "octet_length(" value ") <= 65536 THEN " value " ELSE '(too long to be read)' END"
+	"CASE WHEN " PG "octet_length(" value ") > 65536 THEN '(too long to be read)' ELSE " value " END"
 #define UTC(value) PG "to_char(" PG "timezone('UTC', " value "), 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 /* One row more than decode accepts tells it that there are too many. */
 #define AT_MOST " LIMIT 1000001"
