@@ -82,12 +82,12 @@ void decode_default_versions(struct look *look)
 	if (!look->available)
 		return;
 	for (uint32_t i = 0; i < database->n_extensions; i++) {
-		const char **found = bsearch(&database->extensions[i].name, database->available_extensions, database->n_available,
-					     sizeof *found, compare_strings);
+		const char **found = bsearch(&database->extensions[i].name, database->available_extensions,
+					     database->n_available, sizeof *found, compare_strings);
 
 		if (found)
-			database->extensions[i].default_version =
-				look->available->cell(look->available, (unsigned)(found - database->available_extensions), 1, &len);
+			database->extensions[i].default_version = look->available->cell(
+				look->available, (unsigned)(found - database->available_extensions), 1, &len);
 	}
 }
 

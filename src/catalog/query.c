@@ -18,31 +18,30 @@
 
 #include <stddef.h>
 
-
-#define PG "pg_catalog."
 #define CATALOG(name) "'pg_catalog." name "'::pg_catalog.regclass"
-#define OWNER(column) PG "pg_get_userbyid(" column ")"
+#define OWNER(column) "pg_catalog.pg_get_userbyid(" column ")"
 
 /* Schemas that users make, and public. */
-#define USER_SCHEMA(n) "NOT " PG "starts_with(" n ".nspname::" PG "text, 'pg_') AND " n ".nspname <> 'information_schema'"
+#define USER_SCHEMA(n) "NOT pg_catalog.starts_with(" n ".nspname::pg_catalog.text, 'pg_')" \
+	" AND " n ".nspname <> 'information_schema'"
 /* Objects that initdb made are below; what a user makes is here or above (FirstNormalObjectId). */
 #define USER_OID(column) column " >= 16384"
 
 /* Members of extensions, by the index on the referenced object: reads as many rows as there are members, not as there
    are dependencies. */
 #define EXTENSION_MEMBERS(catalog) \
-	"(SELECT m.objid FROM " PG "pg_depend m WHERE m.refclassid = " CATALOG("pg_extension") \
+	"(SELECT m.objid FROM pg_catalog.pg_depend m WHERE m.refclassid = " CATALOG("pg_extension") \
 	" AND m.classid = " CATALOG(catalog) " AND m.deptype = 'e')"
 #define IN_EXTENSION(catalog, oid) oid " IN " EXTENSION_MEMBERS(catalog)
 /* What the extension's script granted: the baseline of its members. */
 #define INITIAL_ACL(catalog, oid, sub) \
-	"(SELECT i.initprivs FROM " PG "pg_init_privs i WHERE i.objoid = " oid " AND i.classoid = " CATALOG(catalog) \
+	"(SELECT i.initprivs FROM pg_catalog.pg_init_privs i WHERE i.objoid = " oid " AND i.classoid = " CATALOG(catalog) \
 	" AND i.objsubid = " sub ")"
 
 /* A text of a shared catalog: cutting it would need to look at its characters. */
 #define BOUNDED(value) \
-	"CASE WHEN " PG "octet_length(" value ") > 65536 THEN '(too long to be read)' ELSE " value " END"
-#define UTC(value) PG "to_char(" PG "timezone('UTC', " value "), 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+	"CASE WHEN pg_catalog.octet_length(" value ") > 65536 THEN '(too long to be read)' ELSE " value " END"
+#define UTC(value) "pg_catalog.to_char(pg_catalog.timezone('UTC', " value "), 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 /* One row more than decode accepts tells it that there are too many. */
 #define AT_MOST " LIMIT 1000001"
 
@@ -53,22 +52,22 @@
  * when a plan starts, used or not, so CASE alone does not guard it: query_to_xml() plans its text only when it is called.
  */
 #define SYSTEM_IDENTIFIER \
-	"CASE WHEN " PG "has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') THEN " PG "substring(" \
-	PG "query_to_xml('SELECT c.system_identifier FROM pg_catalog.pg_control_system() c', false, true, '')::" PG "text," \
-	" '<system_identifier>([0-9]+)</system_identifier>') END"
+	"CASE WHEN pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') THEN pg_catalog.substring(" \
+	"pg_catalog.query_to_xml('SELECT c.system_identifier FROM pg_catalog.pg_control_system() c', false, true, '')" \
+	"::pg_catalog.text, '<system_identifier>([0-9]+)</system_identifier>') END"
 
 static const char facts_sql[] =
-	"SELECT " PG "current_setting('server_version_num'), " PG "pg_is_in_recovery(), " SYSTEM_IDENTIFIER ","
+	"SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.pg_is_in_recovery(), " SYSTEM_IDENTIFIER ","
 	" r.rolname, r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolreplication, r.rolbypassrls,"
-	" " PG "has_table_privilege(" CATALOG("pg_authid") "::" PG "oid, 'SELECT'),"
-	" (SELECT b.rolname FROM " PG "pg_roles b WHERE b.oid = 10), d.datname, d.oid,"
-	" " PG "pg_current_snapshot(), " UTC(PG "clock_timestamp()")
-	" FROM " PG "pg_roles r, " PG "pg_database d"
-	" WHERE r.rolname = current_user AND d.datname = " PG "current_database()";
+	" pg_catalog.has_table_privilege(" CATALOG("pg_authid") "::pg_catalog.oid, 'SELECT'),"
+	" (SELECT b.rolname FROM pg_catalog.pg_roles b WHERE b.oid = 10), d.datname, d.oid,"
+	" pg_catalog.pg_current_snapshot(), " UTC("pg_catalog.clock_timestamp()")
+	" FROM pg_catalog.pg_roles r, pg_catalog.pg_database d"
+	" WHERE r.rolname = current_user AND d.datname = pg_catalog.current_database()";
 
 static const char assert_session_sql[] =
-	"SELECT s.name, " PG "current_setting(s.name, true) FROM (VALUES "
-	"('search_path'::" PG "text), ('role'), ('session_authorization'), ('is_superuser'), ('server_version_num'),"
+	"SELECT s.name, pg_catalog.current_setting(s.name, true) FROM (VALUES "
+	"('search_path'::pg_catalog.text), ('role'), ('session_authorization'), ('is_superuser'), ('server_version_num'),"
 	" ('server_encoding'), ('client_encoding'), ('standard_conforming_strings'), ('backslash_quote'),"
 	" ('quote_all_identifiers'), ('row_security'), ('check_function_bodies'), ('synchronous_commit'),"
 	" ('client_min_messages'), ('default_transaction_read_only'), ('default_transaction_isolation'),"
@@ -79,56 +78,58 @@ static const char assert_session_sql[] =
 	" ('idle_in_transaction_session_timeout'), ('idle_session_timeout'), ('transaction_timeout'), ('exit_on_error'),"
 	" ('session_preload_libraries'), ('local_preload_libraries'), ('application_name'))"
 	" AS s(name)"
-	" UNION ALL SELECT 'pg_backend_pid()', " PG "pg_backend_pid()::" PG "text"
-	" UNION ALL SELECT 'pg_is_in_recovery()', CASE WHEN " PG "pg_is_in_recovery() THEN 'on' ELSE 'off' END"
+	" UNION ALL SELECT 'pg_backend_pid()', pg_catalog.pg_backend_pid()::pg_catalog.text"
+	" UNION ALL SELECT 'pg_is_in_recovery()', CASE WHEN pg_catalog.pg_is_in_recovery() THEN 'on' ELSE 'off' END"
 	" UNION ALL SELECT 'system_identifier', " SYSTEM_IDENTIFIER
-	" UNION ALL SELECT 'current_user', current_user::" PG "text"
-	" UNION ALL SELECT 'session_user', session_user::" PG "text"
-	" UNION ALL SELECT 'current_database', " PG "current_database()::" PG "text";
+	" UNION ALL SELECT 'current_user', current_user::pg_catalog.text"
+	" UNION ALL SELECT 'session_user', session_user::pg_catalog.text"
+	" UNION ALL SELECT 'current_database', pg_catalog.current_database()::pg_catalog.text";
 
 /* --- a server's shared catalogs --- */
 
 /* No end and infinity are the same; the beginning of time is not, and sorts before every date. */
 #define ROLES(source, verifier) \
 	"SELECT r.oid, r.rolname, r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin, r.rolreplication," \
-	" r.rolbypassrls, r.rolconnlimit, CASE WHEN " PG "isfinite(r.rolvaliduntil) THEN " UTC("r.rolvaliduntil") \
+	" r.rolbypassrls, r.rolconnlimit, CASE WHEN pg_catalog.isfinite(r.rolvaliduntil) THEN " UTC("r.rolvaliduntil") \
 	" WHEN r.rolvaliduntil < 'infinity' THEN '-infinity' END, " verifier ", " BOUNDED("d.description") \
-	" FROM " PG source " r LEFT JOIN " PG "pg_shdescription d ON d.objoid = r.oid AND d.classoid = " CATALOG("pg_authid") \
+	" FROM pg_catalog." source " r LEFT JOIN pg_catalog.pg_shdescription d ON d.objoid = r.oid" \
+	" AND d.classoid = " CATALOG("pg_authid") \
 	" ORDER BY r.rolname" AT_MOST
 
 /* A membership of a role that a race has left behind drops out with the inner joins; its grantor may be gone (to 15). */
 #define MEMBERSHIPS(inherit, set) \
 	"SELECT g.rolname, m.rolname, b.rolname, a.admin_option, " inherit ", " set \
-	" FROM " PG "pg_auth_members a JOIN " PG "pg_roles g ON g.oid = a.roleid JOIN " PG "pg_roles m ON m.oid = a.member" \
-	" LEFT JOIN " PG "pg_roles b ON b.oid = a.grantor" AT_MOST
+	" FROM pg_catalog.pg_auth_members a JOIN pg_catalog.pg_roles g ON g.oid = a.roleid JOIN " \
+	"pg_catalog.pg_roles m ON m.oid = a.member" \
+	" LEFT JOIN pg_catalog.pg_roles b ON b.oid = a.grantor" AT_MOST
 
 /* "name=value" is split by the decoder. A row of a role or database that is gone must not read as one for all. */
 static const char settings_sql[] =
 	"SELECT r.rolname, d.datname, c.setting"
-	" FROM " PG "pg_db_role_setting s CROSS JOIN LATERAL " PG "unnest(s.setconfig) AS c(setting)"
-	" LEFT JOIN " PG "pg_roles r ON r.oid = s.setrole LEFT JOIN " PG "pg_database d ON d.oid = s.setdatabase"
+	" FROM pg_catalog.pg_db_role_setting s CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) AS c(setting)"
+	" LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase"
 	" WHERE (s.setrole = 0 OR r.oid IS NOT NULL) AND (s.setdatabase = 0 OR d.oid IS NOT NULL)" AT_MOST;
 
 static const char databases_sql[] =
 	"SELECT d.oid, d.datname, " OWNER("d.datdba") ", d.datallowconn, d.datconnlimit, d.datacl"
-	" FROM " PG "pg_database d ORDER BY d.datname" AT_MOST;
+	" FROM pg_catalog.pg_database d ORDER BY d.datname" AT_MOST;
 
 /* --- objects: kind, schema, owner, in an extension, acl, initial acl, number, names [, more] --- */
 
 static const char tablespaces_sql[] =
 	"SELECT 't', NULL, " OWNER("t.spcowner") ", false, t.spcacl, NULL, 1, ARRAY[t.spcname]"
-	" FROM " PG "pg_tablespace t ORDER BY t.spcname" AT_MOST;
+	" FROM pg_catalog.pg_tablespace t ORDER BY t.spcname" AT_MOST;
 
 /* A row only where something was granted. Owned by the bootstrap superuser, as PostgreSQL itself has it. */
 static const char parameters_sql[] =
-	"SELECT 'p', NULL, " OWNER("10::" PG "oid") ", false, p.paracl, NULL, 1, ARRAY[p.parname]"
-	" FROM " PG "pg_parameter_acl p ORDER BY p.parname COLLATE \"C\"" AT_MOST;
+	"SELECT 'p', NULL, " OWNER("10::pg_catalog.oid") ", false, p.paracl, NULL, 1, ARRAY[p.parname]"
+	" FROM pg_catalog.pg_parameter_acl p ORDER BY p.parname COLLATE \"C\"" AT_MOST;
 
 static const char schemas_sql[] =
 	"SELECT 'n', NULL, " OWNER("n.nspowner") ", n.ext, n.nspacl,"
 	" CASE WHEN n.ext THEN " INITIAL_ACL("pg_namespace", "n.oid", "0") " END, 1, ARRAY[n.nspname]"
 	" FROM (SELECT s.oid, s.nspname, s.nspowner, s.nspacl, " IN_EXTENSION("pg_namespace", "s.oid") " AS ext"
-	" FROM " PG "pg_namespace s WHERE " USER_SCHEMA("s") ") n ORDER BY n.nspname" AT_MOST;
+	" FROM pg_catalog.pg_namespace s WHERE " USER_SCHEMA("s") ") n ORDER BY n.nspname" AT_MOST;
 
 /* Both halves group the same way. The members of extensions are a half of their own, so that looking for their initial
    ACL costs the 20,000 other tables nothing. aclitem[] can be hashed but not sorted: order by its text, after grouping. */
@@ -138,32 +139,33 @@ static const char schemas_sql[] =
 static const char relations_sql[] =
 	"SELECT g.relkind, n.nspname, " OWNER("g.relowner") ", g.ext, g.relacl, g.initial, g.n, g.names,"
 	" g.relrowsecurity, g.relforcerowsecurity"
-	" FROM (SELECT " RELATION_KEYS ", false AS ext, NULL::" PG "aclitem[] AS initial, " PG "count(*) AS n,"
-	" " PG "array_agg(c.relname) AS names"
-	" FROM " PG "pg_class c WHERE " USER_OID("c.oid") " AND " RELATION_KINDS
+	" FROM (SELECT " RELATION_KEYS ", false AS ext, NULL::pg_catalog.aclitem[] AS initial, pg_catalog.count(*) AS n,"
+	" pg_catalog.array_agg(c.relname) AS names"
+	" FROM pg_catalog.pg_class c WHERE " USER_OID("c.oid") " AND " RELATION_KINDS
 	" AND c.oid NOT IN " EXTENSION_MEMBERS("pg_class")
 	" GROUP BY " RELATION_KEYS
-	" UNION ALL SELECT " RELATION_KEYS ", true, i.initprivs, " PG "count(*), " PG "array_agg(c.relname)"
-	" FROM " PG "pg_class c LEFT JOIN " PG "pg_init_privs i"
+	" UNION ALL SELECT " RELATION_KEYS ", true, i.initprivs, pg_catalog.count(*), pg_catalog.array_agg(c.relname)"
+	" FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_init_privs i"
 	" ON i.objoid = c.oid AND i.classoid = " CATALOG("pg_class") " AND i.objsubid = 0"
 	" WHERE " IN_EXTENSION("pg_class", "c.oid") " AND " USER_OID("c.oid") " AND " RELATION_KINDS
 	" GROUP BY " RELATION_KEYS ", i.initprivs"
-	") g JOIN " PG "pg_namespace n ON n.oid = g.relnamespace WHERE " USER_SCHEMA("n")
-	" ORDER BY n.nspname, g.relkind, g.relowner, g.relacl::" PG "text COLLATE \"C\"" AT_MOST;
+	") g JOIN pg_catalog.pg_namespace n ON n.oid = g.relnamespace WHERE " USER_SCHEMA("n")
+	" ORDER BY n.nspname, g.relkind, g.relowner, g.relacl::pg_catalog.text COLLATE \"C\"" AT_MOST;
 
 /* To 16, dropped columns keep their ACL. */
 static const char columns_sql[] =
 	"SELECT g.relkind, n.nspname, " OWNER("g.relowner") ", g.ext, g.attacl, g.initial, g.n, g.names, g.attname"
-	" FROM (SELECT a.relnamespace, a.relkind, a.relowner, a.attname, a.attacl, a.ext, a.initial, " PG "count(*) AS n,"
-	" " PG "array_agg(a.relname) AS names"
+	" FROM (SELECT a.relnamespace, a.relkind, a.relowner, a.attname, a.attacl, a.ext, a.initial, pg_catalog.count(*) AS n,"
+	" pg_catalog.array_agg(a.relname) AS names"
 	" FROM (SELECT c.relnamespace, c.relkind, c.relowner, c.relname, t.attname, t.attacl, t.ext,"
 	" CASE WHEN t.ext THEN " INITIAL_ACL("pg_class", "t.attrelid", "t.attnum") " END AS initial"
 	" FROM (SELECT k.attrelid, k.attnum, k.attname, k.attacl, " IN_EXTENSION("pg_class", "k.attrelid") " AS ext"
-	" FROM " PG "pg_attribute k WHERE k.attacl IS NOT NULL AND NOT k.attisdropped AND " USER_OID("k.attrelid") " OFFSET 0) t"
-	" JOIN " PG "pg_class c ON c.oid = t.attrelid WHERE " RELATION_KINDS ") a"
+	" FROM pg_catalog.pg_attribute k WHERE k.attacl IS NOT NULL AND NOT k.attisdropped"
+	" AND " USER_OID("k.attrelid") " OFFSET 0) t"
+	" JOIN pg_catalog.pg_class c ON c.oid = t.attrelid WHERE " RELATION_KINDS ") a"
 	" GROUP BY a.relnamespace, a.relkind, a.relowner, a.attname, a.attacl, a.ext, a.initial"
-	") g JOIN " PG "pg_namespace n ON n.oid = g.relnamespace WHERE " USER_SCHEMA("n")
-	" ORDER BY n.nspname, g.relkind, g.relowner, g.attname, g.attacl::" PG "text COLLATE \"C\"" AT_MOST;
+	") g JOIN pg_catalog.pg_namespace n ON n.oid = g.relnamespace WHERE " USER_SCHEMA("n")
+	" ORDER BY n.nspname, g.relkind, g.relowner, g.attname, g.attacl::pg_catalog.text COLLATE \"C\"" AT_MOST;
 
 /*
  * The constructors of range types depend on their type ('i') and belong to the bootstrap superuser: nobody grants on
@@ -172,17 +174,18 @@ static const char columns_sql[] =
  */
 static const char routines_sql[] =
 	"SELECT CASE WHEN g.procedure THEN 'P' ELSE 'R' END, n.nspname, " OWNER("g.proowner") ", g.ext, g.proacl, g.initial,"
-	" g.n, g.names FROM (SELECT p.pronamespace, p.procedure, p.proowner, p.proacl, p.ext, p.initial, " PG "count(*) AS n,"
-	" " PG "array_agg(p.proname || '(' || " PG "oidvectortypes(p.proargtypes) || ')') AS names"
+	" g.n, g.names FROM (SELECT p.pronamespace, p.procedure, p.proowner, p.proacl, p.ext, p.initial,"
+	" pg_catalog.count(*) AS n,"
+	" pg_catalog.array_agg(p.proname || '(' || pg_catalog.oidvectortypes(p.proargtypes) || ')') AS names"
 	" FROM (SELECT f.pronamespace, f.prokind = 'p' AS procedure, f.proowner, f.proacl, f.proname, f.proargtypes, f.ext,"
 	" CASE WHEN f.ext THEN " INITIAL_ACL("pg_proc", "f.oid", "0") " END AS initial"
 	" FROM (SELECT o.oid, o.pronamespace, o.prokind, o.proowner, o.proacl, o.proname, o.proargtypes,"
 	" " IN_EXTENSION("pg_proc", "o.oid") " AS ext"
-	" FROM " PG "pg_proc o WHERE " USER_OID("o.oid") " AND (o.prolang <> 12 OR (SELECT 1 FROM " PG "pg_depend i"
+	" FROM pg_catalog.pg_proc o WHERE " USER_OID("o.oid") " AND (o.prolang <> 12 OR (SELECT 1 FROM pg_catalog.pg_depend i"
 	" WHERE i.classid = " CATALOG("pg_proc") " AND i.objid = o.oid AND i.deptype = 'i' LIMIT 1) IS NULL) OFFSET 0) f) p"
 	" GROUP BY p.pronamespace, p.procedure, p.proowner, p.proacl, p.ext, p.initial"
-	") g JOIN " PG "pg_namespace n ON n.oid = g.pronamespace WHERE " USER_SCHEMA("n")
-	" ORDER BY n.nspname, g.procedure, g.proowner, g.proacl::" PG "text COLLATE \"C\"" AT_MOST;
+	") g JOIN pg_catalog.pg_namespace n ON n.oid = g.pronamespace WHERE " USER_SCHEMA("n")
+	" ORDER BY n.nspname, g.procedure, g.proowner, g.proacl::pg_catalog.text COLLATE \"C\"" AT_MOST;
 
 /*
  * Types of their own: domains, enums, ranges, base types that are no arrays, stand-alone composite types; and row types
@@ -192,83 +195,87 @@ static const char routines_sql[] =
  */
 static const char types_sql[] =
 	"SELECT CASE WHEN g.domain THEN 'd' ELSE 'T' END, n.nspname, " OWNER("g.typowner") ", g.ext, g.typacl, g.initial, g.n,"
-	" g.names FROM (SELECT t.typnamespace, t.domain, t.typowner, t.typacl, t.ext, t.initial, " PG "count(*) AS n,"
-	" " PG "array_agg(t.typname) AS names"
+	" g.names FROM (SELECT t.typnamespace, t.domain, t.typowner, t.typacl, t.ext, t.initial, pg_catalog.count(*) AS n,"
+	" pg_catalog.array_agg(t.typname) AS names"
 	" FROM (SELECT y.typnamespace, y.typtype = 'd' AS domain, y.typowner, y.typacl, y.typname, y.ext,"
 	" CASE WHEN y.ext THEN " INITIAL_ACL("pg_type", "y.oid", "0") " END AS initial"
-	" FROM (SELECT x.oid, x.typnamespace, x.typtype, x.typowner, x.typacl, x.typname, " IN_EXTENSION("pg_type", "x.oid") " AS ext"
-	" FROM (SELECT o.oid, o.typnamespace, o.typtype, o.typowner, o.typacl, o.typname FROM " PG "pg_type o"
+	" FROM (SELECT x.oid, x.typnamespace, x.typtype, x.typowner, x.typacl, x.typname,"
+	" " IN_EXTENSION("pg_type", "x.oid") " AS ext"
+	" FROM (SELECT o.oid, o.typnamespace, o.typtype, o.typowner, o.typacl, o.typname FROM pg_catalog.pg_type o"
 	" WHERE " USER_OID("o.oid") " AND CASE o.typtype WHEN 'c' THEN o.typacl IS NOT NULL WHEN 'm' THEN o.typacl IS NOT NULL"
-	" WHEN 'b' THEN o.typsubscript::" PG "oid <> 'pg_catalog.array_subscript_handler'::" PG "regproc ELSE o.typtype <> 'p' END"
-	" UNION ALL SELECT o.oid, o.typnamespace, o.typtype, o.typowner, o.typacl, o.typname FROM " PG "pg_class c"
-	" JOIN " PG "pg_type o ON o.oid = c.reltype"
+	" WHEN 'b' THEN o.typsubscript::pg_catalog.oid <> 'pg_catalog.array_subscript_handler'::pg_catalog.regproc"
+	" ELSE o.typtype <> 'p' END"
+	" UNION ALL SELECT o.oid, o.typnamespace, o.typtype, o.typowner, o.typacl, o.typname FROM pg_catalog.pg_class c"
+	" JOIN pg_catalog.pg_type o ON o.oid = c.reltype"
 	" WHERE c.reltablespace = 0 AND c.relfilenode = 0 AND c.relkind = 'c' AND " USER_OID("c.oid") " AND o.typacl IS NULL"
 	") x OFFSET 0) y) t"
 	" GROUP BY t.typnamespace, t.domain, t.typowner, t.typacl, t.ext, t.initial"
-	") g JOIN " PG "pg_namespace n ON n.oid = g.typnamespace WHERE " USER_SCHEMA("n")
-	" ORDER BY n.nspname, g.domain, g.typowner, g.typacl::" PG "text COLLATE \"C\"" AT_MOST;
+	") g JOIN pg_catalog.pg_namespace n ON n.oid = g.typnamespace WHERE " USER_SCHEMA("n")
+	" ORDER BY n.nspname, g.domain, g.typowner, g.typacl::pg_catalog.text COLLATE \"C\"" AT_MOST;
 
 /* Only trusted languages can be granted on; those of initdb (plpgsql, sql) too. */
 static const char languages_sql[] =
 	"SELECT 'l', NULL, " OWNER("l.lanowner") ", l.ext, l.lanacl,"
 	" CASE WHEN l.ext THEN " INITIAL_ACL("pg_language", "l.oid", "0") " END, 1, ARRAY[l.lanname]"
 	" FROM (SELECT o.oid, o.lanname, o.lanowner, o.lanacl, " IN_EXTENSION("pg_language", "o.oid") " AS ext"
-	" FROM " PG "pg_language o WHERE o.lanpltrusted) l ORDER BY l.lanname" AT_MOST;
+	" FROM pg_catalog.pg_language o WHERE o.lanpltrusted) l ORDER BY l.lanname" AT_MOST;
 
 static const char foreign_sql[] =
 	"SELECT f.kind, NULL, " OWNER("f.owner") ", f.ext, f.acl, f.initial, 1, ARRAY[f.name]"
 	" FROM (SELECT 'F' AS kind, w.fdwname AS name, w.fdwowner AS owner, w.fdwacl AS acl, w.ext,"
 	" CASE WHEN w.ext THEN " INITIAL_ACL("pg_foreign_data_wrapper", "w.oid", "0") " END AS initial"
-	" FROM (SELECT o.*, " IN_EXTENSION("pg_foreign_data_wrapper", "o.oid") " AS ext FROM " PG "pg_foreign_data_wrapper o) w"
+	" FROM (SELECT o.*, " IN_EXTENSION("pg_foreign_data_wrapper", "o.oid") " AS ext FROM"
+	" pg_catalog.pg_foreign_data_wrapper o) w"
 	" UNION ALL SELECT 'S', s.srvname, s.srvowner, s.srvacl, s.ext,"
 	" CASE WHEN s.ext THEN " INITIAL_ACL("pg_foreign_server", "s.oid", "0") " END"
-	" FROM (SELECT o.*, " IN_EXTENSION("pg_foreign_server", "o.oid") " AS ext FROM " PG "pg_foreign_server o) s"
+	" FROM (SELECT o.*, " IN_EXTENSION("pg_foreign_server", "o.oid") " AS ext FROM pg_catalog.pg_foreign_server o) s"
 	") f ORDER BY f.kind, f.name" AT_MOST;
 
 static const char large_objects_sql[] =
 	"SELECT 'L', NULL, " OWNER("g.lomowner") ", false, g.lomacl, NULL, g.n, g.names"
-	" FROM (SELECT o.lomowner, o.lomacl, " PG "count(*) AS n, " PG "array_agg(o.oid) AS names"
-	" FROM " PG "pg_largeobject_metadata o GROUP BY o.lomowner, o.lomacl) g"
-	" ORDER BY g.lomowner, g.lomacl::" PG "text COLLATE \"C\"" AT_MOST;
+	" FROM (SELECT o.lomowner, o.lomacl, pg_catalog.count(*) AS n, pg_catalog.array_agg(o.oid) AS names"
+	" FROM pg_catalog.pg_largeobject_metadata o GROUP BY o.lomowner, o.lomacl) g"
+	" ORDER BY g.lomowner, g.lomacl::pg_catalog.text COLLATE \"C\"" AT_MOST;
 
 /* --- the rest of a database --- */
 
 /* A row of a schema that is gone must not read as a global one. */
 static const char default_acls_sql[] =
 	"SELECT " OWNER("a.defaclrole") ", n.nspname, a.defaclobjtype, a.defaclacl"
-	" FROM " PG "pg_default_acl a LEFT JOIN " PG "pg_namespace n ON n.oid = a.defaclnamespace"
+	" FROM pg_catalog.pg_default_acl a LEFT JOIN pg_catalog.pg_namespace n ON n.oid = a.defaclnamespace"
 	" WHERE a.defaclnamespace = 0 OR n.oid IS NOT NULL"
 	" ORDER BY 1, n.nspname NULLS FIRST, a.defaclobjtype" AT_MOST;
 
 static const char extensions_sql[] =
 	"SELECT x.extname, x.extversion, n.nspname, " OWNER("x.extowner") ", x.extrelocatable"
-	" FROM " PG "pg_extension x JOIN " PG "pg_namespace n ON n.oid = x.extnamespace ORDER BY x.extname" AT_MOST;
+	" FROM pg_catalog.pg_extension x JOIN pg_catalog.pg_namespace n ON n.oid = x.extnamespace ORDER BY x.extname" AT_MOST;
 
 /* Reads every control file of the server: asked for only when a manifest is about extensions. */
 static const char available_extensions_sql[] =
-	"SELECT a.name, a.default_version FROM " PG "pg_available_extensions() a ORDER BY a.name" AT_MOST;
+	"SELECT a.name, a.default_version FROM pg_catalog.pg_available_extensions() a ORDER BY a.name" AT_MOST;
 
 /* PUBLIC is "PUBLIC" among the roles; a role of that name, which is legal, comes in quotes. pg_get_expr() is NULL when the
    table is gone meanwhile, hence the flags. An expression over a megabyte comes cut and so equals no wanted one.
    The two OFFSET 0 keep the planner from reading all of pg_class, or the schemas once for each policy. */
 static const char policies_sql[] =
 	"SELECT n.nspname, p.relname, p.polname, p.polcmd, p.polpermissive,"
-	" ARRAY(SELECT CASE WHEN u.o = 0 THEN 'PUBLIC' WHEN " OWNER("u.o") " = 'PUBLIC' THEN '\"PUBLIC\"' ELSE " OWNER("u.o") " END FROM " PG "unnest(p.polroles) AS u(o)),"
-	" p.polqual IS NOT NULL, " PG "\"left\"(" PG "pg_get_expr(p.polqual, p.polrelid), 1048576),"
-	" p.polwithcheck IS NOT NULL, " PG "\"left\"(" PG "pg_get_expr(p.polwithcheck, p.polrelid), 1048576),"
-	" (SELECT " PG "\"left\"(s.description, 65536) FROM " PG "pg_description s"
+	" ARRAY(SELECT CASE WHEN u.o = 0 THEN 'PUBLIC' WHEN " OWNER("u.o") " = 'PUBLIC' THEN '\"PUBLIC\"'"
+	" ELSE " OWNER("u.o") " END FROM pg_catalog.unnest(p.polroles) AS u(o)),"
+	" p.polqual IS NOT NULL, pg_catalog.\"left\"(pg_catalog.pg_get_expr(p.polqual, p.polrelid), 1048576),"
+	" p.polwithcheck IS NOT NULL, pg_catalog.\"left\"(pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid), 1048576),"
+	" (SELECT pg_catalog.\"left\"(s.description, 65536) FROM pg_catalog.pg_description s"
 	" WHERE s.objoid = p.oid AND s.classoid = " CATALOG("pg_policy") " AND s.objsubid = 0)"
-	" FROM (SELECT o.*, c.relname, c.relnamespace FROM " PG "pg_policy o"
+	" FROM (SELECT o.*, c.relname, c.relnamespace FROM pg_catalog.pg_policy o"
 	" CROSS JOIN LATERAL (SELECT t.relname, t.relnamespace, t.relpersistence"
-	" FROM " PG "pg_class t WHERE t.oid = o.polrelid OFFSET 0) c WHERE c.relpersistence <> 't' OFFSET 0) p"
-	" JOIN " PG "pg_namespace n ON n.oid = p.relnamespace WHERE " USER_SCHEMA("n")
+	" FROM pg_catalog.pg_class t WHERE t.oid = o.polrelid OFFSET 0) c WHERE c.relpersistence <> 't' OFFSET 0) p"
+	" JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace WHERE " USER_SCHEMA("n")
 	" ORDER BY n.nspname, p.relname, p.polname" AT_MOST;
 
 /* Is there anything that would run somebody else's code when we read or write the table? What its columns, defaults,
    constraints and indexes are made of may depend on tables and constraints alone, everything else that a user made
    (functions, operators, types, domains, operator classes) is refused; so is an access method that is not heap. */
 #define USER_CODE(classid, objid) \
-	"EXISTS (SELECT FROM " PG "pg_depend d WHERE d.classid = " CATALOG(classid) " AND d.objid = " objid \
+	"EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = " CATALOG(classid) " AND d.objid = " objid \
 	" AND d.refobjid >= 16384 AND d.refclassid NOT IN (" CATALOG("pg_class") ", " CATALOG("pg_constraint") ", " \
 	CATALOG("pg_namespace") "))"
 
@@ -276,28 +283,32 @@ static const char ledger_relation_sql[] =
 	"SELECT n.oid IS NOT NULL, " OWNER("n.nspowner") ", c.oid, c.relkind, " OWNER("c.relowner") ","
 	" c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relispartition AND NOT c.relhasrules AND NOT c.relrowsecurity"
 	" AND NOT c.relforcerowsecurity AND c.reloftype = 0"
-	" AND NOT EXISTS (SELECT FROM " PG "pg_trigger t WHERE t.tgrelid = c.oid)"
-	" AND NOT EXISTS (SELECT FROM " PG "pg_rewrite r WHERE r.ev_class = c.oid)"
-	" AND NOT EXISTS (SELECT FROM " PG "pg_policy p WHERE p.polrelid = c.oid)"
-	" AND NOT EXISTS (SELECT FROM " PG "pg_inherits h WHERE h.inhrelid = c.oid OR h.inhparent = c.oid)"
-	" AND NOT EXISTS (SELECT FROM " PG "pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.atttypid >= 16384)"
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid)"
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid)"
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid = c.oid)"
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid OR h.inhparent = c.oid)"
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0"
+	" AND a.atttypid >= 16384)"
 	" AND NOT " USER_CODE("pg_class", "c.oid")
-	" AND NOT EXISTS (SELECT FROM " PG "pg_attrdef a WHERE a.adrelid = c.oid AND " USER_CODE("pg_attrdef", "a.oid") ")"
-	" AND NOT EXISTS (SELECT FROM " PG "pg_constraint k WHERE k.conrelid = c.oid AND " USER_CODE("pg_constraint", "k.oid") ")"
-	" AND NOT EXISTS (SELECT FROM " PG "pg_index x WHERE x.indrelid = c.oid AND " USER_CODE("pg_class", "x.indexrelid") "),"
-	" " PG "has_schema_privilege(n.oid, 'USAGE') AND " PG "has_table_privilege(c.oid, 'SELECT')"
-	" FROM (SELECT) one LEFT JOIN " PG "pg_namespace n ON n.nspname = $1::" PG "name"
-	" LEFT JOIN " PG "pg_class c ON c.relnamespace = n.oid AND c.relname = $2::" PG "name";
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_attrdef a WHERE a.adrelid = c.oid AND " USER_CODE("pg_attrdef", "a.oid") ")"
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid"
+	" AND " USER_CODE("pg_constraint", "k.oid") ")"
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_index x WHERE x.indrelid = c.oid"
+	" AND " USER_CODE("pg_class", "x.indexrelid") "),"
+	" pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')"
+	" FROM (SELECT) one LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = $1::pg_catalog.name"
+	" LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = $2::pg_catalog.name";
 
 /* --- on demand --- */
 
 /* Objects can be described only from inside their database. */
 static const char role_dependencies_sql[] =
-	"SELECT d.datname, s.deptype, c.relname, s.objid, s.objsubid, CASE WHEN s.dbid = 0 OR d.datname = " PG "current_database()"
-	" THEN " PG "pg_describe_object(s.classid, s.objid, s.objsubid) END"
-	" FROM " PG "pg_shdepend s JOIN " PG "pg_roles r ON r.oid = s.refobjid AND s.refclassid = " CATALOG("pg_authid")
-	" LEFT JOIN " PG "pg_database d ON d.oid = s.dbid LEFT JOIN " PG "pg_class c ON c.oid = s.classid"
-	" WHERE s.deptype <> 'p' AND r.rolname = $1::" PG "name"
+	"SELECT d.datname, s.deptype, c.relname, s.objid, s.objsubid, CASE WHEN s.dbid = 0 OR d.datname ="
+	" pg_catalog.current_database()"
+	" THEN pg_catalog.pg_describe_object(s.classid, s.objid, s.objsubid) END"
+	" FROM pg_catalog.pg_shdepend s JOIN pg_catalog.pg_roles r ON r.oid = s.refobjid AND s.refclassid = " CATALOG("pg_authid")
+	" LEFT JOIN pg_catalog.pg_database d ON d.oid = s.dbid LEFT JOIN pg_catalog.pg_class c ON c.oid = s.classid"
+	" WHERE s.deptype <> 'p' AND r.rolname = $1::pg_catalog.name"
 	" ORDER BY d.datname NULLS FIRST, s.deptype, s.classid, s.objid, s.objsubid" AT_MOST;
 
 #define ALWAYS 0, 999999, false
@@ -333,9 +344,9 @@ static const struct row {
 	{ QUERY_AVAILABLE_EXTENSIONS, ALWAYS, { "available_extensions", available_extensions_sql, 0 } },
 	{ QUERY_POLICIES, ALWAYS, { "policies", policies_sql, 0 } },
 	{ QUERY_LEDGER_RELATION, ALWAYS, { "ledger_relation", ledger_relation_sql, 2 } },
-	{ QUERY_SNAPSHOT, ALWAYS, { "snapshot", "SELECT " PG "pg_current_snapshot()::" PG "text", 0 } },
+	{ QUERY_SNAPSHOT, ALWAYS, { "snapshot", "SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text", 0 } },
 	{ QUERY_ROLE_DEPENDENCIES, ALWAYS, { "role_dependencies", role_dependencies_sql, 1 } },
-	{ QUERY_XACT_STATUS, ALWAYS, { "xact_status", "SELECT " PG "pg_xact_status($1::" PG "xid8)", 1 } },
+	{ QUERY_XACT_STATUS, ALWAYS, { "xact_status", "SELECT pg_catalog.pg_xact_status($1::pg_catalog.xid8)", 1 } },
 };
 
 const struct query *query_get(enum query_id id, int version_num, bool can_read_verifiers)
