@@ -177,6 +177,15 @@ static bool send_pieces(struct session *s)
 	}
 }
 
+/* A FATAL says why the connection will end, before it does. */
+static void keep_farewell(struct session *s, const PGresult *res)
+{
+	const char *severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+	if (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0))
+		message_from_result(res, false, &s->farewell, NULL);
+}
+
 struct outcome *session_outcome(struct session *s, unsigned index, const PGresult *res)
 {
 	struct outcome *o = talloc_zero(s->running, struct outcome);
@@ -197,6 +206,7 @@ struct outcome *session_outcome(struct session *s, unsigned index, const PGresul
 		o->status = OUTCOME_ERROR;
 		message_from_result(res, s->config.for_migrations, &o->error, &o->position);
 		o->failure = failure_from_sqlstate(o->error.sqlstate, o->error.text);
+		keep_farewell(s, res);
 	}
 	o->command_tag = talloc_strndup(o, PQcmdStatus((PGresult *)res), 64);
 	if (o->status == OUTCOME_ROWS && s->running->rows) {
@@ -396,10 +406,8 @@ static void lost_in_batch(struct session *s)
 
 	for (unsigned i = 0; i < 2 * r->batch.n + 64 && !PQisBusy(s->conn); i++) {
 		_cleanup_pgresult_ PGresult *res = PQgetResult(s->conn);
-		const char *severity = res ? PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED) : NULL;
 
-		if (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0))
-			message_from_result(res, false, &s->farewell, NULL);
+		keep_farewell(s, res);
 	}
 	session_lost(s);
 }

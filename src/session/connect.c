@@ -165,6 +165,8 @@ static PQconninfoOption *parse(struct session *s)
 	return options;
 }
 
+static void attempt_failed(struct session *s, msec_t now);
+
 /* Begins the attempt at the next address, or fails with what the last one said. */
 static void next_attempt(struct session *s, msec_t now, enum failure failure, const struct error *err)
 {
@@ -198,6 +200,8 @@ static void next_attempt(struct session *s, msec_t now, enum failure failure, co
 	s->fd = PQsocket(s->conn);
 	s->epoch++;
 	s->wants = SESSION_WRITE;              /* libpq: as if the first poll had asked for it */
+	if (PQstatus(s->conn) == CONNECTION_BAD)
+		attempt_failed(s, now);        /* refused at once: no socket to wait for */
 }
 
 /* The server has spoken and will say the same at every address; a standby or a server that starts may have a better sibling. */

@@ -107,6 +107,8 @@ static const struct {
 	{ "channel binding", FAILURE_AUTH, NULL },
 	{ "root certificate file", FAILURE_CONNECT,
 		"sslmode is verify-full unless conninfo says otherwise: give sslrootcert=FILE, or another sslmode" },
+	{ "server closed the connection unexpectedly", FAILURE_CONNECT,
+		"the server crashed or was restarted, or something in between cut the connection; it is tried again" },
 	{ "certificate", FAILURE_CONNECT, "check sslrootcert, and that the certificate is for the host in conninfo" },
 	{ "server does not support SSL", FAILURE_CONNECT,
 		"sslmode is verify-full unless conninfo says otherwise: switch TLS on in the server, or give another sslmode" },
@@ -140,9 +142,11 @@ enum failure message_from_connect(const char *message, struct error *err)
 		text_add_char(text, ' ');
 		add_joined(text, said, location ? (size_t)(location - said) : bounded(said));
 	} else {
-		add_joined(text, message, bounded(message));
+		const char *explained = strstr(message, "\n\tThis probably means");   /* libpq's guess, twice as long as the fact */
+
+		add_joined(text, message, explained ? (size_t)(explained - message) : bounded(message));
 	}
-	error_set(err, "%s", text_escape(text, text->s, text->len, SERVER_TEXT_MAX));
+	error_set(err, "%s", text->len > 0 ? text_escape(text, text->s, text->len, SERVER_TEXT_MAX) : "the connection failed");
 	talloc_free(text);
 	memcpy(err->sqlstate, sqlstate, sizeof(sqlstate));
 	if (!code)

@@ -21,7 +21,7 @@ enum pin_flags {
 struct pin {
 	const char *name, *value, *shown;      /* shown NULL: the same as value */
 	unsigned flags;
-	int from;                              /* first version, 0 = all; of a minor: see below */
+	int from;                              /* first version, 0 = all, INT_MAX = by has_restrict_kind() */
 };
 
 static const struct pin pins[] = {
@@ -64,7 +64,7 @@ static const struct pin pins[] = {
 	{ "default_tablespace", "", NULL, 0, 0 },
 	{ "temp_tablespaces", "", NULL, 0, 0 },
 	{ "default_table_access_method", "heap", NULL, 0, 0 },
-	{ "restrict_nonsystem_relation_kind", "view,foreign-table", "view, foreign-table", 0, INT_MAX },
+	{ "restrict_nonsystem_relation_kind", "view,foreign-table", NULL, 0, INT_MAX },
 	{ "session_preload_libraries", "", NULL, PIN_SUPERUSER, 0 },
 	{ "session_replication_role", "origin", NULL, PIN_SUPERUSER, 0 },
 	{ "lc_messages", "C", NULL, PIN_SUPERUSER, 0 },        /* failure.c reads two English texts */

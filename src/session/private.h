@@ -16,7 +16,7 @@
 /* What a server may make us keep, whatever it sends. */
 #define SERVER_TEXT_MAX 1000u                  /* of one message, hint or notice */
 #define ANSWER_ROWS_MAX 5000000u
-#define ANSWER_BYTES_MAX (256u << 20)
+#define ANSWER_BYTES_MAX (200u << 20)
 #define STATEMENT_BYTES_MAX (1u << 20)         /* far below where 32-bit message lengths could wrap */
 #define SCRIPT_BYTES_MAX (64u << 20)
 /* What one turn may do before others get theirs. */
@@ -135,7 +135,7 @@ const char *failure_hint(enum failure);
 
 /* rows.c */
 struct rows *rows_new(void *parent, unsigned columns);
-/* 0 ok; 1 over the limit. */
+/* 0 ok; 1 over the limit. A row without columns counts too. */
 int rows_add(struct rows *, const PGresult *, int row);
 void rows_view(const struct rows *, struct rowset *ret);
 

@@ -56,7 +56,9 @@ struct session_config {
 	const char *user;              /* overrides user; NULL = as in conninfo */
 	const char *password;          /* NULL = none; copied, wiped when the session is freed */
 	const char *application_name;  /* NULL = "dbreconciled", or "dbreconciled migrations" */
-	int version_num;               /* 0 = not known yet: a first, short list of pinned settings */
+	int version_num;               /* 0 = not known yet: a first, short list of pinned settings, for a database whose owner is
+	                                  trusted (the maintenance database): the owner of another one could end the connection by
+	                                  transaction_timeout. A server that was downgraded since refuses unknown ones: 42704 */
 	bool superuser;                /* known to be: pins what only a superuser may */
 	bool for_migrations;           /* the migration user's own connection: search_path and most settings stay the user's */
 	/* connect_timeout: look-up, TCP, TLS and authentication of all addresses together; <= 0 is 10 s. The other two are set on
@@ -143,7 +145,7 @@ struct outcome {
 	unsigned index;                /* of the statement in its batch; script: of the statement in the text */
 	bool last;                     /* the batch is over */
 	enum outcome_status status;
-	struct rowset rows;            /* OUTCOME_ROWS; at most 5 million rows, 256 MiB: the session fails beyond */
+	struct rowset rows;            /* OUTCOME_ROWS; at most 5 million rows, 200 MiB: the session fails beyond */
 	const char *command_tag;
 	struct error error;            /* OUTCOME_ERROR: text, sqlstate; script: position */
 	unsigned position;             /* 1-based character of the text, 0 = none */
