@@ -30,7 +30,7 @@ void init_database(struct reader *r, const void *outer, void *base)
 }
 
 /* Databases are read after the server's own rows, so two of one name are seen here. */
-static void check_databases(struct reader *r, const struct server_settings *server)
+static void check_databases(struct reader *r, const config_setting_t *list, const struct server_settings *server)
 {
 	for (uint32_t i = 0; i < server->n_databases; i++) {
 		for (uint32_t k = 0; k < i; k++) {
@@ -38,7 +38,7 @@ static void check_databases(struct reader *r, const struct server_settings *serv
 			const char *x = a->name ? a->name : a->match, *y = b->name ? b->name : b->match;
 
 			if (x && y && !a->name == !b->name && strcmp(x, y) == 0)
-				reader_error_at(r, &b->source, "databases", "\"%s\" is there twice (also at %s:%u)", x, a->source.file, a->source.line);
+				reader_error(r, config_setting_get_elem(list, i), "\"%s\" is there twice (also at %s:%u)", x, a->source.file, a->source.line);
 		}
 	}
 }
@@ -59,7 +59,7 @@ void check_server(struct reader *r, const config_setting_t *s, void *base)
 		if (other != server && other->name && strcmp(other->name, server->name) == 0)
 			reader_error(r, s, "the server \"%s\" is there twice (also at %s:%u)", server->name, other->source.file, other->source.line);
 	}
-	check_databases(r, server);
+	check_databases(r, config_setting_get_member(s, "databases"), server);
 }
 
 void check_database(struct reader *r, const config_setting_t *s, void *base)

@@ -26,7 +26,7 @@ static void not_with(struct reader *r, const config_setting_t *s, const char *co
 			reader_error(r, config_setting_get_member(s, *keys), "this cannot be written %s", reason);
 }
 
-/* --- roles and memberships */
+/* --- roles */
 
 void check_role(struct reader *r, const config_setting_t *s, void *base)
 {
@@ -50,13 +50,6 @@ void check_role(struct reader *r, const config_setting_t *s, void *base)
 		reader_error(r, config_setting_get_member(s, "reassign_owned_to"), "a role cannot receive what it owns itself");
 	if (role->name && role->renamed_from && strcmp(role->name, role->renamed_from) == 0)
 		reader_error(r, config_setting_get_member(s, "renamed_from"), "this is the role's present name");
-}
-
-void check_membership(struct reader *r, const config_setting_t *s, void *base)
-{
-	(void) r;
-	(void) s;
-	(void) base;     /* circles and references need all manifests of a server: check_fleet.c */
 }
 
 /* --- extensions, schemas, databases */
@@ -226,7 +219,7 @@ void check_policy(struct reader *r, const config_setting_t *s, void *base)
 
 /* What may be there once: an array of structs that begin where name says, with a struct source. */
 struct once {
-	const char *what;
+	const config_setting_t *list;
 	const void *v;
 	uint32_t n;
 	size_t size, name, name2, source;    /* offsets; name2 = 0: none */
@@ -252,26 +245,26 @@ static void check_once(struct reader *r, const struct once *o)
 
 		for (uint32_t k = 0; k < i; k++) {
 			const char *early = (const char *) o->v + o->size * k;
-			const struct source *at = CONST_FIELD(late, o->source, struct source), *other = CONST_FIELD(early, o->source, struct source);
+			const struct source *other = CONST_FIELD(early, o->source, struct source);
 
 			if (!same_name(o, early, late))
 				continue;
-			reader_error_at(r, at, o->what, "\"%s%s%s\" is there twice (also at %s:%u)", *CONST_FIELD(late, o->name, const char *),
+			reader_error(r, config_setting_get_elem(o->list, i), "\"%s%s%s\" is there twice (also at %s:%u)", *CONST_FIELD(late, o->name, const char *),
 					o->name2 ? "." : "", o->name2 ? *CONST_FIELD(late, o->name2, const char *) : "", other->file, other->line);
 			break;
 		}
 	}
 }
 
-#define ONCE(what_, array, count, type, field) \
-	check_once(r, &(struct once) { .what = (what_), .v = (array), .n = (count), .size = sizeof(type), .name = offsetof(type, field), \
+#define ONCE(key, array, count, type, field) \
+	check_once(r, &(struct once) { .list = config_setting_get_member(s, key), .v = (array), .n = (count), .size = sizeof(type), .name = offsetof(type, field), \
 				       .source = offsetof(type, source) })
 
 void check_row_security(struct reader *r, const config_setting_t *s, void *base)
 {
 	const struct row_security_wish *wish = base;
 
-	ONCE("row_security.policies", wish->policies, wish->n_policies, struct policy_wish, name);
+	ONCE("policies", wish->policies, wish->n_policies, struct policy_wish, name);
 	if (!wish->has_enable && !wish->has_force && !written(s, "policies"))
 		reader_error(r, s, "there is nothing to do for this table: write enable, force or policies");
 }
@@ -289,14 +282,14 @@ void check_level(struct reader *r, const config_setting_t *s, void *base)
 
 /* --- the manifest as a whole */
 
-static void check_duplicates(struct reader *r, const struct manifest *m)
+static void check_duplicates(struct reader *r, const config_setting_t *s, const struct manifest *m)
 {
 	ONCE("roles", m->roles, m->n_roles, struct role_wish, name);
 	ONCE("extensions", m->extensions, m->n_extensions, struct extension_wish, name);
 	ONCE("schemas", m->schemas, m->n_schemas, struct schema_wish, name);
 	ONCE("levels", m->levels, m->n_levels, struct level, name);
 	ONCE("databases", m->databases, m->n_databases, struct database_wish, name);
-	check_once(r, &(struct once) { .what = "row_security", .v = m->row_security, .n = m->n_row_security,
+	check_once(r, &(struct once) { .list = config_setting_get_member(s, "row_security"), .v = m->row_security, .n = m->n_row_security,
 				       .size = sizeof(struct row_security_wish), .name = offsetof(struct row_security_wish, schema),
 				       .name2 = offsetof(struct row_security_wish, table), .source = offsetof(struct row_security_wish, source) });
 }
@@ -308,12 +301,15 @@ void check_manifest(struct reader *r, const config_setting_t *s, void *base)
 	const struct manifest *m = base;
 	bool found = false;
 
-	check_duplicates(r, m);
+	check_duplicates(r, s, m);
 	for (size_t i = 0; i < sizeof(content) / sizeof(content[0]); i++)
 		found |= written(s, content[i]);
 	if (!found)
 		hint(config_errors_add(r->errors, r->file, 1, "the manifest declares nothing"),
 		     "an empty manifest is refused: remove its name from the configuration, or restore what it held");
+	if (m->revoke_unmanaged_grantees && m->authority != AUTHORITY_EXACT)
+		hint(reader_error(r, config_setting_get_member(s, "unmanaged_grantees"), "an additive manifest never revokes"),
+		     "write authority = \"exact\" as well");
 	/* exact and nothing granted would take everything away: it must be meant, not be what a cut file left over */
 	if (m->authority == AUTHORITY_EXACT && m->n_schemas > 0 && !written(s, "grants"))
 		hint(reader_error(r, config_setting_get_member(s, "authority"), "the manifest is exact and names schemas, but 'grants' is missing"),

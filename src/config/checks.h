@@ -18,7 +18,6 @@ void check_control(struct reader *, const config_setting_t *, void *base);
 
 /* check_wishes.c */
 void check_role(struct reader *, const config_setting_t *, void *base);
-void check_membership(struct reader *, const config_setting_t *, void *base);
 void check_extension(struct reader *, const config_setting_t *, void *base);
 void check_schema(struct reader *, const config_setting_t *, void *base);
 void check_grant(struct reader *, const config_setting_t *, void *base);

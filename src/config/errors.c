@@ -5,21 +5,30 @@
 
 #include "config/errors.h"
 
+/* The same manifest is checked for each server that names it: say it once. */
+static bool is_known(const struct config_errors *errors, const char *file, unsigned line, const char *text)
+{
+	for (uint32_t i = 0; i < errors->n; i++)
+		if (errors->v[i].line == line && strcmp(errors->v[i].text, text) == 0 && strcmp(errors->v[i].file, file) == 0)
+			return true;
+	return false;
+}
+
 struct error *config_errors_addv(struct config_errors *errors, const char *file, unsigned line, const char *format, va_list args)
 {
 	char text[ERROR_TEXT_MAX];
 
+	if (!errors->v)
+		errors->v = talloc_zero_array(errors, struct error, CONFIG_ERRORS_MAX);
+	if (!errors->v)
+		abort();
+	vsnprintf(text, sizeof(text), format, args);
+	if (is_known(errors, file, line, text))
+		return NULL;
 	if (errors->n == CONFIG_ERRORS_MAX) {
 		errors->more = true;
 		return NULL;
 	}
-	if (!errors->v)
-		errors->v = talloc_zero_array(errors, struct error, CONFIG_ERRORS_MAX);
-	if (!errors->v) {
-		errors->more = true;
-		return NULL;
-	}
-	vsnprintf(text, sizeof(text), format, args);
 	struct error *err = &errors->v[errors->n++];
 	error_set_at(err, file, line, "%s", text);
 	err->column = errors->n;     /* order of arrival: makes the sort stable, cleared there */
@@ -50,23 +59,11 @@ static int error_compare(const void *a, const void *b)
 
 void config_errors_sort(struct config_errors *errors)
 {
-	uint32_t kept = 0;
-
 	if (errors->n == 0)
 		return;
 	qsort(errors->v, errors->n, sizeof(errors->v[0]), error_compare);
-	for (uint32_t i = 0; i < errors->n; i++) {
-		struct error *err = &errors->v[i];
-
-		err->column = 0;
-		if (kept > 0 && errors->v[kept - 1].line == err->line && strcmp(errors->v[kept - 1].text, err->text) == 0 &&
-		    strcmp(errors->v[kept - 1].file, err->file) == 0)
-			continue;
-		if (kept != i)
-			errors->v[kept] = *err;
-		kept++;
-	}
-	errors->n = kept;
+	for (uint32_t i = 0; i < errors->n; i++)
+		errors->v[i].column = 0;
 }
 
 void config_errors_print(const struct config_errors *errors, FILE *out)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: PostgreSQL */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -76,6 +77,10 @@ static void inherit(struct level *level, const struct level *from)
 static void complete(struct reader *r, const struct manifest *m, struct level *level, unsigned depth)
 {
 	struct level *from;
+	char path[48] = "levels";
+
+	if (level >= m->levels && level < m->levels + m->n_levels)
+		snprintf(path, sizeof(path), "levels.[%u].extends", (unsigned) (level - m->levels));
 
 	if (!level->extends || level->complete)
 		return;
@@ -86,12 +91,12 @@ static void complete(struct reader *r, const struct manifest *m, struct level *l
 	}
 	from = level_find(r, m, level->extends);
 	if (!from) {
-		no_level(r, m, &level->source, "levels", level->extends);
+		no_level(r, m, &level->source, path, level->extends);
 		return;
 	}
 	for (const struct level *step = from; step && step->extends; step = level_find(r, m, step->extends)) {
 		if (step == level || depth++ > 1000) {
-			reader_error_at(r, &level->source, "levels", "the level \"%s\" extends itself through \"%s\"", level->name, level->extends);
+			reader_error_at(r, &level->source, path, "the level \"%s\" extends itself through \"%s\"", level->name, level->extends);
 			return;
 		}
 	}

@@ -115,6 +115,14 @@ static void print_group(struct text *out, const struct option *o, const void *ba
 
 const struct option_type type_group = { "group", "a group { }", read_group, NULL, print_group };
 
+/* As a default is written in its row: without quotes. */
+static bool is_default(const struct option *o, const char *printed)
+{
+	size_t quoted = *printed == '"', len = strlen(printed);
+
+	return o->fallback && len == strlen(o->fallback) + 2 * quoted && strncmp(printed + quoted, o->fallback, len - 2 * quoted) == 0;
+}
+
 void option_group_print(struct text *out, const struct option_group *group, const void *base, unsigned indent)
 {
 	for (size_t i = 0; i < group->n; i++) {
@@ -126,7 +134,7 @@ void option_group_print(struct text *out, const struct option_group *group, cons
 		key = out->len;
 		if (!(o->flags & OPT_SILENT))
 			o->type->print(out, o, base, indent);
-		if (out->len == key) {
+		if (out->len == key || (o->flags & OPT_QUIET && is_default(o, out->s + key))) {
 			out->len = before;
 			out->s[before] = '\0';
 		} else {

@@ -72,7 +72,7 @@ static int read_files(void *parent, struct reader *r, struct files *files)
 			struct error *err = config_errors_add(r->errors, files->names[i], 0, "there is no such file");
 
 			if (err)
-				error_hint(err, "dbreconciled -c names another one; an example is in %s/examples", DATADIR);
+				error_hint(err, "name another one with -c, or begin with one of the examples that are installed with the program");
 		} else if (rc < 0) {
 			return rc;
 		}
@@ -113,7 +113,6 @@ static struct manifest *manifest_named(const struct settings *settings, const ch
 static int read_manifest(void *parent, struct reader *r, struct manifest *m, const struct reference *ref)
 {
 	struct document *doc = NULL;
-	uint32_t before = r->errors->n;
 	int rc = document_read(parent, m->file, r->errors, &doc);
 
 	m->doubtful = true;
@@ -132,7 +131,7 @@ static int read_manifest(void *parent, struct reader *r, struct manifest *m, con
 	option_group_defaults(r, &manifest_root, m);
 	reader_group(r, &manifest_root, config_root_setting(&doc->config), m);
 	r->manifest = NULL;
-	m->doubtful = !doc->ok || r->errors->n != before;
+	m->doubtful = false;
 	return 0;
 }
 

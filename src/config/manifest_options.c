@@ -91,7 +91,7 @@ static const struct option membership_rows[] = {
 #undef IN
 static const struct option_group membership_group = {
 	.name = "memberships", ROWS(membership_rows), sizeof(struct membership_wish), offsetof(struct membership_wish, source), NULL,
-	check_membership
+	NULL
 };
 
 /* --- things inside a database */
@@ -99,7 +99,7 @@ static const struct option_group membership_group = {
 #define IN(field) .offset = offsetof(struct extension_wish, field)
 static const struct option extension_rows[] = {
 	{ .key = "name", .type = &type_string, .flags = OPT_REQUIRED | OPT_NAME, IN(name), .help = "The name of the extension." },
-	{ .key = "ensure", .type = &type_word, IN(ensure), .words = ensure_words, .fallback = "present",
+	{ .key = "ensure", .type = &type_word, .flags = OPT_QUIET, IN(ensure), .words = ensure_words, .fallback = "present",
 	  .help = "present, or absent (dropped, under the guard)." },
 	{ .key = "version", .type = &type_string, .flags = OPT_NAME, IN(version), .help = "The version to install or update to." },
 	{ .key = "schema", .type = &type_string, .flags = OPT_NAME, IN(schema), .help = "The schema it lives in." },
@@ -189,11 +189,11 @@ static const struct option_group database_group = {
 #define IN(field) .offset = offsetof(struct policy_wish, field)
 static const struct option policy_rows[] = {
 	{ .key = "name", .type = &type_string, .flags = OPT_REQUIRED | OPT_NAME, IN(name), .help = "The name of the policy." },
-	{ .key = "ensure", .type = &type_word, IN(ensure), .words = ensure_words, .fallback = "present",
+	{ .key = "ensure", .type = &type_word, .flags = OPT_QUIET, IN(ensure), .words = ensure_words, .fallback = "present",
 	  .help = "present, or absent (dropped, under the guard)." },
-	{ .key = "command", .type = &type_letter, IN(command), .words = commands, .fallback = "ALL",
+	{ .key = "command", .type = &type_letter, .flags = OPT_QUIET, IN(command), .words = commands, .fallback = "ALL",
 	  .help = "ALL, SELECT, INSERT, UPDATE or DELETE." },
-	{ .key = "permissive", .type = &type_bool, IN(permissive), .fallback = "true", .help = "false for a restrictive policy." },
+	{ .key = "permissive", .type = &type_bool, .flags = OPT_QUIET, IN(permissive), .fallback = "true", .help = "false for a restrictive policy." },
 	{ .key = "to", .type = &type_strings, .flags = OPT_GRANTEE, NAMES(struct policy_wish, to),
 	  .help = "The roles it applies to; everybody when not written. They need not be declared." },
 	{ .key = "using", .type = &type_string, .flags = OPT_TEXT, IN(using_expr), .help = "The expression for rows that are there." },

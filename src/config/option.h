@@ -58,7 +58,8 @@ enum option_flags {
 	OPT_SOCKET = 1 << 9,     /* a path that fits into a socket address */
 	OPT_EMPTY = 1 << 10,     /* "" is a value */
 	OPT_PER_SERVER = 1 << 11,/* top-level rows: read after all files' daemon, guard and control */
-	OPT_SILENT = 1 << 12,    /* not printed: another row prints it */
+	OPT_SILENT = 1 << 12,    /* never printed */
+	OPT_QUIET = 1 << 13,     /* not printed when it is the default */
 };
 
 struct option {

@@ -38,19 +38,24 @@ void *reader_grow(struct reader *r, void *array, size_t size, uint32_t n)
 }
 
 /* "servers.[0].interval" */
-static void path_build(struct text *out, const config_setting_t *s)
+static void path_build_behind(struct text *out, size_t prefix, const config_setting_t *s)
 {
 	const config_setting_t *parent = config_setting_parent(s);
 
 	if (!parent)
 		return;
-	path_build(out, parent);
-	if (out->len > 0)
+	path_build_behind(out, prefix, parent);
+	if (out->len > prefix)
 		text_add_char(out, '.');
 	if (config_setting_name(s))
 		text_add(out, config_setting_name(s));
 	else
 		text_addf(out, "[%d]", config_setting_index(s));
+}
+
+static void path_build(struct text *out, const config_setting_t *s)
+{
+	path_build_behind(out, 0, s);
 }
 
 static struct error *add_error(struct reader *r, const char *file, unsigned line, const char *path, const char *format, va_list args)
@@ -141,10 +146,18 @@ void reader_refer(struct reader *r, struct reference ***tail, void *slot, const 
 
 bool reader_has_error(const struct reader *r, const config_setting_t *s)
 {
-	for (uint32_t i = 0; i < r->errors->n; i++)
-		if (r->errors->v[i].line == config_setting_source_line(s) && strcmp(r->errors->v[i].file, r->file) == 0)
-			return true;
-	return false;
+	struct text *path = text_new(NULL);
+	bool found = false;
+
+	text_add(path, "setting '");
+	path_build_behind(path, path->len, s);
+	for (uint32_t i = 0; i < r->errors->n && !found; i++) {
+		const struct error *err = &r->errors->v[i];
+
+		found = strncmp(err->text, path->s, path->len) == 0 && strchr("'.", err->text[path->len]) && strcmp(err->file, r->file) == 0;
+	}
+	talloc_free(path);
+	return found;
 }
 
 static const struct option *find_row(const struct option_group *group, const char *key)

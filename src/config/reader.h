@@ -53,7 +53,7 @@ void *reader_grow(struct reader *, void *array, size_t size, uint32_t n);
 /* Reads the members of a group into base: unknown keys, missing keys, defaults, then the group's own check. */
 void reader_group(struct reader *, const struct option_group *, const config_setting_t *, void *base);
 void reader_unknown_keys(struct reader *, const struct option_group *, const config_setting_t *);
-/* Was something said about this line already? */
+/* Was something said about this setting, or a part of it, already? */
 bool reader_has_error(const struct reader *, const config_setting_t *);
 
 /* The string of a setting with ${...} replaced, checked for what flags demand; NULL when an error was reported. */
@@ -62,8 +62,10 @@ const char *reader_string(struct reader *, const struct option *, const config_s
 int reader_list_length(const config_setting_t *);
 const config_setting_t *reader_list_elem(const config_setting_t *, unsigned i);
 
+/* Remembers that slot is to be filled with what name means, when everything has been read; tail is one of the reader's. */
 void reader_refer(struct reader *, struct reference ***tail, void *slot, const char *name, const config_setting_t *);
 
+/* Where the setting stands. */
 struct source reader_source(const struct reader *, const config_setting_t *);
 
 /* names.c: 0, or 1 with *ret_reason. */
@@ -71,6 +73,7 @@ int name_check(const char *name, const char **ret_reason);
 int role_name_check(const char *name, const char **ret_reason);
 /* env.c: s with ${NAME} replaced, a talloc child of parent; NULL with the reason in err. */
 char *env_expand(void *parent, const char *s, const char *config_dir, struct error *err);
+/* The inverse: a text that env_expand() turns into s. */
 char *env_protect(void *parent, const char *s);
 /* timestamp.c: text to "2027-01-01T00:00:00.000000Z"; "" for infinity. 1: not a time. */
 int timestamp_parse(const char *s, char ret[32]);

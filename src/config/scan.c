@@ -5,11 +5,20 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <talloc.h>
 
 #include "base/text.h"
 #include "config/scan.h"
 
 #define DEPTH_MAX 32
+#define NAMES_MAX 500            /* that are compared in one group; after that libconfig finds duplicates, with less to say */
+
+struct seen_name {
+	const char *name;
+	size_t len;
+	unsigned line;
+	struct seen_name *next;
+};
 
 struct level_state {
 	char open;                    /* '{', '(' or '['; 0 at the top */
@@ -17,9 +26,12 @@ struct level_state {
 	unsigned index;               /* of the element in a list or array */
 	const char *name;             /* of the setting whose value is being read */
 	size_t name_len;
+	struct seen_name *seen;
+	unsigned n_seen;
 };
 
 struct scan {
+	void *mem;
 	const char *file, *text;
 	size_t len, at;
 	unsigned line;
@@ -27,7 +39,7 @@ struct scan {
 	struct level_state levels[DEPTH_MAX + 1];
 	unsigned depth;
 	unsigned settings;            /* names seen at the top */
-	char last;                    /* last significant character */
+	char last, previous;          /* significant characters: this one and the one before */
 	int result;
 };
 
@@ -197,8 +209,32 @@ static void close_level(struct scan *s, char c)
 		s->at = s->len;
 		return;
 	}
+	if (s->previous == ',' && c != '}')
+		scan_error(s, 2, s->line, "the last element is followed by a ','", "remove the ',' before the bracket");
 	s->depth--;
 	s->at++;
+}
+
+static void check_twice(struct scan *s, struct level_state *level)
+{
+	struct seen_name *seen;
+	char path[256];
+
+	for (seen = level->seen; seen; seen = seen->next) {
+		if (seen->len != level->name_len || memcmp(seen->name, level->name, seen->len) != 0)
+			continue;
+		config_errors_add(s->errors, s->file, s->line, "setting '%s': written twice (also at line %u)",
+				  scan_path(s, path, sizeof(path)), seen->line);
+		s->result = 2;
+		return;
+	}
+	if (level->n_seen++ >= NAMES_MAX)
+		return;
+	seen = talloc_zero(s->mem, struct seen_name);
+	if (!seen)
+		abort();
+	*seen = (struct seen_name) { .name = level->name, .len = level->name_len, .line = s->line, .next = level->seen };
+	level->seen = seen;
 }
 
 static void take_name(struct scan *s)
@@ -217,6 +253,7 @@ static void take_name(struct scan *s)
 		level->name = s->text + begin;
 		level->name_len = s->at - begin;
 		s->settings += s->depth == 0;
+		check_twice(s, level);
 	}
 }
 
@@ -237,6 +274,7 @@ static void scan_token(struct scan *s)
 		skip_comment(s);
 		return;
 	}
+	s->previous = s->last;
 	s->last = c;
 	if (c == '"') {
 		skip_string(s);
@@ -313,9 +351,11 @@ int config_scan(const char *file, const char *text, size_t len, struct config_er
 	check_bytes(&s);
 	if (s.result == 2)
 		return 2;
+	s.mem = talloc_new(NULL);
 	while (s.at < s.len)
 		scan_token(&s);
-	if (s.result < 2)
+	talloc_free(s.mem);
+	if (s.at == s.len && s.result < 2)
 		check_end(&s);
 	return s.result;
 }
