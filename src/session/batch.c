@@ -86,6 +86,7 @@ int session_submit(struct session *s, const struct batch *batch, msec_t now)
 	s->state = SESSION_RUNNING;
 	s->deadline = now + r->batch.budget;
 	s->wants = SESSION_READ | SESSION_WRITE;
+	session_flood_begin(s);
 	if (!begin_batch(s, batch))
 		session_lost(s);
 	return 0;
@@ -384,6 +385,8 @@ static bool take_results(struct session *s)
 	for (unsigned taken = 0; taken < RESULTS_PER_TURN; taken++) {
 		_cleanup_pgresult_ PGresult *res = NULL;
 
+		if (taken == 1)
+			session_flood_begin(s);
 		if (r->head >= r->n_flights || PQisBusy(s->conn))
 			return false;
 		res = PQgetResult(s->conn);
@@ -412,23 +415,34 @@ static void lost_in_batch(struct session *s)
 	session_lost(s);
 }
 
-bool session_batch_turn(struct session *s, msec_t now)
+static bool pipeline_turn(struct session *s)
 {
-	struct running *r = s->running;
 	bool more = false;
 
-	(void)now;
+	if (!s->running->all_sent || (s->wants & SESSION_WRITE))
+		more = send_pieces(s);
+	if (s->state == SESSION_RUNNING)
+		more |= take_results(s);
+	return more;
+}
+
+bool session_batch_turn(struct session *s)
+{
+	bool more;
+
 	if (!PQconsumeInput(s->conn)) {
 		lost_in_batch(s);
 		return false;
 	}
-	if (r->batch.mode != BATCH_PIPELINE)
-		return session_script_turn(s);
-	if (!r->all_sent || (s->wants & SESSION_WRITE))
-		more = send_pieces(s);
-	if (s->state == SESSION_RUNNING)
-		more |= take_results(s);
-	if (s->state == SESSION_RUNNING && PQstatus(s->conn) == CONNECTION_BAD)
+	more = s->running->batch.mode == BATCH_PIPELINE ? pipeline_turn(s) : session_script_turn(s);
+	if (s->state != SESSION_RUNNING)
+		return false;
+	if (PQstatus(s->conn) == CONNECTION_BAD) {
 		lost_in_batch(s);
+		return false;
+	}
+	if (!more && session_is_flooded(s))
+		session_failf(s, FAILURE_SQL, NULL, "the server sends a message of more than %u MiB, the connection was dropped",
+			      MESSAGE_BYTES_MAX >> 20);
 	return more && s->state == SESSION_RUNNING;
 }

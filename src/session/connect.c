@@ -55,13 +55,22 @@ static bool is_socket(const struct candidate *c)
 	return !c->hostaddr && (!c->host || c->host[0] == '/' || c->host[0] == '@');
 }
 
+static bool is_verified(const struct params *p)
+{
+	for (unsigned i = 0; i < p->n; i++)
+		if (strcmp(p->keywords[i], "sslmode") == 0)
+			return strncmp(p->values[i], "verify-", strlen("verify-")) == 0;
+	return false;
+}
+
 /* What the configuration did not say. */
 static void set_defaults(struct params *p, const struct session *s, const struct candidate *c)
 {
 	params_default(p, "dbname", "postgres");
 	params_default(p, "sslmode", is_socket(c) ? "prefer" : "verify-full");
-	if (!is_socket(c) && PQlibVersion() >= 160000)
-		params_default(p, "require_auth", "!password,!gss,!sspi");
+	/* Never a password in clear text to a server that has not proved who it is; GSSAPI would block. */
+	if (PQlibVersion() >= 160000)
+		params_default(p, "require_auth", is_socket(c) || is_verified(p) ? "!gss,!sspi" : "!password,!gss,!sspi");
 	params_default(p, "keepalives", "1");
 	params_default(p, "keepalives_idle", "30");
 	params_default(p, "keepalives_interval", "10");

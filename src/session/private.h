@@ -17,6 +17,7 @@
 #define SERVER_TEXT_MAX 1000u                  /* of one message, hint or notice */
 #define ANSWER_ROWS_MAX 5000000u
 #define ANSWER_BYTES_MAX (200u << 20)
+#define MESSAGE_BYTES_MAX (64u << 20)          /* of one row, error or notice, on the wire */
 #define STATEMENT_BYTES_MAX (1u << 20)         /* far below where 32-bit message lengths could wrap */
 #define SCRIPT_BYTES_MAX (64u << 20)
 /* What one turn may do before others get theirs. */
@@ -96,6 +97,7 @@ struct session {
 	unsigned n_pinned;
 	struct error error;
 	enum failure failure;
+	uint64_t received;                     /* bytes on the socket when the last result was complete */
 	struct error farewell;                 /* a FATAL that came while nothing ran: why the socket closed afterwards */
 };
 
@@ -112,12 +114,16 @@ bool session_connect_turn(struct session *, unsigned ready, msec_t now);
 void session_connect_timeout(struct session *, msec_t now);
 
 /* batch.c */
-bool session_batch_turn(struct session *, msec_t now);
+bool session_batch_turn(struct session *);
 struct outcome *session_outcome(struct session *, unsigned index, const PGresult *);
 /* Takes the rows of a result over; false when the session failed because there are too many. */
 bool session_keep_rows(struct session *, const PGresult *);
 void session_hold(struct session *, struct outcome *);  /* gives the one that was held, holds this */
 void session_end_batch(struct session *);
+
+/* flood.c */
+void session_flood_begin(struct session *);
+bool session_is_flooded(const struct session *);
 
 /* script.c: one turn of a batch that is not a pipeline. */
 bool session_script_turn(struct session *);

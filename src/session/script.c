@@ -58,6 +58,8 @@ static bool copy_out(struct session *s)
 		const int r = PQgetCopyData(s->conn, &data, 1);
 
 		PQfreemem(data);
+		if (rows == 1)
+			session_flood_begin(s);
 		if (r == 0)
 			return false;
 		if (r < 0) {
@@ -100,6 +102,8 @@ static bool take_results(struct session *s)
 	for (unsigned taken = 0; taken < RESULTS_PER_TURN; taken++) {
 		_cleanup_pgresult_ PGresult *res = NULL;
 
+		if (taken == 1)
+			session_flood_begin(s);
 		if (PQisBusy(s->conn))
 			return false;
 		res = PQgetResult(s->conn);

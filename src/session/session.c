@@ -203,7 +203,7 @@ bool session_turn(struct session *s, unsigned ready, msec_t now)
 	if (s->state == SESSION_CONNECTING)
 		more = session_connect_turn(s, ready, now);
 	else if (s->state == SESSION_RUNNING)
-		more = session_batch_turn(s, now);
+		more = session_batch_turn(s);
 	else if (s->state == SESSION_READY && (ready & SESSION_READ))
 		idle_turn(s);
 	if ((s->state == SESSION_CONNECTING || s->state == SESSION_RUNNING) && now >= session_deadline(s)) {

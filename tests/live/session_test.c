@@ -414,6 +414,33 @@ static void test_too_large(void **state)
 	finish(d);
 }
 
+/* A server that begins a row of a gigabyte. */
+static void test_flood(void **state)
+{
+	struct driver *d = connected();
+	struct answers a = PIPELINE(d, "SELECT 1");
+
+	(void)state;
+	assert_int_equal(a.n, 0);
+	failed_with(d, FAILURE_SQL, "a message of more than 64 MiB");
+	finish(d);
+}
+
+/* Freed at every moment of connecting: nothing may be left, nothing touched afterwards. */
+static void test_abandoned(void **state)
+{
+	(void)state;
+	for (unsigned turns = 0; turns < 30; turns++) {
+		struct driver *d = driver_new();
+
+		d->session = session_new(d, &d->config);
+		session_connect(d->session, clock_monotonic());
+		for (unsigned i = 0; i < turns && session_state(d->session) == SESSION_CONNECTING; i++)
+			step(d);
+		finish(d);
+	}
+}
+
 static void test_killed(void **state)
 {
 	struct driver *d = connected();
@@ -679,6 +706,23 @@ static void test_pinned(void **state)
 	finish(d);
 }
 
+/* A pooler that swallows our settings: what a check of the pins must find. */
+static void test_pooled(void **state)
+{
+	struct driver *d = connected();
+	const struct pinned_setting *pins;
+	unsigned n, wrong = 0;
+
+	(void)state;
+	pins = session_pinned(d->session, &n);
+	for (unsigned i = 0; i < n; i++)
+		wrong += pins[i].shown &&
+			 strcmp(value(d, talloc_asprintf(d, "SELECT current_setting('%s')", pins[i].name)), pins[i].shown) != 0;
+	assert_true(wrong > 3);
+	assert_int_not_equal(strtol(value(d, "SELECT pg_backend_pid()"), NULL, 10), session_backend_pid(d->session));
+	finish(d);
+}
+
 /* One role with bytes that are no UTF-8 must not hide the others. */
 static void test_undecodable(void **state)
 {
@@ -697,11 +741,12 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_connect), cmocka_unit_test(test_connect_fails), cmocka_unit_test(test_pipeline),
 		cmocka_unit_test(test_pipeline_error), cmocka_unit_test(test_pipeline_commit_error), cmocka_unit_test(test_prepared),
 		cmocka_unit_test(test_prepared_skipped), cmocka_unit_test(test_warnings), cmocka_unit_test(test_large_result),
-		cmocka_unit_test(test_many_statements), cmocka_unit_test(test_too_large), cmocka_unit_test(test_killed),
+		cmocka_unit_test(test_many_statements), cmocka_unit_test(test_flood), cmocka_unit_test(test_abandoned),
+		cmocka_unit_test(test_too_large), cmocka_unit_test(test_killed),
 		cmocka_unit_test(test_killed_idle), cmocka_unit_test(test_freeze), cmocka_unit_test(test_timeouts_on_server),
 		cmocka_unit_test(test_lock_timeout), cmocka_unit_test(test_conflict), cmocka_unit_test(test_alone),
 		cmocka_unit_test(test_script), cmocka_unit_test(test_script_errors), cmocka_unit_test(test_script_large_copy),
-		cmocka_unit_test(test_script_escape), cmocka_unit_test(test_pinned), cmocka_unit_test(test_undecodable),
+		cmocka_unit_test(test_script_escape), cmocka_unit_test(test_pinned), cmocka_unit_test(test_undecodable), cmocka_unit_test(test_pooled),
 	};
 
 	session_environment_clear();

@@ -2,12 +2,18 @@
 """Sessions: tests/live/session_test.c against real servers, here with what only the server's side can arrange."""
 
 import os
+import random
+import shutil
 import socket
 import subprocess
 import threading
 
 import pytest
+from dbr import wait_for
+from dbr.postgres import OWNER
+from dbr.users import IS_ROOT, run_as
 
+PGBOUNCER = shutil.which("pgbouncer", path=os.environ["PATH"] + ":/usr/sbin")
 BUILD = os.environ.get("top_builddir", "build")
 
 CALM = """connect pipeline pipeline_error pipeline_commit_error prepared prepared_skipped warnings large_result many_statements
@@ -196,3 +202,114 @@ def test_one_undecodable_role_hides_nobody(pg):
     pg.sql("CREATE ROLE \"bad\u00e4\"", dbname="latin", client_encoding="UTF8")
     run("undecodable", pg.conninfo())
     run("undecodable", pg.conninfo("latin"))
+
+
+@pytest.mark.majors(15)
+def test_message_without_end(pg):
+    hello = message(b"R", (0).to_bytes(4, "big")) + message(b"Z", b"I")
+    row = message(b"T", b"\0\1c\0" + bytes(4) + bytes(2) + (25).to_bytes(4, "big") + b"\xff\xff\xff\xff\xff\xff\0\0")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve():
+            client, _ = listener.accept()
+            client.recv(65536)
+            client.sendall(hello)
+            client.recv(65536)
+            sent = 0
+            try:
+                client.sendall(message(b"1", b"") + message(b"2", b"") + row + b"D" + (1 << 30).to_bytes(4, "big"))
+                while sent < 1 << 30:
+                    sent += client.send(bytes(1 << 20))
+            except OSError:
+                pass
+            assert sent < 200 << 20
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        run("flood", f"host=127.0.0.1 port={listener.getsockname()[1]} user=u sslmode=disable")
+        thread.join()
+
+
+@pytest.mark.majors(15)
+def test_abandoned_while_connecting(pg, proxy):
+    pg.sql("CREATE ROLE someone LOGIN PASSWORD 'right'")
+    pg.require_passwords()
+    run("abandoned", pg.conninfo(user="someone"), PASSWORD="right")
+    run("abandoned", f"host=localhost port={proxy(pg, tcp=True).port} user=someone sslmode=disable", PASSWORD="right")
+
+
+# TLS
+
+def openssl(directory, *words):
+    subprocess.run(["openssl", *words], cwd=directory, check=True, capture_output=True)
+
+
+@pytest.fixture
+def tls(new_pg, workspace):
+    """A server with a certificate for db.test, on TCP, its authority, and another authority."""
+    directory = workspace.directory("tls", "postgres" if os.geteuid() == 0 else None)
+    for name in ("ca", "other"):
+        openssl(directory, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.crt", "-days", "2",
+                "-subj", f"/CN={name}")
+    openssl(directory, "req", "-newkey", "rsa:2048", "-nodes", "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=db.test")
+    openssl(directory, "x509", "-req", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-out", "server.crt",
+            "-days", "2")
+    os.chmod(f"{directory}/server.key", 0o600)
+    if os.geteuid() == 0:
+        shutil.chown(f"{directory}/server.key", "postgres")
+    address = "127." + ".".join(str(random.randint(2, 250)) for _ in range(3))      # nobody else's, whatever else listens on 5432
+    server = new_pg(15, listen_addresses=address, ssl="on", ssl_cert_file=f"{directory}/server.crt",
+                    ssl_key_file=f"{directory}/server.key")
+    server.sql("CREATE ROLE someone LOGIN PASSWORD 'right'")
+    server.set_hba("hostssl all all 127.0.0.0/8 scram-sha-256")
+    return server, directory, f"hostaddr={address} user=someone dbname=postgres"
+
+
+@pytest.mark.majors(15)
+def test_server_must_prove_who_it_is(pg, tls, proxy, monkeypatch):
+    server, directory, where = tls
+    monkeypatch.setenv("HOME", "/nonexistent")
+    trust = f" sslrootcert={directory}/ca.crt"
+    run("connect", where + " host=db.test" + trust, PASSWORD="right")
+    run("pipeline", where + " host=db.test" + trust, PASSWORD="right")
+    run("large_result", where + " host=db.test" + trust, PASSWORD="right")
+    run("script_large_copy", where + " host=db.test" + trust, PASSWORD="right")
+    run("connect", where + " host=db.test sslmode=require", PASSWORD="right")
+    for wrong, text in ((" host=db.test", "root certificate file"), (" host=other.test" + trust, "does not match host name"),
+                        (f" host=db.test sslrootcert={directory}/other.crt", "certificate verify failed"),
+                        (" host=db.test sslmode=disable", "no encryption")):
+        fails(where + wrong, "auth" if "disable" in wrong else "connect", text, PASSWORD="right")
+    # Somebody in between who says that there is no TLS gets nothing.
+    heard = []
+    link = proxy(server, tcp=True)
+    link.watch = lambda _database, data, from_client: heard.append(data) if from_client else None
+    fails(f"host=127.0.0.1 port={link.port} user=someone", "connect", "server does not support SSL", PASSWORD="right")
+    assert b"".join(heard) == (8).to_bytes(4, "big") + (80877103).to_bytes(4, "big")
+
+
+# A pooler in between
+
+@pytest.mark.majors(15)
+@pytest.mark.parametrize("mode", ["session", "transaction", "statement"])
+def test_pooler_is_noticed(pg, workspace, mode):
+    directory = workspace.directory("pgbouncer", "postgres" if IS_ROOT else None)
+    for ignore, name in ((False, "refuses"), (True, "swallows")):
+        socket_directory = os.path.join(directory, name)
+        os.mkdir(socket_directory)
+        os.chmod(socket_directory, 0o777)
+        with open(f"{directory}/{name}.ini", "w", encoding="utf-8") as ini:
+            ini.write(f"[databases]\n* = host={pg.host} port={pg.port} user=postgres\n[pgbouncer]\nauth_type = any\nlisten_port = 5432\n"
+                      f"unix_socket_dir = {socket_directory}\npool_mode = {mode}\nlogfile = {socket_directory}/log\n"
+                      + ("ignore_startup_parameters = options\n" if ignore else ""))
+        process = subprocess.Popen([PGBOUNCER, "-q", f"{directory}/{name}.ini"], start_new_session=True, **run_as(OWNER))
+        try:
+            wait_for(lambda: os.path.exists(f"{socket_directory}/.s.PGSQL.5432"), 10, "pgbouncer listens")
+            conninfo = f"host={socket_directory} user=postgres"
+            if ignore:
+                assert "is not" not in run("pooled", conninfo)
+            else:
+                output = fails(conninfo, "identity", "unsupported startup parameter")
+                assert "without a pooler" in output
+        finally:
+            process.terminate()
+            process.wait(10)

@@ -512,6 +512,41 @@ static void test_connect_messages(void **state)
 	assert_true(strlen(err.text) < ERROR_TEXT_MAX);
 }
 
+/* Look-ups */
+
+static void test_lookup(void **state)
+{
+	struct lookup *lookup;
+	const char *reason = NULL;
+	char **addresses;
+	unsigned n;
+	struct pollfd p;
+
+	assert_int_equal(lookup_start(*state, "localhost", &lookup), 0);
+	p = (struct pollfd){ .fd = lookup_fd(lookup), .events = POLLIN };
+	assert_int_equal(poll(&p, 1, 20000), 1);
+	assert_int_equal(lookup_result(lookup, *state, &addresses, &n, &reason), 0);
+	assert_true(n >= 1);
+	assert_true(strcmp(addresses[0], "127.0.0.1") == 0 || strcmp(addresses[0], "::1") == 0);
+
+	assert_int_equal(lookup_start(*state, "no-such-host.invalid", &lookup), 0);
+	p.fd = lookup_fd(lookup);
+	assert_int_equal(poll(&p, 1, 60000), 1);
+	assert_int_equal(lookup_result(lookup, *state, &addresses, &n, &reason), 2);
+	assert_non_null(reason);
+}
+
+/* The thread outlives who asked. */
+static void test_lookup_abandoned(void **state)
+{
+	for (unsigned i = 0; i < 50; i++) {
+		struct lookup *lookup;
+
+		assert_int_equal(lookup_start(*state, "localhost", &lookup), 0);
+		talloc_free(lookup);
+	}
+}
+
 /* Rows: a result made by hand. */
 static void test_rows(void **state)
 {
@@ -600,7 +635,8 @@ int main(void)
 		cmocka_unit_test(test_secret_file_refused), cmocka_unit_test(test_secret_file_odd), cmocka_unit_test(test_secret_credential),
 		cmocka_unit_test(test_split), cmocka_unit_test(test_command), cmocka_unit_test(test_command_fails),
 		cmocka_unit_test(test_command_too_slow), cmocka_unit_test(test_conninfo), cmocka_unit_test(test_failures),
-		cmocka_unit_test(test_connect_messages), cmocka_unit_test(test_rows), cmocka_unit_test(test_pins),
+		cmocka_unit_test(test_connect_messages), cmocka_unit_test(test_lookup), cmocka_unit_test(test_lookup_abandoned),
+		cmocka_unit_test(test_rows), cmocka_unit_test(test_pins),
 		cmocka_unit_test(test_environment),
 	};
 
