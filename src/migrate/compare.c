@@ -37,6 +37,7 @@ struct comparison {
 	uint32_t n_rows;
 	bool *gone;                  /* rows that later rows took back or replaced */
 	bool *used;                  /* files that a row belongs to */
+	const struct ledger_row **outdated;   /* by file: the row of a repeatable that runs again, in the order of files */
 	const char *baseline;        /* highest baseline in the ledger, or NULL */
 	const char *new_baseline;    /* the B file that runs on an empty history, or NULL */
 	const char *newest_b;        /* highest B file, or NULL */
@@ -199,7 +200,8 @@ static void compare_repeatable(struct comparison *c, const struct migration_file
 		return;
 	}
 	if (!file->note) {
-		add(c, MIGRATION_OUTDATED, file, row, "its text changed: it runs again");
+		c->used[file - c->files->v] = false;
+		c->outdated[file - c->files->v] = row;
 		return;
 	}
 	add(c, MIGRATION_CHECKSUM_MISMATCH, file, row, NULL);
@@ -356,7 +358,8 @@ struct migration_list *migration_compare(void *parent, const struct migration_fi
 	list->v = talloc_zero_array(list, struct migration, n_rows + files->n + 1);
 	c.gone = talloc_zero_array(list, bool, n_rows + 1);
 	c.used = talloc_zero_array(list, bool, files->n + 1);
-	if (!list->v || !c.gone || !c.used) {
+	c.outdated = talloc_zero_array(list, const struct ledger_row *, files->n + 1);
+	if (!list->v || !c.gone || !c.used || !c.outdated) {
 		talloc_free(list);
 		return NULL;
 	}
@@ -368,10 +371,13 @@ struct migration_list *migration_compare(void *parent, const struct migration_fi
 		if (!c.gone[i])
 			compare_row(&c, &rows[i]);
 	for (uint32_t i = 0; i < files->n; i++)
-		if (!c.used[i])
+		if (c.outdated[i])
+			add(&c, MIGRATION_OUTDATED, &files->v[i], c.outdated[i], "its text changed: it runs again");
+		else if (!c.used[i])
 			compare_file(&c, &files->v[i]);
 	check_pending(&c);
 	talloc_free(c.gone);
 	talloc_free(c.used);
+	talloc_free(c.outdated);
 	return list;
 }

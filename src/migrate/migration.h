@@ -148,7 +148,7 @@ static inline bool migration_runs(const struct migration *m)
 }
 
 /* Compares files with rows (in order of rank); rows may be NULL (no ledger yet). First what the ledger holds, in its order,
-   then what it does not, in the order of running. The list points into files and rows: both must outlive it. NULL = no memory. */
+   then what runs or would run, in the order of running. The list points into files and rows: both must outlive it. NULL = no memory. */
 struct migration_list *migration_compare(void *parent, const struct migration_files *, const struct ledger_row *rows, uint32_t n_rows);
 
 #endif

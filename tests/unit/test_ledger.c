@@ -39,7 +39,7 @@ static void cuts(void **state)
 {
 	void *mem = talloc_new(NULL);
 	struct migration_file file = { 0 };
-	char description[2 * 210 + 1] = "", script[1100] = "";
+	char description[2 * 201 + 1] = "", script[1003] = "";
 
 	(void)state;
 	for (int i = 0; i < 200; i++)
@@ -218,6 +218,7 @@ static void repeatables(void **state)
 {
 	void *mem = talloc_new(NULL);
 	struct migration_file files[] = { V("1", "a", 1), R("view", 4) };
+	struct migration_file later[] = { V("1", "a", 1), V("2", "b", 2), R("a new one", 5), R("view", 4) };
 	struct ledger_row rows[] = { SQL(1, NULL, "view", 3), SQL(2, "1", "a", 1), SQL(3, NULL, "view", 4) };
 	struct ledger_row gone[] = { SQL(1, "1", "a", 1), SQL(2, NULL, "other", 3) };
 
@@ -225,6 +226,8 @@ static void repeatables(void **state)
 	compare(mem, files, N(files), rows, N(rows), "1 applied, view applied");
 	rows[2].checksum = 5;
 	assert_false(compare(mem, files, N(files), rows, N(rows), "1 applied, view outdated")->blocked);
+	/* repeatable ones run after every version, also those that ran before */
+	assert_false(compare(mem, later, N(later), rows, N(rows), "1 applied, 2 pending, a new one pending, view outdated")->blocked);
 	files[1].note = "contains ${...}";
 	assert_true(compare(mem, files, N(files), rows, N(rows), "1 applied, view checksum_mismatch")->blocked);
 	assert_true(compare(mem, files, N(files), gone, N(gone), "1 applied, other missing, view pending")->blocked);
