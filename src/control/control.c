@@ -12,14 +12,16 @@
 
 static void tick(evutil_socket_t fd, short what, void *arg)
 {
+	struct control *control = arg;
+
 	(void)fd;
-	(void)what;
-	(void)arg;              /* waking the loop is all: the turn does the work */
+	if (what & EV_TIMEOUT)
+		control->ticked = true;
 }
 
 void control_again(struct control *control)
 {
-	event_active(control->tick, EV_TIMEOUT, 0);
+	event_active(control->tick, EV_READ, 0);
 }
 
 static void remember_first(struct control *control)
@@ -75,6 +77,23 @@ static int start_loopback(struct control *control, struct error *err)
 	return r != 0 ? r : endpoint_start(control, "metrics_listen", false, fd, NULL, err);
 }
 
+/* Deadlines and waits need turns, whatever else happens. */
+static void keep_ticking(struct control *control)
+{
+	unsigned clients = 0;
+	msec_t period;
+	struct timeval tv;
+
+	for (unsigned i = 0; i < control->n_endpoints; i++)
+		clients += control->endpoints[i].n_clients;
+	period = clients > 0 ? TICK_MS : TICK_IDLE_MS;
+	if (period == control->tick_period)
+		return;
+	control->tick_period = period;
+	tv = (struct timeval){ period / 1000, (period % 1000) * 1000 };
+	event_add(control->tick, &tv);
+}
+
 int control_start(void *parent, struct event_base *base, struct engine *engine, int control_fd, int metrics_fd,
 		  struct control **ret, struct error *err)
 {
@@ -88,7 +107,7 @@ int control_start(void *parent, struct event_base *base, struct engine *engine, 
 	control->started = control->now = clock_monotonic();
 	control->started_wall = control->good_reload_ms = clock_wall();
 	control->counts = talloc_zero_array(control, uint64_t, (n_routes + 1) * CODES);
-	control->tick = event_new(base, -1, EV_PERSIST, tick, NULL);
+	control->tick = event_new(base, -1, EV_PERSIST, tick, control);
 	remember_first(control);
 	signal(SIGPIPE, SIG_IGN);       /* a peer that leaves early is an error of one write, not the end */
 	r = start_control(control, control_fd, err);
@@ -100,29 +119,17 @@ int control_start(void *parent, struct event_base *base, struct engine *engine, 
 		control_stop(control);
 		return r;
 	}
+	keep_ticking(control);
 	*ret = control;
 	return 0;
-}
-
-/* While somebody is connected the loop must turn for deadlines and waits, whatever else happens. */
-static void keep_ticking(struct control *control)
-{
-	static const struct timeval period = { 0, TICK_MS * 1000 };
-	unsigned clients = 0;
-
-	for (unsigned i = 0; i < control->n_endpoints; i++)
-		clients += control->endpoints[i].n_clients;
-	if (clients == 0)
-		event_del(control->tick);
-	else if (!event_pending(control->tick, EV_TIMEOUT, NULL))
-		event_add(control->tick, &period);
 }
 
 void control_turn(struct control *control, msec_t now)
 {
 	control->now = now;
 	for (unsigned i = 0; i < control->n_endpoints; i++)
-		endpoint_turn(&control->endpoints[i], now);
+		endpoint_turn(&control->endpoints[i], now, control->ticked);
+	control->ticked = false;
 	keep_ticking(control);
 }
 

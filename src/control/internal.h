@@ -21,7 +21,9 @@
 /* How long a client may take from connect to the end of its request, and to read the answer. */
 #define REQUEST_DEADLINE_MS (10 * 1000)
 #define ANSWER_DEADLINE_MS  (30 * 1000)
+/* While somebody is connected the loop turns at least this often, else once a second. */
 #define TICK_MS             250
+#define TICK_IDLE_MS        1000
 /* One uid may hold this many of the DBR_CLIENTS_MAX connections of a socket. */
 #define CLIENTS_PER_UID     48
 /* A follower that reads slower than events come is dropped at this much unread output. */
@@ -55,7 +57,7 @@ struct endpoint {
 	bool full;                     /* all routes, and peers have credentials */
 	struct evhttp *http;
 	struct evconnlistener *listener;
-	struct event *retry;           /* listens again after descriptors ran out */
+	bool waited;                   /* somebody waited to be accepted at the last tick */
 	char *unlink_path;             /* bound by us */
 	struct client *clients;
 	unsigned n_clients;
@@ -73,6 +75,7 @@ struct client {
 	uid_t uid;
 	bool answered, doomed;
 	struct request *request;       /* complete and not answered yet */
+	struct request *finished;      /* answered; freed when its handler has returned */
 };
 
 struct request {
@@ -95,6 +98,8 @@ struct control {
 	struct event_base *base;
 	struct engine *engine;
 	struct event *tick;
+	msec_t tick_period;
+	bool ticked;
 	int lock_fd, metrics_lock_fd;
 	msec_t now, started;
 	int64_t started_wall;
@@ -122,7 +127,7 @@ int bind_loopback(const char *address, int *ret_fd, struct error *err);
 /* server.c */
 int endpoint_start(struct control *, const char *name, bool full, int fd, const char *unlink_path, struct error *err);
 void endpoint_stop(struct endpoint *);
-void endpoint_turn(struct endpoint *, msec_t now);
+void endpoint_turn(struct endpoint *, msec_t now, bool ticked);
 void control_again(struct control *);           /* turn once more without waiting */
 
 /* request.c: path and arguments. 0 ok; 1 not acceptable: err says why. */
@@ -150,7 +155,7 @@ void request_begin(struct request *, msec_t now);
 unsigned code_column(int code);
 int code_of_column(unsigned column);
 
-/* reply.c: each answers once and ends the request; documents are stolen. */
+/* reply.c: each answers once and ends the request, which lives until the handler returns; documents are stolen. */
 void reply_json(struct request *, int code, json_t *document);
 void reply_buffer(struct request *, int code, const char *content_type, struct evbuffer *);
 void reply_text(struct request *, int code, const char *text);

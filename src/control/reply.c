@@ -64,28 +64,17 @@ static void add_headers(struct request *request, const char *content_type)
 	evhttp_add_header(headers, "Cache-Control", "no-store");
 }
 
-/* From here on the request is evhttp's. */
-static struct evhttp_request *detach(struct request *request)
-{
-	struct evhttp_request *http = request->http;
-	struct client *client = request->client;
-
-	client->request = NULL;
-	client->answered = true;
-	client->deadline = clock_monotonic() + ANSWER_DEADLINE_MS;
-	talloc_free(request);
-	return http;
-}
-
 void reply_buffer(struct request *request, int code, const char *content_type, struct evbuffer *buffer)
 {
-	struct evbuffer *own = evbuffer_new();
+	struct client *client = request->client;
 
-	evbuffer_add_buffer(own, buffer);      /* the request may own buffer, and is gone before it is sent */
 	count(request, code);
 	add_headers(request, content_type);
-	evhttp_send_reply(detach(request), code, codes[code_column(code)].phrase, own);
-	evbuffer_free(own);
+	client->request = NULL;         /* from here on request->http is evhttp's */
+	client->finished = request;     /* its handler still runs */
+	client->answered = true;
+	client->deadline = clock_monotonic() + ANSWER_DEADLINE_MS;
+	evhttp_send_reply(request->http, code, codes[code_column(code)].phrase, buffer);
 }
 
 void reply_text(struct request *request, int code, const char *text)

@@ -3,8 +3,8 @@
  * evhttp with the guards that it lacks (2.1 has no limit of connections, only
  * per-read timeouts, and spins at EMFILE):
  *
- * - the listener is ours: when descriptors run out it is disabled and tried
- *   again by a timer;
+ * - the listener is ours: when descriptors run out it is disabled, and
+ *   enabled again by the next tick;
  * - every connection is ours as well: we keep a reference to its bufferevent,
  *   so that we can count it, give it an absolute deadline, evict it, and see
  *   that evhttp has let go of it (its callbacks are unset then);
@@ -24,7 +24,6 @@
 #include "base/log.h"
 #include "control/internal.h"
 
-#define RETRY_LISTEN_MS 250
 #define DESCRIPTORS_LOG_MS (60 * 1000)
 #define READ_TIMEOUT_S 5
 #define ALL_METHODS (EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | \
@@ -104,31 +103,31 @@ static void request_came(struct evhttp_request *http, void *arg)
 	evhttp_connection_set_closecb(connection, connection_closed, client);
 }
 
-static void listen_again(evutil_socket_t fd, short what, void *arg)
-{
-	struct endpoint *endpoint = arg;
-
-	(void)fd;
-	(void)what;
-	evconnlistener_enable(endpoint->listener);
-}
-
-/* Without this evhttp would be called again at once, for ever, at full speed. */
+/* Without this evhttp would be called again at once, for ever, at full speed. The argument is evhttp's, so what happened is
+   found out by listen_again(). */
 static void accept_failed(struct evconnlistener *listener, void *arg)
 {
-	struct endpoint *endpoint = arg;
-	const struct timeval later = { 0, RETRY_LISTEN_MS * 1000 };
-	int why = errno;
-	msec_t now = clock_monotonic();
-
+	(void)arg;
 	evconnlistener_disable(listener);
-	evtimer_add(endpoint->retry, &later);
-	endpoint->control->rejected[REJECT_DESCRIPTORS]++;
-	if (endpoint->descriptors_logged && now - endpoint->descriptors_logged < DESCRIPTORS_LOG_MS)
-		return;
-	endpoint->descriptors_logged = now;
-	log_line(LOG_LEVEL_WARNING, "%s socket: cannot accept a connection: %s, trying again; raise LimitNOFILE= if it goes on",
-		 endpoint->name, strerror(why));
+}
+
+/* Once per tick: somebody who waits to be accepted at two ticks in a row waits because accept() fails. */
+static void listen_again(struct endpoint *endpoint, msec_t now)
+{
+	struct pollfd fd = { .fd = evconnlistener_get_fd(endpoint->listener), .events = POLLIN };
+	bool waiting = poll(&fd, 1, 0) == 1 && (fd.revents & POLLIN);
+
+	if (waiting)
+		evconnlistener_enable(endpoint->listener);
+	if (waiting && endpoint->waited) {
+		endpoint->control->rejected[REJECT_DESCRIPTORS]++;
+		if (!endpoint->descriptors_logged || now - endpoint->descriptors_logged >= DESCRIPTORS_LOG_MS) {
+			endpoint->descriptors_logged = now;
+			log_line(LOG_LEVEL_WARNING, "%s socket: connections wait because no file descriptor is free, trying again; "
+				 "raise LimitNOFILE= if it goes on", endpoint->name);
+		}
+	}
+	endpoint->waited = waiting;
 }
 
 int endpoint_start(struct control *control, const char *name, bool full, int fd, const char *unlink_path, struct error *err)
@@ -144,8 +143,7 @@ int endpoint_start(struct control *control, const char *name, bool full, int fd,
 	evutil_make_socket_closeonexec(fd);
 	endpoint->http = evhttp_new(control->base);
 	endpoint->listener = evconnlistener_new(control->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
-	endpoint->retry = evtimer_new(control->base, listen_again, endpoint);
-	if (!endpoint->http || !endpoint->listener || !endpoint->retry) {
+	if (!endpoint->http || !endpoint->listener) {
 		error_set(err, "out of memory for the %s socket", name);
 		return -ENOMEM;
 	}
@@ -279,20 +277,23 @@ static void client_turn(struct client *client, msec_t now)
 	}
 }
 
-void endpoint_turn(struct endpoint *endpoint, msec_t now)
+void endpoint_turn(struct endpoint *endpoint, msec_t now, bool ticked)
 {
+	if (ticked)
+		listen_again(endpoint, now);
 	for (struct client *client = endpoint->clients; client; client = client->next)
 		if (!client->met)
 			meet(endpoint, client);
-	for (struct client *client = endpoint->clients; client; client = client->next)
+	for (struct client *client = endpoint->clients; client; client = client->next) {
 		client_turn(client, now);
+		TALLOC_FREE(client->finished);
+	}
 	reap(endpoint);
 }
 
 void endpoint_stop(struct endpoint *endpoint)
 {
 	evhttp_free(endpoint->http);          /* the listener and the connections with it */
-	event_free(endpoint->retry);
 	reap(endpoint);
 	if (endpoint->unlink_path)
 		unlink(endpoint->unlink_path);

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "config.h"
+#include "tests/control/fake_engine.h"
+
+#include <string.h>
+#include <talloc.h>
+#include <unistd.h>
+
+#define PLAN_ID "0123456789abcdef"
+#define WALL INT64_C(1795253400000)      /* 2026-11-21T09:30:00Z */
+
+struct engine {
+	struct state *state;
+	struct settings settings;
+	struct target_view *views;
+	uint32_t n, capacity;
+	struct names *names;
+	const char *broken;
+	uint64_t reloads, reload_failures;
+	bool last_ok, busy;
+};
+
+static struct target_view *add(struct engine *e, const char *server, const char *database, enum target_status status)
+{
+	struct target_view *v = &e->views[e->n++];
+
+	v->server = talloc_strdup(e, server);
+	v->database = database ? talloc_strdup(e, database) : NULL;
+	v->name = database ? talloc_asprintf(e, "%s/%s", server, database) : v->server;
+	v->mode = MODE_ENFORCE;
+	v->status = status;
+	v->phase = "idle";
+	v->message = "";
+	v->last_attempt_ms = WALL;
+	v->reachable = true;
+	v->passes = v->passes_begun = 3;
+	v->last_duration = 120;
+	return v;
+}
+
+static struct change grant(struct engine *e, enum change_state state, const char *table, unsigned line)
+{
+	const char **names = talloc_array(e, const char *, 1);
+
+	names[0] = table;
+	return (struct change){
+		.op = CHANGE_GRANT, .kind = DRIFT_GRANT, .phase = PHASE_GRANTS, .state = state, .role = names_put(e->names, "app"),
+		.object_kind = OBJECT_TABLE, .relkind = 'r', .schema = names_put(e->names, "app"), .names = names, .n = 1,
+		.privs = PRIV_SELECT | PRIV_INSERT, .source = { "/etc/dbreconcile/manifests/orders.conf", line },
+	};
+}
+
+static struct plan *make_plan(struct engine *e)
+{
+	static const char *warnings[] = { "role migrator may create in schema app, but has no default privileges" };
+	struct plan *plan = talloc_zero(e, struct plan);
+
+	memcpy(plan->id, PLAN_ID, sizeof(plan->id));
+	plan->names = e->names;
+	plan->n_changes = 4;
+	plan->changes = talloc_zero_array(plan, struct change, plan->n_changes);
+	plan->changes[0] = grant(e, CHANGE_READY, "users", 7);
+	plan->changes[1] = grant(e, CHANGE_HELD, "odd \"name\"", 8);
+	plan->changes[1].op = CHANGE_REVOKE;
+	plan->changes[1].phase = PHASE_REVOKES;
+	plan->changes[1].reason = "21 revokes in one pass, max_revokes is 20";
+	plan->changes[1].remedy = "dbreconcilectl approve prod/orders " PLAN_ID;
+	plan->changes[2] = grant(e, CHANGE_BLOCKED, "latin\xe9", 9);
+	plan->changes[2].reason = "granted by \xff\xfe, whom we are not a member of";
+	plan->changes[3] = (struct change){
+		.op = CHANGE_SET_PASSWORD, .kind = DRIFT_ROLE, .phase = PHASE_ROLES, .role = names_put(e->names, "app"), .n = 1,
+		.value = "SCRAM-SHA-256$4096:canary-salt$canary-stored:canary-server",
+	};
+	plan->ready = 2;
+	plan->held = plan->blocked = 1;
+	plan->drift[DRIFT_GRANT] = 3;
+	plan->drift[DRIFT_ROLE] = 1;
+	plan->drift_objects = 4;
+	plan->held_objects = plan->blocked_objects = 1;
+	plan->blocked_by_kind[DRIFT_GRANT] = 1;
+	plan->held_reason = plan->changes[1].reason;
+	plan->n_unmanaged = 1;
+	plan->unmanaged = talloc_zero(plan, struct unmanaged);
+	*plan->unmanaged = (struct unmanaged){
+		.grantee = names_put(e->names, "intern"), .kind = OBJECT_TABLE, .relkind = 'r', .schema = names_put(e->names, "app"),
+		.names = "12 tables", .n = 12, .privs = PRIV_SELECT,
+	};
+	plan->warnings = warnings;
+	plan->n_warnings = 1;
+	return plan;
+}
+
+static struct migration_list *make_migrations(struct engine *e)
+{
+	static const struct ledger_row row = {
+		.rank = 1, .version = "001", .description = "users", .type = "SQL", .script = "V001__users.sql", .installed_by = "migrator",
+		.installed_on = "2026-11-20 10:00:00.123", .has_checksum = true, .checksum = -12345, .execution_time_ms = 15, .success = true,
+	};
+	static const struct migration_file file = {
+		.type = MIGRATION_VERSIONED, .version = "001", .description = "users", .script = "V001__users.sql", .checksum = -12345,
+	};
+	static const struct migration_file next = {
+		.type = MIGRATION_REPEATABLE, .description = "views", .script = "R__views.sql", .checksum = 99,
+	};
+	struct migration_list *list = talloc_zero(e, struct migration_list);
+
+	list->n = 3;
+	list->v = talloc_zero_array(list, struct migration, list->n);
+	list->v[0] = (struct migration){ MIGRATION_CHECKSUM_MISMATCH, &file, &row, "only line ends differ" };
+	list->v[1] = (struct migration){ MIGRATION_PENDING, &next, NULL, NULL };
+	list->v[2] = (struct migration){ MIGRATION_MISSING, NULL, &row, NULL };
+	list->counts[MIGRATION_CHECKSUM_MISMATCH] = list->counts[MIGRATION_PENDING] = list->counts[MIGRATION_MISSING] = 1;
+	list->current_version = "001";
+	list->blocked = true;
+	error_set(&list->why, "V001__users.sql was changed after it was applied");
+	error_hint(&list->why, "put the file back, or dbreconcilectl migrations repair");
+	return list;
+}
+
+static void add_named(struct engine *e)
+{
+	struct target_view *v = add(e, "prod", NULL, TARGET_IN_SYNC);
+
+	v->in_sync_since_ms = v->last_success_ms = WALL;
+	v->next_ms = WALL + 60000;
+	v->server_version = 150008;
+	v = add(e, "prod", "orders", TARGET_HELD);
+	v->plan = make_plan(e);
+	v->migrations = make_migrations(e);
+	v->message = "1 change waits for approval";
+	v->server_version = 150008;
+	v->looked_ms = WALL;
+	v->applied_by[DRIFT_GRANT] = 5;
+	v->changes_applied = 5;
+	add(e, "prod", "stuck", TARGET_RUNNING)->phase = "look";
+	v = add(e, "prod", "Ünï \"q\"\\\n\xff", TARGET_UNREACHABLE);
+	v->reachable = false;
+	v->failure = failure_name(FAILURE_AUTH);
+	v->failures_by[FAILURE_AUTH] = 3;
+	v->sqlstate = "28P01";
+	v->last_error = "password authentication failed for user \"\xff\"";
+	v->last_error_ms = WALL;
+	v->consecutive_failures = 3;
+	v->passes = v->passes_begun = 0;
+	v = add(e, "stage", NULL, TARGET_SUSPENDED);
+	v->mode = MODE_OBSERVE;
+	v->suspended = true;
+	v->suspend_reason = "release";
+	v->last_attempt_ms = 0;
+}
+
+struct settings *fake_engine_settings(struct engine *e)
+{
+	return &e->settings;
+}
+
+struct engine *fake_engine_new(void *parent, struct state *state, const char *directory, uint32_t extra)
+{
+	struct engine *e = talloc_zero(parent, struct engine);
+	struct settings *s = &e->settings;
+
+	e->state = state;
+	e->names = names_new(e);
+	e->capacity = 5 + extra;
+	e->views = talloc_zero_array(e, struct target_view, e->capacity);
+	e->broken = talloc_asprintf(e, "%s/broken", directory);
+	e->last_ok = true;
+	s->generation = 1;
+	s->file = "/etc/dbreconcile/dbreconciled.conf";
+	s->interval = s->full_interval = 60000;
+	s->manifests_dir = s->migrations_dir = s->state_file = directory;
+	s->control.socket = talloc_asprintf(e, "%s/control.sock", directory);
+	s->control.metrics_socket = talloc_asprintf(e, "%s/metrics.sock", directory);
+	s->control.metrics_listen = "";
+	add_named(e);
+	for (uint32_t i = 0; i < extra; i++)
+		add(e, "fleet", talloc_asprintf(e, "db%05u", i), TARGET_IN_SYNC);
+	return e;
+}
+
+void fake_engine_turn(struct engine *e)
+{
+	e->busy = false;
+	for (uint32_t i = 0; i < e->n; i++) {
+		struct target_view *v = &e->views[i];
+
+		if (v->database && strcmp(v->database, "stuck") == 0)
+			continue;
+		v->passes = v->passes_begun;
+	}
+}
+
+bool fake_engine_busy(const struct engine *e)
+{
+	return e->busy;
+}
+
+static void record(struct engine *e, const char *target, const char *kind, const char *actor, const char *object)
+{
+	struct event event = {
+		.at_ms = clock_wall(), .target = target, .kind = kind, .actor = actor, .object = object, .result = "ok",
+		.message = "caf\xe9",
+	};
+
+	state_event_add(e->state, &event, NULL);
+}
+
+const struct settings *engine_settings(const struct engine *e)
+{
+	return &e->settings;
+}
+
+uint32_t engine_targets(const struct engine *e)
+{
+	return e->n;
+}
+
+const struct target_view *engine_view(const struct engine *e, uint32_t index)
+{
+	return &e->views[index];
+}
+
+static struct target_view *find(const struct engine *e, const char *target)
+{
+	for (uint32_t i = 0; i < e->n; i++)
+		if (strcmp(e->views[i].name, target) == 0)
+			return &e->views[i];
+	return NULL;
+}
+
+const struct target_view *engine_find(const struct engine *e, const char *target)
+{
+	return find(e, target);
+}
+
+struct state *engine_state(struct engine *e)
+{
+	return e->state;
+}
+
+static int begin(struct engine *e, const char *target, const char *actor, const char *kind)
+{
+	for (uint32_t i = 0; i < e->n; i++)
+		if (!target || strcmp(e->views[i].name, target) == 0)
+			e->views[i].passes_begun++;
+	e->busy = true;
+	record(e, target ? target : "", kind, actor, "pass");
+	return target && !find(e, target);
+}
+
+int engine_reconcile(struct engine *e, const char *target, const char *actor)
+{
+	return begin(e, target, actor, "reconcile");
+}
+
+int engine_look(struct engine *e, const char *target, const char *actor)
+{
+	return begin(e, target, actor, "look");
+}
+
+int engine_suspend(struct engine *e, const char *target, const char *reason, int64_t for_ms, const char *actor, struct error *err)
+{
+	struct target_view *v = find(e, target);
+
+	(void)err;
+	v->suspended = true;
+	v->suspend_reason = reason ? talloc_strdup(e, reason) : NULL;
+	v->suspend_until_ms = for_ms ? clock_wall() + for_ms : 0;
+	record(e, target, "suspended", actor, "corrections");
+	return 0;
+}
+
+int engine_resume(struct engine *e, const char *target, const char *actor, struct error *err)
+{
+	struct target_view *v = find(e, target);
+
+	if (!v->suspended) {
+		error_set(err, "'%s' is not suspended", target);
+		return 1;
+	}
+	v->suspended = false;
+	record(e, target, "resumed", actor, "corrections");
+	return 0;
+}
+
+static int decide(struct engine *e, const char *target, const char *plan, const char *actor, bool rejected, struct error *err)
+{
+	struct target_view *v = find(e, target);
+	struct approval approval = { target, plan, actor, clock_wall(), clock_wall() + 3600000, rejected };
+
+	if (!v->plan || strcmp(v->plan->id, plan) != 0) {
+		error_set(err, "plan %s is not held on '%s'", plan, target);
+		error_hint(err, "look at the plan again");
+		return 1;
+	}
+	record(e, target, rejected ? "rejected" : "approved", actor, plan);
+	return state_approve(e->state, &approval);
+}
+
+int engine_approve(struct engine *e, const char *target, const char *plan, const char *actor, struct error *err)
+{
+	return decide(e, target, plan, actor, false, err);
+}
+
+int engine_reject(struct engine *e, const char *target, const char *plan, const char *actor, struct error *err)
+{
+	return decide(e, target, plan, actor, true, err);
+}
+
+int engine_reload(struct engine *e, const char *actor, void *parent, struct config_errors **ret_errors)
+{
+	struct config_errors *errors;
+
+	e->reloads++;
+	e->last_ok = access(e->broken, F_OK) != 0;
+	record(e, "", "reload", actor, "configuration");
+	if (e->last_ok) {
+		e->settings.generation++;
+		return 0;
+	}
+	e->reload_failures++;
+	errors = talloc_zero(parent, struct config_errors);
+	errors->n = 2;
+	errors->v = talloc_zero_array(errors, struct error, 2);
+	error_set_at(&errors->v[0], "/etc/dbreconcile/dbreconciled.conf", 3, "setting 'daemon.intervall': unknown setting");
+	error_hint(&errors->v[0], "did you mean 'interval'?");
+	error_set_at(&errors->v[1], "/etc/dbreconcile/dbreconciled.conf", 9, "setting 'servers.[0].name': missing");
+	*ret_errors = errors;
+	return 1;
+}
+
+void engine_numbers(const struct engine *e, struct engine_numbers *ret)
+{
+	*ret = (struct engine_numbers){
+		.targets = e->n, .workers_max = 8, .connections_open = 2, .loop_lag_seconds = 0.001, .loop_lag_max = 12,
+		.reloads = e->reloads, .reload_failures = e->reload_failures, .last_reload_ok = e->last_ok,
+		.duration_buckets = { 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 }, .duration_count = 4, .duration_sum = 301.5,
+		.full_cycle_done = true, .last_cycle_ms = clock_wall(),
+	};
+}
+
+const char *target_status_name(enum target_status status)
+{
+	static const char *const names[TARGET_STATUSES] = {
+		"in_sync", "drift", "pending", "running", "held", "blocked", "suspended", "unreachable", "failed",
+	};
+
+	return names[status];
+}
