@@ -145,7 +145,7 @@ static void check_explicit_grant(struct reader *r, const config_setting_t *s, co
 		reader_error(r, config_setting_get_member(s, "on"), "the list is empty");
 	for (uint32_t i = 0; i < grant->n_on; i++)
 		check_kind(r, s, grant, &grant->on[i]);
-	if (grant->grant_option && grant->privs == 0 && !grant->all && !reader_has_error(r, config_setting_get_member(s, "privileges")))
+	if (written(s, "privileges") && grant->grant_option && grant->privs == 0 && !grant->all && !reader_has_error(r, config_setting_get_member(s, "privileges")))
 		reader_error(r, config_setting_get_member(s, "grant_option"), "there is no privilege to pass on");
 }
 

@@ -110,6 +110,19 @@ static struct manifest *manifest_named(const struct settings *settings, const ch
 	return NULL;
 }
 
+static void fill_manifest(struct reader *r, struct manifest *m, const struct document *doc)
+{
+	enter(r, doc);
+	m->file = r->file;
+	m->doubtful = !doc->parsed;
+	if (!doc->parsed)
+		return;
+	r->manifest = m;
+	option_group_defaults(r, &manifest_root, m);
+	reader_group(r, &manifest_root, config_root_setting(&doc->config), m);
+	r->manifest = NULL;
+}
+
 static int read_manifest(void *parent, struct reader *r, struct manifest *m, const struct reference *ref)
 {
 	struct document *doc = NULL;
@@ -123,16 +136,9 @@ static int read_manifest(void *parent, struct reader *r, struct manifest *m, con
 			error_hint(err, "it would be the file %s", m->file);
 		return 0;
 	}
-	if (rc < 0 || !doc->parsed)
-		return rc;
-	enter(r, doc);
-	m->file = r->file;
-	r->manifest = m;
-	option_group_defaults(r, &manifest_root, m);
-	reader_group(r, &manifest_root, config_root_setting(&doc->config), m);
-	r->manifest = NULL;
-	m->doubtful = false;
-	return 0;
+	if (rc == 0)
+		fill_manifest(r, m, doc);
+	return rc;
 }
 
 /* Each manifest that is named is read once, whoever names it. */
@@ -182,6 +188,21 @@ static void collect_manifests(struct reader *r)
 	}
 }
 
+static int build(void *scratch, struct reader *r, const struct files *files)
+{
+	int rc;
+
+	read_root(r, files, 0);
+	read_root(r, files, OPT_PER_SERVER);
+	rc = read_manifests_named(scratch, r);
+	if (rc < 0)
+		return rc;
+	levels_resolve(r);
+	collect_manifests(r);
+	check_fleet(r);
+	return 0;
+}
+
 static int load(void *scratch, struct reader *r, const struct config_paths *paths)
 {
 	char *dir = talloc_strdup(scratch, paths->file), real[PATH_MAX];
@@ -195,43 +216,84 @@ static int load(void *scratch, struct reader *r, const struct config_paths *path
 	r->config_dir = realpath(dir, real) ? talloc_strdup(scratch, real) : dir;
 	list_files(scratch, r, paths, paths->conf_d ? paths->conf_d : talloc_asprintf(scratch, "%s/conf.d", dir), &files);
 	rc = read_files(scratch, r, &files);
-	if (rc < 0)
-		return rc;
+	return rc < 0 ? rc : build(scratch, r, &files);
+}
+
+static void begin(struct reader *r, void *parent, const char *file, struct config_errors **ret_errors)
+{
+	*r = (struct reader) { 0 };
+	r->errors = *ret_errors = talloc_zero(parent, struct config_errors);
+	r->settings = talloc_zero(parent, struct settings);
+	if (!r->errors || !r->settings)
+		abort();
+	r->manifests_tail = &r->manifests;
+	r->levels_tail = &r->levels;
+	r->settings->file = reader_strdup(r, file);
 	option_group_defaults(r, &config_root, r->settings);
-	read_root(r, &files, 0);
-	read_root(r, &files, OPT_PER_SERVER);
-	rc = read_manifests_named(scratch, r);
-	if (rc < 0)
-		return rc;
-	levels_resolve(r);
-	collect_manifests(r);
-	check_fleet(r);
-	return 0;
+}
+
+static int finish(struct reader *r, int rc, struct settings **ret)
+{
+	if (rc == 0 && r->errors->n == 0) {
+		*ret = r->settings;
+		return 0;
+	}
+	*ret = NULL;
+	talloc_free(r->settings);
+	config_errors_sort(r->errors);
+	return rc < 0 ? rc : 1;
 }
 
 int config_load(void *parent, const struct config_paths *paths, struct settings **ret, struct config_errors **ret_errors)
 {
-	struct reader r = { 0 };
 	void *scratch = talloc_new(NULL);
+	struct reader r;
 	int rc;
 
-	*ret = NULL;
-	r.errors = *ret_errors = talloc_zero(parent, struct config_errors);
-	r.settings = talloc_zero(parent, struct settings);
-	if (!scratch || !r.errors || !r.settings)
-		abort();
-	r.manifests_tail = &r.manifests;
-	r.levels_tail = &r.levels;
-	r.settings->file = talloc_strdup(r.settings, paths->file);
+	begin(&r, parent, paths->file, ret_errors);
 	rc = load(scratch, &r, paths);
 	talloc_free(scratch);
-	if (rc == 0 && r.errors->n == 0) {
-		*ret = r.settings;
-		return 0;
-	}
-	talloc_free(r.settings);
-	config_errors_sort(r.errors);
-	return rc < 0 ? rc : 1;
+	return finish(&r, rc, ret);
+}
+
+/* A server with one database that uses the manifest. */
+static void build_around_manifest(struct reader *r, const struct document *doc)
+{
+	struct settings *settings = r->settings;
+	const struct manifest **slot = reader_keep(r, sizeof(struct manifest *));
+
+	settings->servers = reader_keep(r, sizeof(*settings->servers));
+	settings->servers->databases = reader_keep(r, sizeof(*settings->servers->databases));
+	settings->manifests = reader_keep(r, sizeof(*settings->manifests));
+	settings->n_servers = settings->servers->n_databases = settings->n_manifests = 1;
+	settings->servers->name = settings->servers->databases->name = settings->manifests->name = "manifest";
+	settings->servers->conninfo = "";
+	settings->servers->guard.allow_privileged = true;
+	*slot = settings->manifests;
+	settings->servers->databases->manifests = slot;
+	settings->servers->databases->n_manifests = 1;
+	fill_manifest(r, settings->manifests, doc);
+	levels_resolve(r);
+	collect_manifests(r);
+	check_fleet(r);
+}
+
+int config_load_text(void *parent, const char *text, size_t len, bool manifest, struct settings **ret, struct config_errors **ret_errors)
+{
+	void *scratch = talloc_new(NULL);
+	struct reader r;
+	int rc = 0;
+
+	begin(&r, parent, "text", ret_errors);
+	r.config_dir = "/nowhere";
+	struct document *doc = document_parse(scratch, "text", text, len, r.errors);
+	struct files files = { .docs = &doc, .n = 1 };
+	if (manifest)
+		build_around_manifest(&r, doc);
+	else
+		rc = build(scratch, &r, &files);
+	talloc_free(scratch);
+	return finish(&r, rc, ret);
 }
 
 char *config_print(void *parent, const struct settings *settings)

@@ -27,6 +27,10 @@ struct config_paths {
    parent, in order of file and line). Negative: -ENOMEM and the like. Files that group or others can write are refused. */
 int config_load(void *parent, const struct config_paths *, struct settings **ret, struct config_errors **ret_errors);
 
+/* The same from memory, without conf.d: a daemon file, or a manifest as the only one of a server. text is terminated at len.
+   For tests and fuzzing, and for what has a text instead of a file. */
+int config_load_text(void *parent, const char *text, size_t len, bool manifest, struct settings **ret, struct config_errors **ret_errors);
+
 /* "file:line: setting 'path': reason" lines. */
 void config_errors_print(const struct config_errors *, FILE *out);
 
