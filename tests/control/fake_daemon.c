@@ -2,7 +2,7 @@
 /*
  * Serves control/ over a fake engine, for tests/control/test_control.py:
  *   fake_daemon DIRECTORY [EXTRA-TARGETS] [ADMIN-GROUP] [METRICS-LISTEN]
- * Prints "ready", then after SIGTERM the longest turn of its loop in milliseconds.
+ * Prints "ready", then after SIGTERM the longest turn of its loop in milliseconds. Takes sockets of systemd when there are.
  */
 #include "config.h"
 
@@ -13,6 +13,7 @@
 #include <talloc.h>
 
 #include "control/control.h"
+#include "service/service.h"
 #include "tests/control/fake_engine.h"
 
 static void ended(evutil_socket_t fd, short what, void *arg)
@@ -53,6 +54,7 @@ int main(int argc, char **argv)
 	struct state *state;
 	struct engine *engine;
 	struct control *control;
+	struct service *service;
 	const char *group;
 	char text[2048];
 
@@ -64,7 +66,9 @@ int main(int argc, char **argv)
 	fake_engine_settings(engine)->control.n_admin_groups = *group != '\0';
 	if (argc > 4)
 		fake_engine_settings(engine)->control.metrics_listen = argv[4];
-	if (control_start(root, base, engine, -1, -1, &control, &err) != 0) {
+	service = service_new(root, base);
+	if (control_start(root, base, engine, service_listen_fd(service, "control"), service_listen_fd(service, "metrics"), &control,
+			  &err) != 0) {
 		fprintf(stderr, "%s\n", error_format(&err, text, sizeof(text)));
 		return 1;
 	}

@@ -633,6 +633,45 @@ class Sockets(unittest.TestCase):
             shutil.rmtree(directory)
 
 
+class Activation(unittest.TestCase):
+    def test_sockets_that_were_passed(self):
+        """As systemd does it: descriptors from 3 on, their names beside them."""
+        directory = pathlib.Path(tempfile.mkdtemp(prefix="dbr-control-"))
+        sockets = []
+        for name in ("given-control", "given-metrics"):
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            sock.bind(str(directory / name))
+            sock.listen()
+            sockets.append(sock)
+
+        def pass_on():
+            for target, sock in enumerate(sockets, 10):
+                os.dup2(sock.fileno(), target)
+            for n in range(len(sockets)):
+                os.dup2(10 + n, 3 + n, inheritable=True)
+
+        # The shell gives the environment the number that exec() keeps.
+        process = subprocess.Popen(["/bin/sh", "-c", 'LISTEN_PID=$$ exec "$0" "$1"', str(DAEMON), str(directory)], preexec_fn=pass_on,
+                                   close_fds=False, stdout=subprocess.PIPE, text=True,
+                                   env=dict(os.environ, LISTEN_FDS="2", LISTEN_FDNAMES="dbreconciled-metrics.socket:control"))
+        try:
+            self.assertEqual(process.stdout.readline(), "ready\n")
+            self.assertEqual(sorted(p.name for p in directory.iterdir()), ["given-control", "given-metrics"])
+            for name, path, code in (("given-metrics", "/v1/ping", 200), ("given-control", "/metrics", 200), ("given-control", "/v1/ping", 404)):
+                connection = Connection(directory / name)
+                connection.request("GET", path)
+                self.assertEqual(connection.getresponse().status, code)
+                connection.close()
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=20)
+            for sock in sockets:
+                sock.close()
+        self.assertEqual(process.returncode, 0)
+        self.assertTrue((directory / "given-control").exists())     # not ours to remove
+        shutil.rmtree(directory)
+
+
 def as_user(uid, gid, groups, function):
     """Runs function in a child with other rights; returns what it printed."""
     read, write = os.pipe()
