@@ -95,9 +95,10 @@ static void zsh_text(const char *s)
 
 static void zsh_option(const struct ctl_option *o, const char *prefix, const char *name)
 {
-	bool longname = prefix[1] == '-';
+	/* How _arguments is told that the value follows in the same word, or may. */
+	static const char *const joined[2][3] = { { "", "+", "-" }, { "", "=", "=-" } };
 
-	printf(" \\\n\t\t\t'%s%s%s[", prefix, name, o->arg == ARG_NONE ? "" : longname ? (o->arg == ARG_OPTIONAL ? "=-" : "=") : (o->arg == ARG_OPTIONAL ? "-" : "+"));
+	printf(" \\\n\t\t\t'%s%s%s[", prefix, name, joined[prefix[1] == '-'][o->arg]);
 	zsh_text(o->help);
 	putchar(']');
 	if (o->arg != ARG_NONE) {
