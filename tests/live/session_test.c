@@ -20,20 +20,26 @@
 
 #include "session/session.h"
 
-#define TURN_MAX_US 50000
+/* Of the processor in one turn; and of time, which tells waiting from a busy machine. */
+#ifdef __SANITIZE_ADDRESS__
+#define TURN_CPU_MAX_US 500000
+#else
+#define TURN_CPU_MAX_US 50000
+#endif
+#define TURN_MAX_US 500000
 
 struct driver {
 	struct session *session;
 	struct session_config config;
-	int64_t longest_us;            /* of a turn */
+	int64_t longest_us, longest_cpu_us;    /* of a turn */
 	unsigned turns;
 };
 
-static int64_t now_us(void)
+static int64_t now_us(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(clock, &ts);
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
@@ -58,7 +64,7 @@ static void step(struct driver *d)
 	struct pollfd p = { .fd = session_fd(s) };
 	static const short want[] = { 0, POLLIN, POLLOUT, POLLIN | POLLOUT };
 	unsigned ready = 0;
-	int64_t begin;
+	int64_t begin, begin_cpu;
 	bool more;
 
 	p.events = want[session_wants(s)];
@@ -68,10 +74,13 @@ static void step(struct driver *d)
 	if (p.revents & (POLLOUT | POLLHUP | POLLERR))
 		ready |= SESSION_WRITE;
 	do {
-		begin = now_us();
+		begin = now_us(CLOCK_MONOTONIC);
+		begin_cpu = now_us(CLOCK_THREAD_CPUTIME_ID);
 		more = session_turn(s, ready, clock_monotonic());
-		if (now_us() - begin > d->longest_us)
-			d->longest_us = now_us() - begin;
+		if (now_us(CLOCK_THREAD_CPUTIME_ID) - begin_cpu > d->longest_cpu_us)
+			d->longest_cpu_us = now_us(CLOCK_THREAD_CPUTIME_ID) - begin_cpu;
+		if (now_us(CLOCK_MONOTONIC) - begin > d->longest_us)
+			d->longest_us = now_us(CLOCK_MONOTONIC) - begin;
 		d->turns++;
 		ready = SESSION_READ | SESSION_WRITE;
 	} while (more && session_state(s) == SESSION_RUNNING);
@@ -97,10 +106,9 @@ static struct driver *connected(void)
 
 static void finish(struct driver *d)
 {
-#ifndef __SANITIZE_ADDRESS__
+	print_message("longest turn: %d us, %d us of the processor\n", (int)d->longest_us, (int)d->longest_cpu_us);
 	assert_true(d->longest_us < TURN_MAX_US);
-#endif
-	assert_true(d->longest_us < 10 * TURN_MAX_US);
+	assert_true(d->longest_cpu_us < TURN_CPU_MAX_US);
 	talloc_free(d);
 }
 
@@ -376,7 +384,7 @@ static void test_large_result(void **state)
 	assert_int_equal(strlen(cell(a.v[0], 77777, 1)), 50);
 	assert_null(cell(a.v[0], 50000, 2));
 	assert_string_equal(cell(a.v[1], 0, 0), "next");
-	print_message("100,000 rows: longest turn %d us of %u\n", (int)d->longest_us, d->turns);
+	print_message("100,000 rows in %u turns\n", d->turns);
 	assert_true(d->turns > 20);
 	finish(d);
 }
