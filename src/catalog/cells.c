@@ -48,18 +48,22 @@ static void fail_value(struct reader *reader, unsigned column, const char *wante
 	talloc_free(shown);
 }
 
+/* NULL, and *ret_len 0, for SQL NULL and after a failure. */
 static const char *cell(struct reader *reader, unsigned column, size_t max, size_t *ret_len)
 {
-	const char *value;
+	const char *value = NULL;
+	size_t len = 0;
 
-	*ret_len = 0;
+	if (!reader->failed)
+		value = reader->rows->cell(reader->rows, reader->row, column, &len);
+	/* PostgreSQL never sends a zero byte, but the protocol could carry it, and everybody after us takes it for the end. */
+	if (value && len > max)
+		reader_fail(reader, column, "a value of %zu bytes, more than the %zu that are allowed", len, max);
+	else if (value && memchr(value, '\0', len))
+		reader_fail(reader, column, "a text with a zero byte");
 	if (reader->failed)
-		return NULL;
-	value = reader->rows->cell(reader->rows, reader->row, column, ret_len);
-	if (value && *ret_len > max) {
-		reader_fail(reader, column, "a value of %zu bytes, more than the %zu that are allowed", *ret_len, max);
-		return NULL;
-	}
+		value = NULL;
+	*ret_len = value ? len : 0;
 	return value;
 }
 
