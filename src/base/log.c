@@ -69,6 +69,6 @@ void log_target(enum log_level level, const char *target, const char *message_id
 	va_list ap;
 
 	va_start(ap, format);
-	log_v(level, target, message_id, format, ap);
+	log_v(level, target && *target ? target : NULL, message_id, format, ap);
 	va_end(ap);
 }

@@ -20,7 +20,7 @@ void log_set_sink(log_sink sink);
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* A line about one target ("server" or "server/database"); message_id may be NULL. */
+/* A line about one target ("server" or "server/database"; NULL or "" = the daemon); message_id: base/message.h, or NULL. */
 void log_target(enum log_level level, const char *target, const char *message_id, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 

@@ -18,6 +18,7 @@
 #include <talloc.h>
 
 #include "base/log.h"
+#include "base/message.h"
 #include "base/text.h"
 
 /*
@@ -132,7 +133,7 @@ static int preflight_check(struct target *t, struct error *err)
 		error_set(err, "another dbreconciled is changing the same target");
 		return 1;
 	}
-	log_target(LOG_LEVEL_WARNING, t->name, NULL, "somebody without the right holds this daemon's advisory lock; going on without it");
+	log_target(LOG_LEVEL_WARNING, t->name, MESSAGE_LOCK_HELD, "somebody without the right holds this daemon's advisory lock; going on without it");
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <talloc.h>
 
 #include "base/log.h"
+#include "base/message.h"
 #include "base/text.h"
 
 struct server *fleet_server(const struct engine *e, const char *name)
@@ -158,7 +159,7 @@ static bool expand_add(struct server *s, const char *name, msec_t now)
 		return false;
 	t = database_add(s, name);
 	t->from_match = true;
-	log_target(LOG_LEVEL_NOTICE, t->name, NULL, "database found");
+	log_target(LOG_LEVEL_NOTICE, t->name, MESSAGE_DATABASE_FOUND, "database found");
 	if (s->released)
 		database_due(t, now);
 	return true;
@@ -177,7 +178,7 @@ void fleet_expand(struct server *s, msec_t now)
 
 		if (!t->from_match || t->removed || server_shows(state, t->database))
 			continue;
-		log_target(LOG_LEVEL_NOTICE, t->name, NULL, "the database is gone");
+		log_target(LOG_LEVEL_NOTICE, t->name, MESSAGE_DATABASE_GONE, "the database is gone");
 		target_remove(t, now);
 	}
 	for (uint32_t i = 0; i < state->n_databases; i++)

@@ -6,6 +6,7 @@
 #include <talloc.h>
 
 #include "base/log.h"
+#include "base/message.h"
 
 static struct change *change_at(struct target *t, uint32_t slot)
 {
@@ -31,7 +32,7 @@ void apply_events_committed(struct target *t)
 		const struct change *c = change_at(t, i);
 
 		state_event_close(t->engine->state, a->events[i], "ok", NULL, NULL);
-		log_target(LOG_LEVEL_INFO, t->name, NULL, "%s", a->described[i]);
+		log_target(LOG_LEVEL_INFO, t->name, MESSAGE_CHANGE_APPLIED, "%s", a->described[i]);
 		flapping_count(t, t->plan, c);
 		if (c->op == CHANGE_SET_PASSWORD)
 			passwords_applied(t, t->plan, c);
@@ -52,7 +53,7 @@ void apply_events_failed(struct target *t, const struct error *err, bool retried
 				  culprit ? err->text : "rolled back with its group");
 		if (retried)
 			continue;
-		log_target(LOG_LEVEL_WARNING, t->name, NULL, "failed: %s: %s", a->described[i], err->text);
+		log_target(LOG_LEVEL_WARNING, t->name, MESSAGE_CHANGE_FAILED, "failed: %s: %s", a->described[i], err->text);
 		t->view.change_failures++;
 		t->view.change_failures_by[c->kind]++;
 	}
@@ -69,7 +70,7 @@ void apply_doubt(struct target *t)
 	d->events = talloc_memdup(d, a->events, a->n_events * sizeof(*a->events));
 	talloc_free(t->doubt);
 	t->doubt = d;
-	log_target(LOG_LEVEL_WARNING, t->name, NULL, "the connection was lost at COMMIT of transaction %s: asking after it on the next one",
+	log_target(LOG_LEVEL_WARNING, t->name, MESSAGE_IN_DOUBT, "the connection was lost at COMMIT of transaction %s: asking after it on the next one",
 		   d->xid);
 }
 
@@ -87,7 +88,7 @@ void doubt_settle(struct target *t, const char *status)
 	}
 	for (uint32_t i = 0; i < d->n_events; i++)
 		state_event_close(t->engine->state, d->events[i], result, NULL, message);
-	log_target(LOG_LEVEL_NOTICE, t->name, NULL, "transaction %s, in doubt since its connection was lost: %s", d->xid,
+	log_target(LOG_LEVEL_NOTICE, t->name, MESSAGE_IN_DOUBT_RESOLVED, "transaction %s, in doubt since its connection was lost: %s", d->xid,
 		   status != NULL ? status : "not known");
 	TALLOC_FREE(t->doubt);
 }

@@ -13,6 +13,7 @@
 #include <talloc.h>
 
 #include "base/log.h"
+#include "base/message.h"
 
 struct identity {
 	uint64_t system;
@@ -53,7 +54,7 @@ static bool identity_approved(struct target *t, struct identity i)
 	ok = state_approval(t->engine->state, scratch, t->name, id, clock_wall(), &approval) == 0 && !approval.rejected;
 	if (ok) {
 		state_approval_used(t->engine->state, t->name, id);
-		log_target(LOG_LEVEL_NOTICE, t->name, NULL, "new identity accepted, approved by %s", approval.actor);
+		log_target(LOG_LEVEL_NOTICE, t->name, MESSAGE_IDENTITY_ACCEPTED, "new identity accepted, approved by %s", approval.actor);
 	}
 	talloc_free(scratch);
 	return ok;

@@ -6,6 +6,7 @@
 #include <talloc.h>
 
 #include "base/log.h"
+#include "base/message.h"
 
 #define APPROVAL_LASTS INT64_C(86400000)     /* ms: a day */
 
@@ -24,7 +25,7 @@ static void record(struct engine *e, const char *target, const char *kind, const
 	};
 
 	state_event_add(e->state, &event, NULL);
-	log_target(LOG_LEVEL_NOTICE, target, NULL, "%s by %s%s%s", kind, actor, object != NULL ? ": " : "", object != NULL ? object : "");
+	log_target(LOG_LEVEL_NOTICE, target, MESSAGE_ORDER, "%s by %s%s%s", kind, actor, object != NULL ? ": " : "", object != NULL ? object : "");
 }
 
 static struct target *find_or_refuse(const struct engine *e, const char *name, struct error *err)
@@ -110,7 +111,7 @@ int engine_suspend(struct engine *e, const char *target, const char *reason, int
 	if (t == NULL)
 		return 1;
 	if (state_suspend(e->state, &s) != 0)
-		log_target(LOG_LEVEL_WARNING, t->name, NULL, "the suspension could not be stored: it ends with this process");
+		log_target(LOG_LEVEL_WARNING, t->name, MESSAGE_STATE_NOT_STORED, "the suspension could not be stored: it ends with this process");
 	t->suspended = true;
 	t->suspend_until = s.until_ms;
 	talloc_free(t->suspend_reason);
@@ -208,7 +209,7 @@ int engine_reload(struct engine *e, const char *actor, void *parent, struct conf
 	if (config_load(e, &e->options.paths, &settings, &errors) != 0) {
 		e->numbers.reload_failures++;
 		e->numbers.last_reload_ok = false;
-		log_line(LOG_LEVEL_ERROR, "reload refused, the old configuration runs on: %u error%s", errors != NULL ? errors->n : 0,
+		log_target(LOG_LEVEL_ERROR, NULL, MESSAGE_RELOAD_REFUSED, "reload refused, the old configuration runs on: %u error%s", errors != NULL ? errors->n : 0,
 			 errors != NULL && errors->n == 1 ? "" : "s");
 		*ret_errors = errors != NULL ? talloc_steal(parent, errors) : NULL;
 		return 1;

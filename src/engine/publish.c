@@ -6,6 +6,7 @@
 #include <talloc.h>
 
 #include "base/log.h"
+#include "base/message.h"
 
 const char *target_status_name(enum target_status status)
 {
@@ -183,7 +184,7 @@ void publish_rest(struct target *t, msec_t now)
 	t->view.passes++;
 	view_texts(t, message_plan(t, status, scratch), NULL, t->view.last_error);
 	if (was != status || t->pass->wrote)
-		log_target(status >= TARGET_HELD ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, t->name, NULL, "%s: %s", target_status_name(status),
+		log_target(status >= TARGET_HELD ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, t->name, MESSAGE_STATUS, "%s: %s", target_status_name(status),
 			   t->view.message);
 	talloc_free(scratch);
 }
@@ -215,7 +216,7 @@ void publish_failure(struct target *t, enum failure failure, const struct error 
 	t->view.last_error_ms = clock_wall();
 	view_texts(t, message, err->sqlstate, message);
 	if (power_of_two(t->failures))       /* a long outage is not a long log */
-		log_target(LOG_LEVEL_WARNING, t->name, NULL, "%s: %s%s", t->view.failure, message, t->failures > 1 ? " (again)" : "");
+		log_target(LOG_LEVEL_WARNING, t->name, MESSAGE_PASS_FAILED, "%s: %s%s", t->view.failure, message, t->failures > 1 ? " (again)" : "");
 	talloc_free(message);
 }
 

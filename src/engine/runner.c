@@ -9,6 +9,7 @@
 #include <talloc.h>
 
 #include "base/log.h"
+#include "base/message.h"
 #include "engine/migrator.h"
 
 #define FILE_TIMEOUT (INT64_C(24) * 3600 * 1000)
@@ -72,7 +73,7 @@ static void record_event(struct target *t, const struct migrator_event *step)
 		return;
 	case MIGRATOR_APPLIED:
 		state_event_close(t->engine->state, t->pass->migration_event, "ok", NULL, NULL);
-		log_target(LOG_LEVEL_NOTICE, t->name, NULL, "migration %s applied in %d ms", step->file->script, step->execution_time_ms);
+		log_target(LOG_LEVEL_NOTICE, t->name, MESSAGE_MIGRATION_APPLIED, "migration %s applied in %d ms", step->file->script, step->execution_time_ms);
 		t->view.changes_applied++;
 		t->view.applied_by[DRIFT_LEDGER]++;
 		return;
@@ -80,7 +81,7 @@ static void record_event(struct target *t, const struct migrator_event *step)
 	case MIGRATOR_UNKNOWN:
 		state_event_close(t->engine->state, t->pass->migration_event, step->kind == MIGRATOR_UNKNOWN ? "unknown" : "failed",
 				  step->error->sqlstate, step->error->text);
-		log_target(LOG_LEVEL_ERROR, t->name, NULL, "migration %s failed: %s", step->file->script, step->error->text);
+		log_target(LOG_LEVEL_ERROR, t->name, MESSAGE_MIGRATION_FAILED, "migration %s failed: %s", step->file->script, step->error->text);
 		t->view.change_failures++;
 		t->view.change_failures_by[DRIFT_LEDGER]++;
 		return;
