@@ -101,17 +101,28 @@ void flapping_count(struct target *t, const struct plan *plan, const struct chan
 	}
 }
 
-static bool change_flaps(struct flapping *f, const struct plan *plan, const struct change *c)
+/* How often, within the passes of mask, was any object of the change corrected? */
+static unsigned change_hits(struct flapping *f, const struct plan *plan, const struct change *c, unsigned mask)
 {
 	uint64_t base = change_key(plan, c);
+	unsigned most = 0;
 
 	for (uint32_t i = 0; i < object_count(c); i++) {
 		uint64_t key = object_key(base, c, i);
 		const struct item *item = item_find(f, key);
+		unsigned hits = item != NULL && item->key == key ? (unsigned)__builtin_popcount(item->passes & mask) : 0;
 
-		if (item != NULL && item->key == key && __builtin_popcount(item->passes) >= FLAPPING_HITS)
-			return true;
+		if (hits > most)
+			most = hits;
 	}
+	return most;
+}
+
+bool flapping_made_now(const struct target *t, const struct plan *plan)
+{
+	for (uint32_t i = 0; t->flapping != NULL && i < plan->n_changes; i++)
+		if (plan->changes[i].state == CHANGE_READY && change_hits(t->flapping, plan, &plan->changes[i], 1) > 0)
+			return true;
 	return false;
 }
 
@@ -120,7 +131,8 @@ void flapping_mark_plan(struct target *t, struct plan *plan)
 	for (uint32_t i = 0; t->flapping != NULL && i < plan->n_changes; i++) {
 		struct change *c = &plan->changes[i];
 
-		if (c->state != CHANGE_READY || c->op == CHANGE_MIGRATE || !change_flaps(t->flapping, plan, c))
+		if (c->state != CHANGE_READY || c->op == CHANGE_MIGRATE || 
+		    change_hits(t->flapping, plan, c, ~0u) < FLAPPING_HITS)
 			continue;
 		c->state = CHANGE_BLOCKED;
 		c->reason = "flapping: corrected 5 times within 10 passes and undone each time; somebody else changes it";

@@ -94,6 +94,7 @@ struct pass {
 	enum query_id *ids;               /* of the look under way, QUERIES long */
 	unsigned n_ids;
 	unsigned look_step;
+	unsigned rounds;                  /* of applying */
 	struct look *look;                /* being made */
 	struct server_facts facts;
 	struct apply *apply;
@@ -294,6 +295,8 @@ bool plan_stage_first(const struct target *);            /* migrations are to ru
 void flapping_pass(struct target *);                     /* a pass begins: history moves by one */
 void flapping_mark_plan(struct target *, struct plan *); /* blocks what was corrected too often */
 void flapping_count(struct target *, const struct plan *, const struct change *);
+/* Does the plan hold again what was made in this very pass? */
+bool flapping_made_now(const struct target *, const struct plan *);
 void flapping_forget(struct target *);
 
 /* ---- apply.c ---- */

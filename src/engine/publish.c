@@ -79,16 +79,21 @@ void publish_state(struct target *t)
 		t->view.status = TARGET_RUNNING;
 }
 
+static char *message_suspended(const struct target *t, void *parent)
+{
+	return talloc_asprintf(parent, "suspended%s%s", t->suspend_reason != NULL ? ": " : "", t->suspend_reason != NULL ? t->suspend_reason : "");
+}
+
 void publish_suspension(struct target *t)
 {
+	char *message = t->suspended ? message_suspended(t, NULL) : talloc_strdup(NULL, t->view.message);
+
 	t->view.suspended = t->suspended;
 	t->view.suspend_until_ms = t->suspend_until;
 	if (t->suspended && t->view.status < TARGET_SUSPENDED)
 		t->view.status = TARGET_SUSPENDED;
-	view_texts(t, t->suspended ? talloc_asprintf(t->view_ctx, "suspended%s%s", t->suspend_reason != NULL ? ": " : "",
-						     t->suspend_reason != NULL ? t->suspend_reason : "")
-				   : t->view.message,
-		   t->view.sqlstate, t->view.last_error);
+	view_texts(t, message, t->view.sqlstate, t->view.last_error);
+	talloc_free(message);
 }
 
 /* ---- the verdict of a plan ---- */
@@ -148,8 +153,7 @@ static char *message_plan(const struct target *t, enum target_status status, voi
 	case TARGET_IN_SYNC:
 		return talloc_strdup(parent, plan->n_warnings > 0 ? plan->warnings[0] : "in sync");
 	case TARGET_SUSPENDED:
-		return talloc_asprintf(parent, "suspended%s%s", t->suspend_reason != NULL ? ": " : "",
-				       t->suspend_reason != NULL ? t->suspend_reason : "");
+		return message_suspended(t, parent);
 	case TARGET_BLOCKED:
 		return message_blocked(t, parent);
 	case TARGET_HELD:

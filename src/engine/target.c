@@ -12,6 +12,8 @@
 
 #include "base/log.h"
 
+#define ROUNDS 4                /* of applying in one pass */
+
 /* ---- batches ---- */
 
 void collect_begin(struct collect *c, void *parent)
@@ -324,6 +326,22 @@ static void effect_plan(struct target *t, msec_t now)
 		target_event(t, t->verdict, now);
 }
 
+/* After an apply: changes that were made and are needed again have not converged; others were not possible before. */
+static void judge_remaining(struct target *t)
+{
+	struct error err;
+
+	if (t->verdict == TE_CORRECT && ++t->pass->rounds < ROUNDS && !flapping_made_now(t, t->plan)) {
+		t->verdict = TE_MORE;
+		return;
+	}
+	error_clear(&err);
+	error_set(&err, "not converged: %u change%s still needed after all that could be made was made", t->plan->ready,
+		  t->plan->ready == 1 ? " is" : "s are");
+	error_hint(&err, "something undoes them or hides them; see the events of this target");
+	pass_note_failure(t->pass, FAILURE_CONFLICT, &err);
+}
+
 static void effect_judge(struct target *t, msec_t now)
 {
 	struct error err;
@@ -333,11 +351,8 @@ static void effect_judge(struct target *t, msec_t now)
 		target_fail(t, FAILURE_INTERNAL, &err, now);
 		return;
 	}
-	if (t->verdict == TE_CORRECT || t->verdict == TE_PENDING) {
-		error_set(&err, "not converged: %u changes are still needed after they were made", t->plan->ready);
-		error_hint(&err, "something undoes them or hides them; see the events of this target");
-		pass_note_failure(t->pass, FAILURE_CONFLICT, &err);
-	}
+	if (t->verdict == TE_CORRECT || t->verdict == TE_PENDING)
+		judge_remaining(t);
 	if (t->verdict == TE_FAILED)
 		target_fail(t, t->pass->failure, &t->pass->error, now);
 	else

@@ -53,6 +53,7 @@ static const struct row rows[] = {
 	{ S(JUDGE), TE_HOLD, TS_HELD, FX_REST, "what is left waits for an approval or for somebody with the right" },
 	{ S(JUDGE), TE_PAUSED, TS_SUSPENDED, FX_REST, "suspended while it worked" },
 	{ S(JUDGE), TE_MAY_NOT, TS_IDLE, FX_REST, "switched to observe while it worked" },
+	{ S(JUDGE), TE_MORE, TS_APPLY, FX_APPLY, "what was made makes other changes possible; a few rounds at most" },
 	{ S(JUDGE), TE_CORRECT, TS_BACKOFF, FX_BACKOFF, "not converged: say why, back off, never loop" },
 	{ S(JUDGE), TE_PENDING, TS_BACKOFF, FX_BACKOFF, "not converged: migrations are still pending" },
 	/* failure */
@@ -83,6 +84,7 @@ static const struct row rows[] = {
 	{ ALL & ~(S(QUIET) | S(PLAN) | S(JUDGE)), TE_HOLD, SAME, FX_BUG, "nothing was planned" },
 	{ ALL & ~(S(PLAN) | S(JUDGE)), TE_CORRECT, SAME, FX_BUG, "nothing was planned" },
 	{ ALL & ~(S(PLAN) | S(JUDGE)), TE_PENDING, SAME, FX_BUG, "nothing was planned" },
+	{ ALL & ~S(JUDGE), TE_MORE, SAME, FX_BUG, "nothing was judged" },
 	{ ALL & ~(S(APPLY) | S(DRAIN)), TE_APPLIED, SAME, FX_BUG, "nothing was applied" },
 	{ ALL & ~(S(APPLY) | S(DRAIN)), TE_STAGED, SAME, FX_BUG, "nothing was applied" },
 	{ ALL & ~(S(MIGRATE) | S(DRAIN)), TE_MIGRATED, SAME, FX_BUG, "no migration ran" },
@@ -99,7 +101,7 @@ static const char *const event_names[TARGET_EVENTS] = {
 	[TE_DUE_QUIET] = "due_quiet", [TE_DUE] = "due", [TE_CHANGED] = "changed", [TE_SLOT] = "slot", [TE_KEPT] = "kept",
 	[TE_READY] = "ready", [TE_LEARNED] = "learned", [TE_ASSERTED] = "asserted", [TE_LOOKED] = "looked",
 	[TE_IN_SYNC] = "in_sync", [TE_CORRECT] = "correct", [TE_PENDING] = "pending", [TE_MAY_NOT] = "may_not",
-	[TE_PAUSED] = "paused", [TE_HOLD] = "hold", [TE_APPLIED] = "applied", [TE_STAGED] = "staged",
+	[TE_PAUSED] = "paused", [TE_HOLD] = "hold", [TE_MORE] = "more", [TE_APPLIED] = "applied", [TE_STAGED] = "staged",
 	[TE_MIGRATED] = "migrated", [TE_FAILED] = "failed", [TE_STOP] = "stop",
 };
 

@@ -31,6 +31,7 @@ enum target_event {
 	TE_ASSERTED,     /* right server, right database, settings in force */
 	TE_LOOKED,       /* every row is in and decoded */
 	TE_IN_SYNC, TE_CORRECT, TE_PENDING, TE_MAY_NOT, TE_PAUSED, TE_HOLD,     /* what the plan says */
+	TE_MORE,         /* the plan after an apply holds only changes that were not possible before it */
 	TE_APPLIED,      /* every group is over */
 	TE_STAGED,       /* the groups before the migrations are over */
 	TE_MIGRATED,     /* the migration runner is over */

@@ -82,13 +82,13 @@ static void nothing_is_written_without_a_plan(void **state)
 			struct target_step step = target_fsm_step(s, e);
 
 			if (step.effect == FX_APPLY)
-				assert_int_equal(s, TS_PLAN);
+				assert_true(s == TS_PLAN || (s == TS_JUDGE && e == TE_MORE));
 			if (step.effect == FX_MIGRATE)
 				assert_true(s == TS_PLAN || s == TS_APPLY);
 			if (step.effect == FX_LOOK && s != TS_QUEUED)
 				assert_true(s == TS_ASSERT || s == TS_APPLY);
-			/* from a judgement back to writing would be a loop */
-			if (s == TS_JUDGE)
+			/* from a judgement back to writing would be a loop, but for what was not possible before */
+			if (s == TS_JUDGE && e != TE_MORE)
 				assert_true(step.next != TS_APPLY && step.next != TS_MIGRATE && step.next != TS_LOOK);
 		}
 }

@@ -241,6 +241,8 @@ class Postgres:
             return log.read().decode("utf-8", "replace")
 
     def log_tail(self, lines=40):
+        if not os.path.exists(self.log_file):
+            return "(removed)"
         return "\n".join(self.log_since().splitlines()[-lines:])
 
     def statements(self, mark=0, application_name="dbreconciled"):

@@ -1,0 +1,405 @@
+# SPDX-License-Identifier: PostgreSQL
+"""The pass: drift is found, corrected, verified, and nothing is sent when there is none."""
+
+import os
+import re
+import signal
+import time
+
+import psycopg2
+import pytest
+from dbr import wait_for
+
+PLATFORM = """
+roles: (
+  { name = "owner_role"; login = false; },
+  { name = "app"; login = true; connection_limit = 7; comment = "web service"; settings: { statement_timeout = "5min"; }; },
+  { name = "reporting"; login = false; },
+  { name = "analytics"; login = true; member_of = "reporting"; }
+);
+"""
+
+ORDERS = """
+schemas: ( { name = "app"; owner = "owner_role"; } );
+grants: (
+  { to = "app"; level = "read-write"; schema = "app"; },
+  { to = "reporting"; privileges = [ "SELECT" ]; on = "table app.orders"; }
+);
+"""
+
+
+def server(where, *databases, **more):
+    return {"name": "prod", "conninfo": where.conninfo(), "manifests": ["platform"],
+            "databases": tuple({"name": name, "manifests": ["orders"]} for name in databases), **more}
+
+
+def make(daemon, where, *databases, daemon_settings=None, **more):
+    return daemon(servers=server(where, *databases, **more), manifests={"platform": PLATFORM, "orders": ORDERS},
+                  daemon=daemon_settings)
+
+
+def orders_database(pg, name="orders"):
+    pg.sql("DO $$ BEGIN CREATE ROLE owner_role; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+    return pg.create_database(name, "CREATE SCHEMA app AUTHORIZATION owner_role", "CREATE TABLE app.orders (id int)")
+
+
+def row(daemon, target):
+    return {r["target"]: r for r in daemon.json("status")["targets"]}[target]
+
+
+def wait_state(daemon, target, state, timeout=20):
+    return wait_for(lambda: row(daemon, target)["state"] == state and row(daemon, target), timeout, f"{target} is {state}",
+                    lambda: daemon.ctl("status").out + daemon.log_tail())
+
+
+def test_everything_is_made_and_a_second_pass_sends_nothing(pg, daemon):
+    orders_database(pg)
+    d = make(daemon, pg, "orders").start()
+    d.wait_in_sync()
+    assert pg.sql("SELECT rolcanlogin, rolconnlimit FROM pg_roles WHERE rolname = 'app'") == [(True, 7)]
+    assert pg.value("SELECT pg_has_role('analytics', 'reporting', 'MEMBER')")
+    assert pg.value("SELECT setconfig FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = setrole WHERE rolname = 'app'") == \
+        ["statement_timeout=5min"]
+    assert pg.value("SELECT has_table_privilege('app', 'app.orders', 'INSERT')", dbname="orders")
+    assert pg.value("SELECT has_table_privilege('reporting', 'app.orders', 'SELECT')", dbname="orders")
+    mark, passes = pg.log_mark(), row(d, "prod/orders")["passes"]
+    d.reconcile()
+    assert row(d, "prod/orders")["passes"] > passes
+    assert pg.statements(mark), "a pass that was ordered looks"
+    assert pg.changes(mark) == []
+    d.stop()
+    once = d.once()
+    assert once.code == 0
+    assert pg.changes(mark) == []
+
+
+def test_a_quiet_cluster_is_asked_one_question(pg, daemon):
+    orders_database(pg)
+    d = make(daemon, pg, "orders", daemon_settings={"interval": "1s", "full_interval": "1h"}).start()
+    d.wait_in_sync()
+    d.reconcile()
+    wait_for(lambda: "pg_current_snapshot()::pg_catalog.text" in pg.log_since(), 10, "the quiet check")
+    passes = row(d, "prod/orders")["passes"]
+    wait_for(lambda: row(d, "prod/orders")["passes"] > passes + 1, 10, "another pass")
+    mark, passes = pg.log_mark(), row(d, "prod/orders")["passes"]
+    wait_for(lambda: row(d, "prod/orders")["passes"] > passes + 3, 10, "some more passes")
+    assert {text for _, _, text in pg.statements(mark)} == {"SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text"}
+
+
+def test_drift_is_corrected_within_an_interval(pg, daemon):
+    orders_database(pg)
+    d = make(daemon, pg, "orders").start()
+    d.wait_in_sync()
+    pg.sql("REVOKE SELECT ON app.orders FROM app, reporting; ALTER ROLE app CONNECTION LIMIT 3", dbname="orders")
+    wait_for(lambda: pg.value("SELECT has_table_privilege('app', 'app.orders', 'SELECT') AND "
+                              "has_table_privilege('reporting', 'app.orders', 'SELECT')", dbname="orders") and
+             pg.value("SELECT rolconnlimit = 7 FROM pg_roles WHERE rolname = 'app'"), 5, "drift is gone", d.log_tail)
+    d.wait_in_sync()
+
+
+def test_drift_is_corrected_at_once_when_ordered(pg, daemon):
+    orders_database(pg)
+    d = make(daemon, pg, "orders", daemon_settings={"interval": "1h"}).start()
+    d.wait_in_sync()
+    pg.sql("REVOKE SELECT ON app.orders FROM app", dbname="orders")
+    d.reconcile("prod/orders")
+    assert pg.value("SELECT has_table_privilege('app', 'app.orders', 'SELECT')", dbname="orders")
+    events = d.json("events")["events"]
+    change = [e for e in events if e["kind"] == "change" and "app.orders" in (e["statement"] or "").replace('"', '')][-1]
+    assert change["result"] == "ok" and change["target"] == "prod/orders"
+    assert re.search(r"REVOKE .*SELECT.* FROM \"?app", change["inverse"])
+
+
+@pytest.mark.majors(15)
+@pytest.mark.parametrize("how", ["mode", "option", "suspended"])
+def test_who_may_not_write_writes_nothing(pg, daemon, how):
+    orders_database(pg)
+    d = make(daemon, pg, "orders", daemon_settings={"mode": "observe"} if how == "mode" else None)
+    if how == "suspended":
+        d.start()
+        d.wait_in_sync()
+        d.ctl("suspend", "prod/orders", "--reason=test", expect=0)
+        pg.sql("REVOKE SELECT ON app.orders FROM app", dbname="orders")
+        mark = pg.log_mark()
+        d.ctl("reconcile", "--wait", "prod/orders")
+        assert row(d, "prod/orders")["state"] == "suspended" and row(d, "prod/orders")["drift"] > 0
+        d.stop()
+        d.start()        # it survives a restart
+        wait_for(lambda: row(d, "prod/orders")["passes"] > 0, 10, "a pass")
+        assert row(d, "prod/orders")["state"] == "suspended"
+        assert pg.changes(mark) == []
+        d.ctl("resume", "prod/orders", expect=0)
+        d.wait_in_sync()
+        return
+    mark = pg.log_mark()
+    d.start(*(["--observe"] if how == "option" else []))
+    wait_state(d, "prod", "drift")
+    wait_state(d, "prod/orders", "drift")
+    assert "role" in str(d.json("show", "prod"))
+    d.ctl("reconcile", "--wait")
+    assert pg.changes(mark) == []
+    d.stop()
+    assert d.once("--observe").code == 1
+    assert pg.changes(mark) == []
+
+
+@pytest.mark.majors(15)
+def test_start_before_the_server_is_up(pg, daemon, proxy):
+    orders_database(pg)
+    gate = proxy(pg)
+    gate.refuse()
+    d = make(daemon, gate, "orders").start()
+    down = wait_state(d, "prod", "unreachable")
+    assert down["failure"] == "connect" and down["message"]
+    assert wait_state(d, "prod/orders", "unreachable")["message"].startswith("server prod is not reachable")
+    gate.allow()
+    d.wait_in_sync(timeout=20)
+    gate.drop()
+    gate.refuse()
+    wait_state(d, "prod", "unreachable")
+    gate.allow()
+    d.wait_in_sync(timeout=20)
+
+
+@pytest.mark.majors(15)
+def test_failures_name_what_to_do(pg, daemon):
+    pg.sql("CREATE ROLE nobody_logs_in")
+    d = daemon(servers=[server(pg, "absent"), {**server(pg), "name": "second", "conninfo": pg.conninfo(user="no_such_role")}],
+               manifests={"platform": PLATFORM, "orders": ORDERS}).start()
+    d.wait_in_sync("prod")
+    assert "absent" in wait_state(d, "prod/absent", "failed")["message"]
+    assert wait_state(d, "second", "failed")["failure"] == "auth"
+    pg.create_database("absent", "CREATE SCHEMA app", "CREATE TABLE app.orders (id int)")
+    d.reconcile("prod/absent", expect=(0, 5))
+    d.wait_in_sync("prod/absent")
+
+
+@pytest.mark.majors(15)
+def test_databases_appear_and_vanish(pg, daemon):
+    orders_database(pg, "tenant_1")
+    d = daemon(servers={**server(pg), "databases": ({"match": "tenant_*", "manifests": ["orders"]},)},
+               manifests={"platform": PLATFORM, "orders": ORDERS}).start()
+    d.wait_in_sync()
+    assert "prod/tenant_1" in d.ctl("status").out
+    orders_database(pg, "tenant_2")
+    wait_for(lambda: "prod/tenant_2" in d.ctl("status").out, 10, "the new database is a target")
+    d.wait_in_sync("prod/tenant_2")
+    assert pg.value("SELECT has_table_privilege('app', 'app.orders', 'SELECT')", dbname="tenant_2")
+    wait_for(lambda: not pg.backends("tenant_1"), 10, "no connection stays open")
+    pg.sql("DROP DATABASE tenant_1 WITH (FORCE)")
+    wait_for(lambda: "prod/tenant_1" not in d.ctl("status").out, 10, "the target is gone")
+
+
+@pytest.mark.majors(15)
+def test_held_plans_wait_for_approval_and_are_used_once(pg, daemon):
+    orders_database(pg)
+    d = daemon(servers=server(pg), manifests={"platform": PLATFORM}, guard={"max_drops": 0}).start()
+    d.wait_in_sync()
+    pg.sql("CREATE ROLE legacy")
+    d.manifest("platform", PLATFORM.replace('roles: (', 'roles: ( { name = "legacy"; ensure = "absent"; },'))
+    d.reload()
+    held = wait_state(d, "prod", "held")
+    assert held["plan"] in held["message"] and "approve" in held["message"]
+    assert d.ctl("approve", "prod", "0123456789abcdef").code != 0
+    d.ctl("approve", "prod", held["plan"], expect=0)
+    d.wait_in_sync("prod")
+    assert pg.sql("SELECT 1 FROM pg_roles WHERE rolname = 'legacy'") == []
+    pg.sql("CREATE ROLE legacy")
+    again = wait_state(d, "prod", "held")
+    d.ctl("reject", "prod", again["plan"], expect=0)
+    wait_for(lambda: "rejected" in row(d, "prod")["message"], 10, "the rejection is shown")
+    assert pg.sql("SELECT 1 FROM pg_roles WHERE rolname = 'legacy'")
+
+
+@pytest.mark.majors(15)
+def test_sigterm_inside_a_transaction_ends_cleanly(pg, daemon):
+    orders_database(pg)
+    d = make(daemon, pg, "orders").start()
+    d.wait_in_sync()
+    other = pg.connect()
+    other.autocommit = False
+    other.cursor().execute("ALTER ROLE app CONNECTION LIMIT 9; ALTER ROLE reporting CREATEDB")
+    pg.sql("ALTER ROLE analytics NOLOGIN")
+    # The plan is made from what is committed; the transaction then waits for our row lock until lock_timeout.
+    holder = pg.connect()
+    holder.autocommit = False
+    holder.cursor().execute("ALTER ROLE analytics CONNECTION LIMIT 5")
+    wait_for(lambda: pg.sql("SELECT 1 FROM pg_stat_activity WHERE application_name = 'dbreconciled' AND wait_event_type = 'Lock'"), 10,
+             "the daemon waits for a lock", d.log_tail)
+    d.stop(timeout=12)
+    holder.rollback()
+    other.rollback()
+    assert pg.value("SELECT NOT rolcanlogin FROM pg_roles WHERE rolname = 'analytics'"), "rolled back"
+    d.start()
+    d.wait_in_sync()
+    assert not [e for e in d.json("events")["events"] if e["result"] == "started"]
+
+
+@pytest.mark.majors(15)
+def test_a_commit_that_was_cut_off_is_asked_after(pg, daemon, proxy):
+    orders_database(pg)
+    gate = proxy(pg)
+    d = make(daemon, gate, "orders").start()
+    d.wait_in_sync()
+    seen = []
+
+    def watch(database, data, from_client):
+        """The server gets COMMIT, the daemon never gets the answer."""
+        if database != "orders" or "cut" in seen:
+            return
+        if from_client and b"GRANT" in data:
+            seen.append("grant")
+        elif from_client and "grant" in seen and b"COMMIT" in data:
+            seen.append("commit")
+        elif not from_client and "commit" in seen:
+            seen.append("cut")
+            gate.drop("orders")
+
+    gate.watch = watch
+    pg.sql("REVOKE SELECT ON app.orders FROM app", dbname="orders")
+    wait_for(lambda: "cut" in seen, 10, "COMMIT is sent and its answer lost", d.log_tail)
+    d.wait_in_sync()
+    assert "in doubt since its connection was lost: committed" in d.log()
+    grants = [e for e in d.json("events")["events"] if e["kind"] == "change" and e["target"] == "prod/orders" and
+              "GRANT" in (e["statement"] or "")]
+    assert {e["result"] for e in grants} == {"ok"}
+
+
+@pytest.mark.majors(15)
+def test_somebody_fights_back(pg, daemon):
+    pg.sql("CREATE ROLE app LOGIN")
+    d = daemon(servers=server(pg), manifests={"platform": PLATFORM}, daemon={"interval": "1s"}).start()
+    d.wait_in_sync()
+
+    def fight():
+        pg.sql("ALTER ROLE app CONNECTION LIMIT 1")
+        return row(d, "prod")["state"] == "blocked"
+
+    wait_for(fight, 30, "the daemon gives the item up", d.log_tail, every=0.1)
+    assert "flapping" in row(d, "prod")["message"]
+    mark = pg.log_mark()
+    passes = row(d, "prod")["passes"]
+    wait_for(lambda: row(d, "prod")["passes"] > passes + 2, 10, "more passes")
+    assert pg.changes(mark) == []
+    d.ctl("reconcile", "--wait", "prod", expect=0)
+    assert pg.value("SELECT rolconnlimit FROM pg_roles WHERE rolname = 'app'") == 7
+
+
+@pytest.mark.majors(15)
+def test_another_cluster_behind_the_name_is_not_touched(pg, new_pg, daemon):
+    d = daemon(servers=server(pg), manifests={"platform": PLATFORM}).start()
+    d.wait_in_sync()
+    d.stop()
+    other = new_pg(15)
+    text = open(d.config_file, encoding="utf-8").read()
+    d.write("dbreconciled.conf", text.replace(pg.host, other.host))
+    d.start()
+    refused = wait_state(d, "prod", "failed")
+    assert refused["failure"] == "identity"
+    assert other.changes() == []
+    approval = re.search(r"approve prod ([0-9a-f]{16})", refused["message"]).group(1)
+    d.ctl("approve", "prod", approval, expect=0)
+    d.wait_in_sync("prod")
+    assert other.value("SELECT rolconnlimit FROM pg_roles WHERE rolname = 'app'") == 7
+
+
+@pytest.mark.majors(15)
+def test_one_frozen_database_delays_no_other(new_pg, daemon, proxy):
+    pg = new_pg(15, max_connections=60)
+    orders_database(pg, "template_orders")
+    for i in range(200):
+        pg.sql(f"CREATE DATABASE d{i:03d} TEMPLATE template_orders")
+    gate = proxy(pg)
+    gate.freeze("d100")
+    d = daemon(servers={**server(gate), "databases": ({"match": "d???", "manifests": ["orders"]},), "max_connections": 8},
+               manifests={"platform": PLATFORM, "orders": ORDERS},
+               daemon={"interval": "5s", "connect_timeout": "20s"}).start()
+
+    def all_but_one():
+        rows = {r["target"]: r["state"] for r in d.json("status")["targets"]}
+        bad = {t: s for t, s in rows.items() if s != "in_sync" and t != "prod/d100"}
+        assert len(rows) == 201 and not bad, f"{len(rows)} targets, not in sync: {dict(list(bad.items())[:5])}"
+        return True
+
+    began = time.monotonic()
+    wait_for(all_but_one, 60, "199 databases are in sync", d.log_tail)
+    assert row(d, "prod/d100")["state"] != "in_sync"
+    pg.sql("REVOKE SELECT ON app.orders FROM app", dbname="d007")
+    wait_for(lambda: pg.value("SELECT has_table_privilege('app', 'app.orders', 'SELECT')", dbname="d007"), 12,
+             "drift beside the frozen one is corrected", d.log_tail)
+    print(f"{time.monotonic() - began:.1f} s, lag {d.metrics().get('dbreconcile_event_loop_lag_seconds')}")
+    gate.thaw()
+    wait_state(d, "prod/d100", "in_sync", 60)
+
+
+@pytest.mark.majors(15)
+def test_a_frozen_backend_of_the_server_itself(pg, daemon):
+    orders_database(pg)
+    d = make(daemon, pg, "orders", daemon_settings={"interval": "1s", "statement_timeout": "2s"}).start()
+    d.wait_in_sync()
+    wait_for(lambda: pg.backends("postgres"), 5, "the kept connection")
+    frozen = pg.backends("postgres")[0]
+    pg.stop_backend(frozen)
+    pg.sql("REVOKE SELECT ON app.orders FROM app", dbname="orders")
+    wait_for(lambda: pg.value("SELECT has_table_privilege('app', 'app.orders', 'SELECT')", dbname="orders"), 15,
+             "the database goes on", d.log_tail)
+    pg.resume_backend(frozen)
+    d.wait_in_sync()
+
+
+@pytest.mark.majors(15)
+def test_two_daemons_with_one_state_do_not_run(pg, daemon):
+    d = make(daemon, pg).start()
+    second = daemon(config=open(d.config_file, encoding="utf-8").read())
+    second.spawn()
+    assert second.wait() == 70
+    assert "another dbreconciled" in second.log()
+    assert d.running()
+
+
+@pytest.mark.majors(15)
+def test_exit_codes(pg, daemon, tmp_path):
+    d = make(daemon, pg)
+    assert d.once("--observe").code == 1
+    assert d.once().code == 0
+    assert d.once("--observe").code == 0
+    bad = make(daemon, pg, "no_such_database")
+    assert bad.once().code == 5
+    bad.write("dbreconciled.conf", "daemon: { intervall = 3; };\n")
+    assert bad.once().code == 6
+    os.unlink(bad.config_file)
+    result = bad.once()
+    assert result.code == 6 and bad.config_file in result.err
+
+
+@pytest.mark.majors(15)
+def test_a_bad_reload_changes_nothing(pg, daemon):
+    d = make(daemon, pg).start()
+    d.wait_in_sync()
+    d.manifest("platform", 'roles: ( { nam = "x"; } );\n')
+    d.ctl("reload", expect=7)
+    d.process.send_signal(signal.SIGHUP)
+    d.reconcile(expect=0)
+    d.manifest("platform", PLATFORM.replace("connection_limit = 7", "connection_limit = 8"))
+    d.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: pg.value("SELECT rolconnlimit FROM pg_roles WHERE rolname = 'app'") == 8, 10, "the new generation runs", d.log_tail)
+
+
+@pytest.mark.majors(15)
+def test_a_full_connection_table(new_pg, daemon):
+    pg = new_pg(15, max_connections=8, superuser_reserved_connections=1)
+    pg.sql("CREATE ROLE manager LOGIN CREATEROLE; GRANT pg_monitor TO manager")
+    held = []
+    d = daemon(servers={"name": "prod", "conninfo": pg.conninfo(user="manager"), "manifests": ["platform"]},
+               manifests={"platform": 'roles: ( { name = "x"; login = false; } );\n'})
+    while True:
+        try:
+            held.append(pg.connect(user="manager"))
+        except psycopg2.OperationalError:
+            break
+    d.start()
+    full = wait_state(d, "prod", "unreachable")
+    assert full["failure"] == "too_many_connections" and "max_connections" in full["message"]
+    for connection in held:
+        connection.close()
+    d.wait_in_sync("prod")
