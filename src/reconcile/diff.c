@@ -72,7 +72,7 @@ static bool same_text(const char *a, const char *b)
 
 static bool alike(const struct change *a, const struct change *b)
 {
-	return a->op == b->op && a->object_kind == b->object_kind && a->relkind == b->relkind && a->role == b->role &&
+	return a->op == b->op && a->phase == b->phase && a->object_kind == b->object_kind && a->relkind == b->relkind && a->role == b->role &&
 	       a->grantor == b->grantor && a->schema == b->schema && a->privs == b->privs && a->grantable == b->grantable &&
 	       a->other == b->other && a->state == b->state && a->source.line == b->source.line &&
 	       same_text(a->column, b->column) && same_text(a->source.file, b->source.file) && same_text(a->reason, b->reason);

@@ -60,6 +60,7 @@ struct acl_context {
 	bool exact, revoke_unmanaged, public_named;
 	bool as_default;                         /* default privileges instead of an object */
 	const struct acl *initial;
+	const privs_t *taken;                    /* by entry: what other changes of this plan take along; NULL = nothing */
 	struct source scope_source;
 };
 

@@ -4,10 +4,25 @@
  * are never drift; an entry is wanted whoever granted it, and removed as the
  * one who granted it, because a REVOKE of somebody else's grant is a silent
  * no-op.
+ *
+ * Removing a grant option takes along what was granted from it. Such entries
+ * are "doomed": where they are wanted the owner grants them first, and they
+ * are removed before what they hang on, so that no REVOKE needs CASCADE.
  */
 #include "reconcile/diff.h"
 
+#include <string.h>
 #include <talloc.h>
+
+#define ENTRIES_FAST 64
+
+/* What happens to one live entry. */
+struct fate {
+	privs_t remove;              /* the privilege goes */
+	privs_t remove_option;       /* only the grant option goes */
+	privs_t blocked;             /* of these: would be removed, but somebody out of scope depends on them */
+	bool in_scope;
+};
 
 static const struct wanted *find_wanted(const struct wanted *wanted, uint32_t n, name_id grantee)
 {
@@ -25,14 +40,27 @@ static struct change template(const struct acl_context *c, name_id grantee, stru
 	};
 }
 
-static void missing(const struct acl *acl, const struct acl_context *c, const struct wanted *w, acl_emit emit, void *data)
+static bool owners_own(const struct acl_context *c, name_id grantee)
 {
-	privs_t held, grantable, lacking, lacking_option;
+	return grantee == c->owner && grantee != NAME_NONE;
+}
+
+static void missing(const struct acl *acl, const struct acl_context *c, const struct fate *fates, const struct wanted *w, acl_emit emit,
+		    void *data)
+{
+	privs_t held = 0, grantable = 0, lacking, lacking_option;
 	struct change like = template(c, w->grantee, w->source);
 
-	if (w->grantee == c->owner && w->grantee != NAME_NONE && !c->as_default)
+	if (owners_own(c, w->grantee) && !c->as_default)
 		return;
-	acl_held(acl, w->grantee, &held, &grantable);
+	for (uint32_t i = 0; i < acl->n; i++) {
+		privs_t kept = ~(fates ? fates[i].remove & ~fates[i].blocked : 0);
+
+		if (acl->v[i].grantee != w->grantee)
+			continue;
+		held |= acl->v[i].privs & kept;
+		grantable |= acl->v[i].grantable & kept;
+	}
 	lacking_option = w->grantable & ~grantable;
 	lacking = w->privs & ~held & ~lacking_option;
 	like.op = c->as_default ? CHANGE_DEFAULT_GRANT : CHANGE_GRANT;
@@ -48,14 +76,14 @@ static void missing(const struct acl *acl, const struct acl_context *c, const st
 	}
 }
 
-static bool in_initial(const struct acl *initial, const struct acl_entry *entry)
+/* Extension members keep what their script gave (pg_init_privs) unless something else is declared. */
+static privs_t given_initially(const struct acl *initial, name_id grantee)
 {
-	privs_t privs, grantable;
+	privs_t privs = 0, grantable;
 
-	if (!initial)
-		return false;
-	acl_held(initial, entry->grantee, &privs, &grantable);
-	return (entry->privs & ~privs) == 0;
+	if (initial)
+		acl_held(initial, grantee, &privs, &grantable);
+	return privs;
 }
 
 static void list_unmanaged(struct differ *d, const struct acl_context *c, const struct acl_entry *entry, uint32_t objects)
@@ -71,56 +99,135 @@ static void list_unmanaged(struct differ *d, const struct acl_context *c, const 
 	};
 }
 
-static void extra(struct differ *d, const struct acl_context *c, const struct acl_entry *entry, const struct wanted *w, acl_emit emit,
-		  void *data)
+/* What is surplus in one entry by itself. */
+static struct fate judge(struct differ *d, const struct acl_context *c, const struct acl_entry *entry, const struct wanted *w)
 {
-	struct change like = template(c, entry->grantee, w ? w->source : c->scope_source);
-	privs_t surplus = entry->privs & ~(w ? w->privs : 0) & ~(privs_t)PRIV_UNKNOWN;
-	privs_t surplus_option = entry->grantable & ~surplus & ~(w ? w->grantable : 0) & ~(privs_t)PRIV_UNKNOWN;
+	privs_t known = ~(privs_t)PRIV_UNKNOWN;
+	struct fate fate = { 0 };
 
+	if (owners_own(c, entry->grantee))
+		return fate;
+	if (entry->grantee == NAME_NONE)
+		fate.in_scope = c->public_named || w;
+	else
+		fate.in_scope = w || c->revoke_unmanaged || desired_manages(d->desired, entry->grantee);
+	if (!fate.in_scope)
+		return fate;
+	fate.remove = entry->privs & ~(w ? w->privs : given_initially(c->initial, entry->grantee)) & known;
+	fate.remove_option = entry->grantable & ~fate.remove & ~(w ? w->grantable : 0) & known;
+	if (!w && c->initial)
+		fate.remove_option = 0;
+	return fate;
+}
+
+/* Grant options on p that the grantee keeps from other entries. */
+static privs_t kept_options(const struct acl *acl, const struct fate *fates, name_id grantee)
+{
+	privs_t kept = 0;
+
+	for (uint32_t i = 0; i < acl->n; i++)
+		if (acl->v[i].grantee == grantee)
+			kept |= acl->v[i].grantable & ~((fates[i].remove | fates[i].remove_option) & ~fates[i].blocked);
+	return kept;
+}
+
+/* Spreads removal along the chains of grantors until nothing changes. */
+static void spread(const struct acl *acl, const struct acl_context *c, struct fate *fates)
+{
+	bool changed = true;
+
+	while (changed) {
+		changed = false;
+		for (uint32_t i = 0; i < acl->n; i++) {
+			const struct acl_entry *entry = &acl->v[i];
+			privs_t going = (fates[i].remove | fates[i].remove_option) & entry->grantable & ~fates[i].blocked;
+			privs_t lost;
+
+			if (!going || entry->grantee == c->owner)
+				continue;
+			lost = going & ~kept_options(acl, fates, entry->grantee);
+			for (uint32_t j = 0; lost && j < acl->n; j++) {
+				privs_t hanging = acl->v[j].privs & lost & ~(fates[j].remove & ~fates[j].blocked);
+
+				if (acl->v[j].grantor != entry->grantee || j == i || !hanging)
+					continue;
+				if ((fates[j].in_scope || owners_own(c, acl->v[j].grantee)) && !fates[j].blocked) {
+					fates[j].remove |= hanging;
+					fates[j].remove_option &= ~hanging;
+				} else {
+					fates[i].blocked |= hanging;
+				}
+				changed = true;
+			}
+		}
+	}
+}
+
+static void emit_removal(struct differ *d, const struct acl_context *c, const struct acl_entry *entry, enum change_op op, privs_t privs,
+			 privs_t blocked, struct source source, acl_emit emit, void *data)
+{
+	struct change like = template(c, entry->grantee, source);
+
+	like.op = op;
 	like.phase = PHASE_REVOKES;
-	if (entry->grantor != c->owner)
-		like.grantor = entry->grantor;
-	if (surplus) {
-		like.op = c->as_default ? CHANGE_DEFAULT_REVOKE : CHANGE_REVOKE;
-		like.privs = surplus;
+	like.grantor = entry->grantor != c->owner ? entry->grantor : NAME_NONE;
+	like.grantable = op == CHANGE_REVOKE_GRANT_OPTION;
+	if (privs & ~blocked) {
+		like.privs = privs & ~blocked;
 		emit(data, &like);
 	}
-	if (surplus_option && !c->as_default) {
-		like.op = CHANGE_REVOKE_GRANT_OPTION;
-		like.privs = surplus_option;
-		like.grantable = true;
+	if (privs & blocked) {
+		like.privs = privs & blocked;
+		change_block(&like, "roles that no manifest names hold privileges granted from this one",
+			     "revoke those by hand, or declare the roles");
 		emit(data, &like);
 	}
 	(void)d;
 }
 
-void diff_acl(struct differ *d, const struct acl *acl, const struct acl_context *c, const struct wanted *wanted, uint32_t n_wanted,
-	      uint32_t objects, acl_emit emit, void *data)
+static void remove_surplus(struct differ *d, const struct acl *acl, const struct acl_context *c, const struct wanted *wanted,
+			   uint32_t n_wanted, uint32_t objects, struct fate *fates, acl_emit emit, void *data)
 {
-	for (uint32_t i = 0; i < n_wanted; i++)
-		missing(acl, c, &wanted[i], emit, data);
-	if (!c->exact)
-		return;
 	for (uint32_t i = 0; i < acl->n; i++) {
 		const struct acl_entry *entry = &acl->v[i];
 		const struct wanted *w = find_wanted(wanted, n_wanted, entry->grantee);
-		bool managed = entry->grantee == NAME_NONE ? c->public_named : desired_manages(d->desired, entry->grantee);
+		struct source source = w ? w->source : c->scope_source;
+		privs_t taken = c->taken ? c->taken[i] : 0;
 
-		if (entry->grantee == c->owner && entry->grantee != NAME_NONE)
-			continue;
-		if (!w && in_initial(c->initial, entry))
-			continue;
-		if (managed || w)
+		if (fates[i].in_scope)
 			d->plan->in_scope += objects;
-		if (!managed && !w && entry->grantee != NAME_NONE) {
-			if (c->revoke_unmanaged)
-				extra(d, c, entry, NULL, emit, data);
-			else
-				list_unmanaged(d, c, entry, objects);
-			continue;
-		}
-		if (managed || w)
-			extra(d, c, entry, w, emit, data);
+		else if (entry->grantee != NAME_NONE && !owners_own(c, entry->grantee))
+			list_unmanaged(d, c, entry, objects);
+		taken &= ~fates[i].blocked;
+		if (fates[i].remove & ~taken)
+			emit_removal(d, c, entry, c->as_default ? CHANGE_DEFAULT_REVOKE : CHANGE_REVOKE, fates[i].remove & ~taken,
+				     fates[i].blocked, source, emit, data);
+		if (fates[i].remove_option && !c->as_default)
+			emit_removal(d, c, entry, CHANGE_REVOKE_GRANT_OPTION, fates[i].remove_option, fates[i].blocked, source, emit, data);
 	}
+}
+
+void diff_acl(struct differ *d, const struct acl *acl, const struct acl_context *c, const struct wanted *wanted, uint32_t n_wanted,
+	      uint32_t objects, acl_emit emit, void *data)
+{
+	struct fate fast[ENTRIES_FAST], *fates = NULL;
+	bool foreign = false;
+
+	if (c->exact) {
+		fates = acl->n <= ENTRIES_FAST ? fast : talloc_array(d->temporary, struct fate, acl->n);
+		for (uint32_t i = 0; i < acl->n; i++) {
+			fates[i] = judge(d, c, &acl->v[i], find_wanted(wanted, n_wanted, acl->v[i].grantee));
+			if (c->taken)
+				fates[i].remove |= c->taken[i];
+			foreign |= acl->v[i].grantor != c->owner;
+		}
+		if (foreign)
+			spread(acl, c, fates);
+	}
+	for (uint32_t i = 0; i < n_wanted; i++)
+		missing(acl, c, fates, &wanted[i], emit, data);
+	if (fates)
+		remove_surplus(d, acl, c, wanted, n_wanted, objects, fates, emit, data);
+	if (fates && fates != fast)
+		talloc_free(fates);
 }

@@ -79,13 +79,29 @@ static const struct schema_wish *schema_wish(const struct differ *d, name_id sch
 	return NULL;
 }
 
+/* Does this plan take this CREATE on the schema away? Then it is no reason for defaults any more. */
+static bool loses_create(const struct differ *d, const char *schema, name_id owner, const struct acl_entry *entry)
+{
+	for (uint32_t i = 0; i < d->plan->n_changes; i++) {
+		const struct change *c = &d->plan->changes[i];
+
+		if (c->op != CHANGE_REVOKE || c->object_kind != OBJECT_SCHEMA || c->role != entry->grantee ||
+		    !(c->privs & PRIV_CREATE) || c->state == CHANGE_BLOCKED || (c->grantor ? c->grantor : owner) != entry->grantor)
+			continue;
+		for (uint32_t k = 0; k < c->n; k++)
+			if (strcmp(c->names[k], schema) == 0)
+				return true;
+	}
+	return false;
+}
+
 static void add_granted_creators(struct differ *d, struct id_list *list, uint8_t *seen, name_id schema, const struct object_group *g)
 {
 	uint32_t n;
 	const struct rule_key *key = desired_rules(d->desired, OBJECT_SCHEMA, NAME_NONE, &n);
 
 	for (uint32_t i = 0; g && i < g->acl->n; i++)
-		if (g->acl->v[i].privs & PRIV_CREATE)
+		if ((g->acl->v[i].privs & PRIV_CREATE) && !loses_create(d, names_text(d->names, schema), g->owner, &g->acl->v[i]))
 			add_id(d, list, seen, g->acl->v[i].grantee);
 	for (uint32_t i = 0; i < n; i++) {
 		const struct rule *rule = &d->desired->rules[key[i].rule];

@@ -121,7 +121,7 @@ static void diff_part(struct differ *d, const struct object_group *g, const stru
 	context.revoke_unmanaged = list.revoke_unmanaged || (scope && g->schema && scope->revoke_unmanaged);
 	context.public_named = list.public_named;
 	/* a schema itself is in scope when it is named as a whole */
-	if (g->kind == OBJECT_SCHEMA && part && part->n == 1 && !context.exact) {
+	if (g->kind == OBJECT_SCHEMA && part && !context.exact) {
 		scope = desired_scope(d->desired, names_find(d->names, part->members[0].name, part->members[0].len));
 		context.exact = scope != NULL;
 		context.revoke_unmanaged = scope && scope->revoke_unmanaged;
@@ -144,12 +144,12 @@ static bool rule_speaks_of(const struct rule *rule, char relkind, const char *sc
 	return selector_matches(&rule->on, relkind, schema, name, len) && !(rule->n_except && excepted(rule, relkind, schema, name, len));
 }
 
-static struct part *part_for(void *memory, struct part **parts, uint32_t *n_parts, const uint32_t *rules, uint32_t n_rules)
+static struct part *part_for(void *memory, struct part **parts, uint32_t *n_parts, const uint32_t *rules, uint32_t n_rules, bool alone)
 {
 	struct part *part;
 
-	for (uint32_t i = 0; i < *n_parts; i++)
-		if ((*parts)[i].n_rules == n_rules && memcmp((*parts)[i].rules, rules, n_rules * sizeof *rules) == 0)
+	for (uint32_t i = 0; !alone && i < *n_parts; i++)
+		if ((*parts)[i].n_rules == n_rules && (n_rules == 0 || memcmp((*parts)[i].rules, rules, n_rules * sizeof *rules) == 0))
 			return &(*parts)[i];
 	*parts = talloc_realloc(memory, *parts, struct part, *n_parts + 1);
 	if (!*parts)
@@ -178,7 +178,8 @@ static void diff_by_name(struct differ *d, const struct object_group *g, const s
 			hits[n++] = c->named[i];
 			matched[c->named[i]] = true;
 		}
-		part = part_for(memory, &parts, &n_parts, hits, n);
+		/* each schema is in scope by its own name */
+		part = part_for(memory, &parts, &n_parts, hits, n, g->kind == OBJECT_SCHEMA);
 		if ((part->n & (part->n - 1)) == 0)
 			part->members = talloc_realloc_size(memory, part->members, sizeof *part->members * (part->n ? part->n * 2 : 1));
 		/* a name that had to be unescaped lives in the scratch: keep a copy of those */
@@ -333,20 +334,24 @@ static void live_columns(struct differ *d, struct column_map *map, struct names 
 struct column_emit {
 	struct differ *d;
 	const char *table;
+	uint32_t n_changes;          /* of the plan before columns were looked at */
 	bool after_revokes;
+	bool probe;                  /* only find the table revokes that columns forbid */
 };
 
 /* A REVOKE on a table takes the same privilege from its columns too (PostgreSQL documentation, REVOKE): what is wanted on
    a column must be granted again after it. */
-static privs_t revoked_on_table(const struct differ *d, uint32_t n_changes, name_id schema, const char *table, name_id grantee)
+static privs_t revoked_on_table(const struct differ *d, uint32_t n_changes, const struct object_group *g, const char *table,
+				const struct acl_entry *entry)
 {
 	privs_t revoked = 0;
 
 	for (uint32_t i = 0; i < n_changes; i++) {
 		const struct change *change = &d->plan->changes[i];
 
-		if (change->op != CHANGE_REVOKE || change->object_kind != OBJECT_TABLE || change->schema != schema ||
-		    change->role != grantee)
+		if (change->op != CHANGE_REVOKE || change->object_kind != OBJECT_TABLE || change->schema != g->schema ||
+		    change->role != entry->grantee || change->state == CHANGE_BLOCKED ||
+		    (change->grantor ? change->grantor : g->owner) != entry->grantor)
 			continue;
 		for (uint32_t k = 0; k < change->n; k++)
 			if (strcmp(change->names[k], table) == 0)
@@ -355,46 +360,116 @@ static privs_t revoked_on_table(const struct differ *d, uint32_t n_changes, name
 	return revoked;
 }
 
+/* A column's list forbids what a table's REVOKE would do to it: that table leaves the change and is blocked. */
+static void unplan_table_revoke(struct column_emit *e, const struct change *like)
+{
+	for (uint32_t i = 0; i < e->n_changes; i++) {
+		struct change *change = &e->d->plan->changes[i], *alone;
+
+		if (change->op != CHANGE_REVOKE || change->object_kind != OBJECT_TABLE || change->schema != like->schema ||
+		    change->role != like->role || change->grantor != like->grantor || !(change->privs & like->privs) ||
+		    change->state == CHANGE_BLOCKED)
+			continue;
+		for (uint32_t k = 0; k < change->n; k++) {
+			if (strcmp(change->names[k], e->table) != 0)
+				continue;
+			if (change->n > 1) {
+				change->names[k] = change->names[--change->n];
+				alone = differ_add(e->d, CHANGE_REVOKE, DRIFT_GRANT, PHASE_REVOKES, change->source);
+				change = &e->d->plan->changes[i];
+				*alone = *change;
+				alone->n = 1;
+				alone->names = talloc_array(e->d->plan, const char *, 1);
+				alone->names[0] = talloc_strdup(alone->names, e->table);
+			} else {
+				alone = change;
+			}
+			change_block(alone, "a column of the table carries privileges granted on from this one to roles that no manifest names",
+				     "revoke those by hand, or declare the roles");
+			return;
+		}
+	}
+}
+
 static void emit_column(void *data, const struct change *like)
 {
 	struct column_emit *e = data;
 	struct change copy = *like;
 
+	if (like->op == CHANGE_REVOKE && like->state == CHANGE_BLOCKED)
+		unplan_table_revoke(e, like);
+	if (e->probe)
+		return;
 	if (e->after_revokes && copy.op == CHANGE_GRANT)
 		copy.phase = PHASE_REVOKES;
 	differ_object(e->d, &copy, e->table, strlen(e->table));
 }
 
-/* The live entries of a column without what the plan's table revokes will take along. */
-static const struct acl *column_acl(struct differ *d, const struct acl *acl, name_id schema, const char *table, uint32_t n_changes,
-				    bool *ret_after)
+/* What the plan's table revokes will take along of each entry of a column; NULL when nothing. */
+static const privs_t *taken_from_column(struct differ *d, const struct acl *acl, const struct object_group *g, const char *table,
+					uint32_t n_changes)
 {
-	struct acl *left = NULL;
+	privs_t *taken = NULL;
 
 	for (uint32_t i = 0; i < acl->n; i++) {
-		privs_t gone = revoked_on_table(d, n_changes, schema, table, acl->v[i].grantee);
+		privs_t gone = acl->v[i].privs & revoked_on_table(d, n_changes, g, table, &acl->v[i]);
 
-		if (!(acl->v[i].privs & gone))
+		if (!gone)
 			continue;
-		if (!left)
-			left = talloc_memdup(d->temporary, acl, sizeof *acl + acl->n * sizeof *acl->v);
-		left->v[i].privs &= ~gone;
-		left->v[i].grantable &= ~gone;
-		*ret_after = true;
+		if (!taken)
+			taken = talloc_zero_array(d->temporary, privs_t, acl->n);
+		taken[i] = gone;
 	}
-	return left ? left : acl;
+	return taken;
+}
+
+static bool table_loses_anything(const struct differ *d, uint32_t n_changes, name_id schema, const char *table)
+{
+	for (uint32_t i = 0; i < n_changes; i++) {
+		const struct change *change = &d->plan->changes[i];
+
+		if (change->op != CHANGE_REVOKE || change->object_kind != OBJECT_TABLE || change->schema != schema)
+			continue;
+		for (uint32_t k = 0; k < change->n; k++)
+			if (strcmp(change->names[k], table) == 0)
+				return true;
+	}
+	return false;
 }
 
 static bool has_column_work(const struct differ *d)
 {
-	for (uint32_t i = 0; i < d->desired->n_rules; i++)
+	bool exact = d->desired->n_scopes > 0;
+
+	for (uint32_t i = 0; i < d->desired->n_rules; i++) {
 		if (d->desired->rules[i].on.kind == OBJECT_COLUMN)
 			return true;
-	if (d->desired->n_scopes == 0)
+		exact |= d->desired->rules[i].exact && d->desired->rules[i].on.kind == OBJECT_TABLE;
+	}
+	if (!exact)
 		return false;
 	for (uint32_t i = 0; i < d->database->n_objects; i++)
 		if (d->database->objects[i].kind == OBJECT_COLUMN)
 			return true;
+	return false;
+}
+
+/* Is the table in scope through a rule that names it? Its columns are part of it. */
+static bool table_in_scope(const struct differ *d, const struct object_group *g, const char *table)
+{
+	name_id lists[2] = { g->schema, NAME_NONE };
+
+	for (int l = 0; l < 2; l++) {
+		uint32_t n;
+		const struct rule_key *key = desired_rules(d->desired, OBJECT_TABLE, lists[l], &n);
+
+		for (uint32_t i = 0; i < n; i++) {
+			const struct rule *rule = &d->desired->rules[key[i].rule];
+
+			if (rule->exact && rule_speaks_of(rule, g->relkind, names_text(d->names, g->schema), table, strlen(table)))
+				return true;
+		}
+	}
 	return false;
 }
 
@@ -419,9 +494,29 @@ static void report_absent_columns(struct differ *d, const bool *matched)
 	}
 }
 
-void diff_columns(struct differ *d)
+static void diff_column_slots(struct differ *d, const struct column_map *map, struct names *tables, uint32_t n_changes, bool probe)
 {
 	static const struct acl nobody = { .n = 0 };
+
+	for (uint32_t i = 0; i < map->n; i++) {
+		const struct column_slot *slot = &map->slots[i];
+		const struct object_group *g = slot->live ? slot->live : slot->table;
+		const struct scope_schema *scope = desired_scope(d->desired, g->schema);
+		struct acl_context context = { .kind = OBJECT_COLUMN, .schema = g->schema, .owner = g->owner, .column = slot->column };
+		struct column_emit data = { d, names_text(tables, slot->key_table), n_changes, false, probe };
+		const struct acl *acl = slot->live ? slot->live->acl : &nobody;
+
+		context.taken = taken_from_column(d, acl, g, data.table, n_changes);
+		data.after_revokes = table_loses_anything(d, n_changes, g->schema, data.table);
+		context.exact = scope || (slot->want && slot->want->exact) || table_in_scope(d, g, data.table);
+		context.revoke_unmanaged = (scope && scope->revoke_unmanaged) || (slot->want && slot->want->revoke_unmanaged);
+		context.public_named = slot->want && slot->want->public_named;
+		diff_acl(d, acl, &context, slot->want ? slot->want->v : NULL, slot->want ? slot->want->n : 0, 1, emit_column, &data);
+	}
+}
+
+void diff_columns(struct differ *d)
+{
 	struct column_map map = { .keys = NULL };
 	struct candidates *c;
 	struct names *tables;
@@ -436,19 +531,14 @@ void diff_columns(struct differ *d)
 	matched = talloc_zero_array(d->temporary, bool, d->desired->n_rules + 1);
 	wanted_columns(d, &map, tables, c, matched);
 	live_columns(d, &map, tables);
-	for (uint32_t i = 0; i < map.n; i++) {
-		const struct column_slot *slot = &map.slots[i];
-		const struct object_group *g = slot->live ? slot->live : slot->table;
-		const struct scope_schema *scope = desired_scope(d->desired, g->schema);
-		struct acl_context context = { .kind = OBJECT_COLUMN, .schema = g->schema, .owner = g->owner, .column = slot->column };
-		struct column_emit data = { d, names_text(tables, slot->key_table), false };
-		const struct acl *acl = slot->live ? slot->live->acl : &nobody;
+	if (n_changes) {
+		/* what may not be revoked on tables must be known before it is said what tables take from columns */
+		uint32_t in_scope = d->plan->in_scope, n_unmanaged = d->plan->n_unmanaged;
 
-		acl = column_acl(d, acl, g->schema, data.table, n_changes, &data.after_revokes);
-		context.exact = scope || (slot->want && slot->want->exact);
-		context.revoke_unmanaged = (scope && scope->revoke_unmanaged) || (slot->want && slot->want->revoke_unmanaged);
-		context.public_named = slot->want && slot->want->public_named;
-		diff_acl(d, acl, &context, slot->want ? slot->want->v : NULL, slot->want ? slot->want->n : 0, 1, emit_column, &data);
+		diff_column_slots(d, &map, tables, n_changes, true);
+		d->plan->in_scope = in_scope;
+		d->plan->n_unmanaged = n_unmanaged;
 	}
+	diff_column_slots(d, &map, tables, n_changes, false);
 	report_absent_columns(d, matched);
 }

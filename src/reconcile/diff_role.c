@@ -193,43 +193,92 @@ static struct change *membership_change(struct differ *d, enum change_op op, enu
 	return change;
 }
 
-static void want_membership(struct differ *d, const struct membership_want *want)
+static void withdraw_membership(struct differ *d, const struct membership_want *want, const struct membership *rows, uint32_t n)
 {
-	bool admin = false, inherit = false, set = false, options = d->version_num >= 160000, differs;
-	const struct role *member = server_role(d->server, want->member), *role = server_role(d->server, want->role);
-	const struct membership *rows;
-	struct change *change;
-	uint32_t n;
-
-	rows = rows_of(d->server, want->role, want->member, &n);
 	for (uint32_t i = 0; i < n; i++) {
-		admin |= rows[i].admin;
-		inherit |= rows[i].inherit;
-		set |= rows[i].set;
+		struct change *change = membership_change(d, CHANGE_REVOKE_MEMBERSHIP, PHASE_REVOKES, want->role, want->member, want->source);
+
+		change->grantor = d->version_num >= 160000 ? rows[i].grantor : NAME_NONE;
 	}
-	if (expired(d, want->until)) {
-		for (uint32_t i = 0; i < n; i++) {
-			change = membership_change(d, CHANGE_REVOKE_MEMBERSHIP, PHASE_REVOKES, want->role, want->member, want->source);
-			change->grantor = options ? rows[i].grantor : NAME_NONE;
-		}
-		return;
-	}
-	differs = n == 0 || (n == 1 && implicit_creator_edge(d, &rows[0]) && !(want->has_admin && want->admin)) ||
-		  (want->has_admin && want->admin != admin) ||
-		  (options && want->has_inherit && want->inherit != inherit) || (options && want->has_set && want->set != set);
-	if (!differs)
-		return;
-	change = membership_change(d, CHANGE_GRANT_MEMBERSHIP, PHASE_MEMBERSHIPS, want->role, want->member, want->source);
-	change->admin = want->has_admin ? want->admin : admin && n > 0;
-	change->inherit = want->has_inherit ? want->inherit : n > 0 && inherit ? true : !member || (member->attrs & ROLE_INHERIT);
-	change->set = want->has_set ? want->set : true;
-	/* options of one row cannot be lowered by granting as somebody else: name the grantor that holds them */
-	if (options && n > 0 && !implicit_creator_edge(d, &rows[0]))
-		change->grantor = rows[0].grantor;
-	if (n > 0)
-		change->from = "with other options";
+}
+
+static struct change *grant_membership(struct differ *d, const struct membership_want *want)
+{
+	const struct role *role = server_role(d->server, want->role);
+	struct change *change = membership_change(d, CHANGE_GRANT_MEMBERSHIP, PHASE_MEMBERSHIPS, want->role, want->member, want->source);
+
 	if (role && (role->attrs & ROLE_SUPERUSER))
 		change_block(change, "membership in a superuser role makes a superuser", "grant it by hand if it is really meant");
+	return change;
+}
+
+static void new_membership(struct differ *d, const struct membership_want *want)
+{
+	const struct role *member = server_role(d->server, want->member);
+	struct change *change = grant_membership(d, want);
+
+	change->admin = want->has_admin && want->admin;
+	change->inherit = want->has_inherit ? want->inherit : !member || (member->attrs & ROLE_INHERIT);
+	change->set = want->has_set ? want->set : true;
+}
+
+/* One row of an existing membership with other options. */
+static void adjust_membership(struct differ *d, const struct membership_want *want, const struct membership *row, bool admin, bool inherit,
+			      bool set)
+{
+	struct change *change = grant_membership(d, want);
+
+	change->admin = admin;
+	change->inherit = inherit;
+	change->set = set;
+	change->grantor = d->version_num >= 160000 ? row->grantor : NAME_NONE;
+	change->from = talloc_asprintf(d->plan, "admin %s, inherit %s, set %s", row->admin ? "true" : "false", row->inherit ? "true" : "false",
+				       row->set ? "true" : "false");
+}
+
+/* From 16 on the same membership can exist once for each grantor, and what holds is the union: an option that is not
+   wanted is taken from every row, one that is missing is given to the first. */
+static void want_membership(struct differ *d, const struct membership_want *want)
+{
+	bool options = d->version_num >= 160000, first = true;
+	bool raise_admin = want->has_admin && want->admin, raise_inherit = options && want->has_inherit && want->inherit;
+	bool raise_set = options && want->has_set && want->set;
+	const struct membership *rows;
+	uint32_t n, usable = 0;
+
+	rows = rows_of(d->server, want->role, want->member, &n);
+	if (expired(d, want->until)) {
+		withdraw_membership(d, want, rows, n);
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		usable += !implicit_creator_edge(d, &rows[i]);
+		raise_admin &= !rows[i].admin;
+		raise_inherit &= !rows[i].inherit;
+		raise_set &= !rows[i].set;
+	}
+	if (usable == 0) {
+		/* the creator's edge alone is a membership only to who asks for just that */
+		bool enough = n > 0 && want->has_admin && want->admin && want->has_inherit && !want->inherit && want->has_set && !want->set;
+
+		if (!enough)
+			new_membership(d, want);
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		bool admin = rows[i].admin, inherit = rows[i].inherit, set = rows[i].set;
+
+		if (implicit_creator_edge(d, &rows[i]))
+			continue;
+		admin = (want->has_admin && !want->admin) ? false : admin || (first && raise_admin);
+		if (options) {
+			inherit = (want->has_inherit && !want->inherit) ? false : inherit || (first && raise_inherit);
+			set = (want->has_set && !want->set) ? false : set || (first && raise_set);
+		}
+		if (admin != rows[i].admin || inherit != rows[i].inherit || set != rows[i].set)
+			adjust_membership(d, want, &rows[i], admin, inherit, set);
+		first = false;
+	}
 }
 
 static bool membership_wanted(const struct differ *d, name_id role, name_id member)

@@ -30,16 +30,67 @@ static int differ_begin(struct differ *d, void *parent, const struct plan_contex
 	return 0;
 }
 
-/* Revokes of what others granted on come first: theirs depends on ours (2BP01 otherwise). */
 static int compare_changes(const void *a, const void *b)
 {
 	const struct change *const *x = a, *const *y = b;
 
 	if ((*x)->phase != (*y)->phase)
 		return (*x)->phase < (*y)->phase ? -1 : 1;
-	if ((*x)->phase == PHASE_REVOKES && (*x)->kind == (*y)->kind && ((*x)->grantor == NAME_NONE) != ((*y)->grantor == NAME_NONE))
-		return (*x)->grantor == NAME_NONE ? 1 : -1;
 	return (*x > *y) - (*x < *y);
+}
+
+static bool is_privilege_revoke(const struct change *c)
+{
+	return c->op == CHANGE_REVOKE || c->op == CHANGE_REVOKE_GRANT_OPTION;
+}
+
+static bool same_family(enum object_kind a, enum object_kind b)
+{
+	/* a table's REVOKE reaches its columns' lists too */
+	return a == b || (a == OBJECT_COLUMN && b == OBJECT_TABLE);
+}
+
+static bool share_an_object(const struct change *a, const struct change *b)
+{
+	for (uint32_t i = 0; i < a->n; i++)
+		for (uint32_t j = 0; j < b->n; j++)
+			if (strcmp(a->names[i], b->names[j]) == 0)
+				return true;
+	return false;
+}
+
+/* Does b take away what a was granted from? Then a must go first (2BP01 otherwise). */
+static bool hangs_on(const struct change *a, const struct change *b)
+{
+	return is_privilege_revoke(a) && is_privilege_revoke(b) && a->grantor != NAME_NONE && a->grantor == b->role && (a->privs & b->privs) &&
+	       same_family(a->object_kind, b->object_kind) && a->schema == b->schema && share_an_object(a, b);
+}
+
+/* Revokes along chains of grantors, ends of the chains first. Quadratic, but only over revokes of foreign grants. */
+static void sort_chains(const struct change **order, uint32_t n)
+{
+	uint32_t moves = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		for (uint32_t j = i + 1; j < n; j++) {
+			const struct change *later = order[j];
+
+			/* two that hang on each other both keep a grant of the owner's until later */
+			if (!hangs_on(later, order[i]) || hangs_on(order[i], later) || moves++ > n * 8)
+				continue;
+			memmove(order + i + 1, order + i, (j - i) * sizeof *order);
+			order[i] = later;
+			j = i;
+		}
+	}
+}
+
+static bool any_foreign(const struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->n_changes; i++)
+		if (is_privilege_revoke(&plan->changes[i]) && plan->changes[i].grantor)
+			return true;
+	return false;
 }
 
 static void sort_changes(struct plan *plan)
@@ -50,6 +101,8 @@ static void sort_changes(struct plan *plan)
 	for (uint32_t i = 0; i < plan->n_changes; i++)
 		order[i] = &plan->changes[i];
 	qsort(order, plan->n_changes, sizeof *order, compare_changes);
+	if (any_foreign(plan))
+		sort_chains(order, plan->n_changes);
 	for (uint32_t i = 0; i < plan->n_changes; i++) {
 		sorted[i] = *order[i];
 		if (sorted[i].names)
