@@ -77,7 +77,7 @@ static void print_conditions(struct ctl *ctl, const json_t *doc)
 		const char *word = json_is_true(status) ? "yes" : json_is_false(status) ? "no" : "unknown";
 
 		printf("    %-10s %s%-7s%s %s\n", ctl_words(ctl, ctl_raw(c, "type")), ctl_paint(ctl, color), word, ctl_plain(ctl),
-		       ctl_text(ctl, c, "message", ctl_text(ctl, c, "reason", "")));
+		       ctl_text(ctl, c, "message", ctl_words(ctl, ctl_raw(c, "reason"))));
 	}
 }
 

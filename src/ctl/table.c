@@ -8,6 +8,8 @@
 
 #include "ctl/ctl.h"
 
+#define ROOM_MIN 50
+
 struct cell {
 	const char *text;
 	enum ctl_color color;
@@ -78,15 +80,63 @@ static void paint(const struct table *table, unsigned row, unsigned column, stru
 		scols_cell_set_color(cell, ctl_paint(table->ctl, color));
 }
 
+static size_t width_of(const struct table *table, unsigned column)
+{
+	size_t width = utf8_count(table->columns[column].name, strlen(table->columns[column].name));
+
+	for (unsigned r = 0; r < table->n_rows; r++) {
+		const char *text = cell_text(table, r, column);
+		size_t n = utf8_count(text, strlen(text));
+
+		width = n > width ? n : width;
+	}
+	return width;
+}
+
+/* What the column that may be cut has left on this terminal; never so little that its text says nothing. */
+static size_t room(const struct table *table, size_t terminal, unsigned column)
+{
+	size_t others = 0;
+
+	for (unsigned c = 0; c < table->n_columns; c++)
+		if (c != column && visible(table, c))
+			others += width_of(table, c) + 1;
+	return terminal > others + ROOM_MIN ? terminal - others - 1 : ROOM_MIN;
+}
+
+static const char *cut(const struct table *table, const char *text, size_t max)
+{
+	size_t len = 0;
+
+	if (utf8_count(text, strlen(text)) <= max)
+		return text;
+	for (size_t n = 0; text[len] && (n < max - 1 || ((unsigned char)text[len] & 0xC0) == 0x80); len++)
+		n += ((unsigned char)text[len + 1] & 0xC0) != 0x80;
+	return talloc_asprintf(table->ctl->scratch, "%.*s…", (int)len, text);
+}
+
+/* On a terminal, and not in wide, long texts are cut; `show` has them whole. */
+static void fit(struct table *table, size_t terminal)
+{
+	if (!table->ctl->out_tty || table->ctl->output == OUTPUT_WIDE)
+		return;
+	for (unsigned c = 0; c < table->n_columns; c++) {
+		size_t max = table->columns[c].flags & COL_TRUNC ? room(table, terminal, c) : 0;
+
+		for (unsigned r = 0; max > 0 && r < table->n_rows; r++) {
+			struct cell *cell = &table->cells[(size_t)r * table->n_columns + c];
+
+			cell->text = cut(table, cell->text ? cell->text : "", max);
+		}
+	}
+}
+
 static int fill(const struct table *table, struct libscols_table *out)
 {
 	for (unsigned c = 0; c < table->n_columns; c++) {
 		unsigned flags = table->columns[c].flags;
-		int scols = (flags & COL_RIGHT ? SCOLS_FL_RIGHT : 0);
 
-		if ((flags & COL_TRUNC) && table->ctl->output != OUTPUT_WIDE)
-			scols |= SCOLS_FL_TRUNC;
-		if (visible(table, c) && !scols_table_new_column(out, table->columns[c].name, flags & COL_TRUNC ? 0.3 : 0, scols))
+		if (visible(table, c) && !scols_table_new_column(out, table->columns[c].name, 0, flags & COL_RIGHT ? SCOLS_FL_RIGHT : 0))
 			return 1;
 	}
 	for (unsigned r = 0; r < table->n_rows; r++) {
@@ -122,8 +172,8 @@ int table_print(struct table *table)
 	scols_table_enable_noheadings(out, !table->ctl->legend);
 	scols_table_enable_colors(out, table->ctl->color);
 	scols_table_enable_noencoding(out, 1);     /* everything was escaped by our own rules */
-	if (table->ctl->output == OUTPUT_WIDE || !table->ctl->out_tty)
-		scols_table_set_termforce(out, SCOLS_TERMFORCE_NEVER);
+	fit(table, scols_table_get_termwidth(out));
+	scols_table_set_termforce(out, SCOLS_TERMFORCE_NEVER);     /* nothing else is cut or squeezed */
 	failed = fill(table, out) || scols_print_table(out) < 0;
 	scols_unref_table(out);
 	return failed ? ctl_complain(DBR_EXIT_INTERNAL, "cannot print the table") : DBR_EXIT_OK;

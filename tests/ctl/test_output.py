@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: PostgreSQL
 """The form of what is printed: documents and schemas, tables, colour, and names that try to be more than names."""
 
+import fcntl
 import json
 import os
 import pty
 import re
 import shutil
+import struct
 import subprocess
+import termios
 
 import pytest
 from conftest import PROGRAM, environment
@@ -181,9 +184,10 @@ def test_no_control_character_gets_out(ctl, recorded, output, args):
     assert not CONTROL.search(done.stderr)
 
 
-def on_terminal(recorded, *args, **env):
+def on_terminal(recorded, *args, columns=80, **env):
     """What reaches a terminal."""
     leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     with subprocess.Popen([PROGRAM, "-s", recorded.path, *args], stdin=follower, stdout=follower, stderr=follower, env=environment(**env)) as p:
         os.close(follower)
         data = b""
@@ -221,6 +225,19 @@ def test_colour(ctl, recorded):
 def test_hostile_names_on_a_terminal(recorded, args):
     text = SGR.sub("", on_terminal(recorded, *args)).replace("\r\n", "\n")
     assert not CONTROL.search(text), repr(CONTROL.search(text))
+
+
+def test_long_texts_are_cut_to_the_terminal(ctl, recorded):
+    status = document("status-good")
+    status["targets"][0]["message"] = "ä long text " * 40
+    recorded.get("/v1/status", status)
+    line = on_terminal(recorded, "status", NO_COLOR="1", columns=140).splitlines()[1]
+    assert len(line) == 139 and line.endswith("…")
+    line = on_terminal(recorded, "status", NO_COLOR="1", columns=80).splitlines()[1]
+    assert line.endswith("…") and line.count("ä long text") == 4
+    whole = status["targets"][0]["message"].strip()
+    assert whole in ctl("status").out
+    assert whole in on_terminal(recorded, "-o", "wide", "status", NO_COLOR="1", columns=80)
 
 
 def test_watch(recorded):
