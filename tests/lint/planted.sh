@@ -6,7 +6,9 @@ cd "${top_srcdir:-.}" || exit 99
 lint=$PWD/tests/lint
 copy=$(mktemp -d) || exit 99
 trap 'rm -rf "$copy"' EXIT
-cp -R src include Makefile.am "$copy" && chmod -R u+w "$copy" || exit 99
+# A part of the tree is enough to be content with, and quicker; the scripts themselves run over all of it.
+mkdir "$copy/src" "$copy/src/catalog" "$copy/src/session" && cp -R include Makefile.am "$copy" && cp -R src/base src/model "$copy/src" &&
+	chmod -R u+w "$copy" || exit 99
 failures=0
 cases=0
 
@@ -74,8 +76,6 @@ planted documented include/dbreconcile/p.h "$L/* What. */\n\n/* g. */\nint g(voi
 planted documented src/base/p.h "$L#define X 1\n"
 fine documented src/base/p.h "$L/* What. */\n\n/* g and h. */\nint g(void);\nint h(void);\n\nint i(void);   /* three */\n"
 
-# Small, because every file goes through the preprocessor each time.
-rm -f "$copy"/src/catalog/*.c "$copy"/src/session/*.c
 planted sql src/catalog/p.c "${L}const char *q = \"SELECT a FROM pg_class\";\n"
 planted sql src/catalog/p.c "${L}const char *q = \"SELECT a \"\n\t\"FROM pg_catalog.pg_class c \"\n\t\"JOIN pg_roles r ON true\";\n"
 planted sql src/catalog/p.c "$L#define PG \"pg_catalog.\"\nconst char *q = \"SELECT a FROM \" PG \"pg_class JOIN pg_roles\";\n"
