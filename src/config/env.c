@@ -39,6 +39,12 @@ static const char *expand_one(struct text *out, const char *s, const char *confi
 	}
 	memcpy(name, s, n);
 	name[n] = '\0';
+	if (strncmp(name, "PG", 2) == 0) {
+		/* gone when the daemon reads its files again: a default that steps in then would name another server */
+		error_set(err, "the environment variable %s cannot be used here: the daemon removes libpq's variables (PG...)", name);
+		error_hint(err, "use a name of your own, such as DBRECONCILE_HOST");
+		return NULL;
+	}
 	value = value_of(name, config_dir);
 	if (s[n] == ':' && (!value || *value == '\0')) {
 		text_add_len(out, s + n + 2, (size_t) (end - (s + n + 2)));
