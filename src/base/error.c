@@ -46,7 +46,7 @@ void error_hint(struct error *err, const char *format, ...)
 	va_end(ap);
 }
 
-const char *error_format(const struct error *err, char *buf, size_t size)
+const char *error_summary(const struct error *err, char *buf, size_t size)
 {
 	char where[320] = "";
 
@@ -56,9 +56,15 @@ const char *error_format(const struct error *err, char *buf, size_t size)
 		snprintf(where, sizeof where, "%s:%u: ", err->file, err->line);
 	else if (err->file[0])
 		snprintf(where, sizeof where, "%s: ", err->file);
+	snprintf(buf, size, "%s%s", where, err->text);
+	return buf;
+}
+
+const char *error_format(const struct error *err, char *buf, size_t size)
+{
+	size_t len = strlen(error_summary(err, buf, size));
+
 	if (err->hint[0])
-		snprintf(buf, size, "%s%s (%s)", where, err->text, err->hint);
-	else
-		snprintf(buf, size, "%s%s", where, err->text);
+		snprintf(buf + len, size - len, " (%s)", err->hint);
 	return buf;
 }

@@ -32,6 +32,8 @@ void error_set_at(struct error *err, const char *file, unsigned line, const char
 	__attribute__((format(printf, 4, 5)));
 void error_hint(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static inline bool error_is_set(const struct error *err) { return err->text[0] != '\0'; }
+/* "file:line:column: text", as far as the place is known, without the hint; always terminated; returns buf. */
+const char *error_summary(const struct error *err, char *buf, size_t size);
 /* "file:line: text (hint)" into buf, always terminated; returns buf. */
 const char *error_format(const struct error *err, char *buf, size_t size);
 

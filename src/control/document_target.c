@@ -63,6 +63,7 @@ static json_t *conditions(const struct target_view *view)
 	const struct migration_list *migrations = view->migrations;
 	bool tried = view->last_attempt_ms > 0;
 	bool pending = migrations && migrations->counts[MIGRATION_PENDING] > 0;
+	char why[ERROR_TEXT_MAX + 320];
 	json_t *list = json_array();
 
 	add_condition(list, &(struct condition){ "reachable", tried, view->reachable, !tried ? "not_tried" : view->reachable ?
@@ -75,7 +76,7 @@ static json_t *conditions(const struct target_view *view)
 		plan->blocked == 0 ? "nothing_blocked" : "blocked", first_reason(plan, CHANGE_BLOCKED), 0 });
 	add_condition(list, &(struct condition){ "migrated", migrations, migrations && !migrations->blocked && !pending, !migrations ?
 		"none" : migrations->blocked ? "blocked" : pending ? "pending" : "applied",
-		migrations && migrations->blocked ? migrations->why.text : NULL, 0 });
+		migrations && migrations->blocked ? error_summary(&migrations->why, why, sizeof why) : NULL, 0 });
 	add_condition(list, &(struct condition){ "active", true, !view->suspended, view->suspended ? "suspended" : "active",
 		view->suspend_reason, 0 });
 	return list;
@@ -92,6 +93,7 @@ json_t *document_migration_counts(const struct migration_list *list)
 
 static json_t *migrations_summary(const struct migration_list *list)
 {
+	char why[ERROR_TEXT_MAX + 320];
 	json_t *object;
 
 	if (!list)
@@ -99,7 +101,7 @@ static json_t *migrations_summary(const struct migration_list *list)
 	object = json_object();
 	put_text(object, "current_version", list->current_version);
 	put_bool(object, "blocked", list->blocked);
-	put_text(object, "reason", list->blocked ? list->why.text : NULL);
+	put_text(object, "reason", list->blocked ? error_summary(&list->why, why, sizeof why) : NULL);
 	json_object_set_new(object, "counts", document_migration_counts(list));
 	return object;
 }
@@ -214,6 +216,7 @@ void get_migrations(struct request *request)
 	const struct migration_settings *own = view ? migration_settings_of(engine_settings(request->control->engine), view) : NULL;
 	const struct migration_list *list = view ? view->migrations : NULL;
 	json_t *document, *rows;
+	char why[ERROR_TEXT_MAX + 320];
 
 	if (!view)
 		return;
@@ -227,7 +230,7 @@ void get_migrations(struct request *request)
 		json_object_set_new(document, "table", json_sprintf("%s.%s", own->table_schema, own->table_name));
 	put_text(document, "current_version", list->current_version);
 	put_bool(document, "blocked", list->blocked);
-	put_text(document, "reason", list->blocked ? list->why.text : NULL);
+	put_text(document, "reason", list->blocked ? error_summary(&list->why, why, sizeof why) : NULL);
 	put_text(document, "hint", list->blocked && list->why.hint[0] ? list->why.hint : NULL);
 	json_object_set_new(document, "counts", document_migration_counts(list));
 	rows = json_array();

@@ -99,6 +99,7 @@ void migrations_append(struct target *t, struct plan *plan)
 {
 	const struct migration_list *list = t->migrations;
 	uint32_t pending = count_pending(list), add, at = 0;
+	char why[ERROR_TEXT_MAX + 320];
 
 	if (list == NULL || (pending == 0 && !list->blocked))
 		return;
@@ -118,7 +119,7 @@ void migrations_append(struct target *t, struct plan *plan)
 
 		if (list->blocked) {
 			c->state = CHANGE_BLOCKED;
-			c->reason = talloc_strdup(plan, list->why.text);
+			c->reason = talloc_strdup(plan, error_summary(&list->why, why, sizeof(why)));
 			c->remedy = list->why.hint[0] != '\0' ? talloc_strdup(plan, list->why.hint) : NULL;
 			if (c->name == NULL)
 				c->name = "ledger";

@@ -66,6 +66,7 @@ static void record_event(struct target *t, const struct migrator_event *step)
 	struct event event = {
 		.at_ms = clock_wall(), .target = t->name, .kind = "migration", .actor = "daemon", .object = step->file->script, .result = "started",
 	};
+	char why[ERROR_TEXT_MAX + 320];
 
 	switch (step->kind) {
 	case MIGRATOR_STARTED:
@@ -79,9 +80,10 @@ static void record_event(struct target *t, const struct migrator_event *step)
 		return;
 	case MIGRATOR_FAILED_FILE:
 	case MIGRATOR_UNKNOWN:
+		error_summary(step->error, why, sizeof(why));
 		state_event_close(t->engine->state, t->pass->migration_event, step->kind == MIGRATOR_UNKNOWN ? "unknown" : "failed",
-				  step->error->sqlstate, step->error->text);
-		log_target(LOG_LEVEL_ERROR, t->name, MESSAGE_MIGRATION_FAILED, "migration %s failed: %s", step->file->script, step->error->text);
+				  step->error->sqlstate, why);
+		log_target(LOG_LEVEL_ERROR, t->name, MESSAGE_MIGRATION_FAILED, "migration %s failed: %s", step->file->script, why);
 		t->view.change_failures++;
 		t->view.change_failures_by[DRIFT_LEDGER]++;
 		return;

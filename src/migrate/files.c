@@ -19,7 +19,7 @@
 #include "base/text.h"
 
 #define FILE_MAX_BYTES (64u << 20)
-#define DEPTH_MAX 8
+#define DEPTH_MAX 4
 #define ERRORS_MAX 200
 
 struct reading {

@@ -34,12 +34,23 @@ static void one_name(struct differ *d, struct change *change, const char *name)
 	change->names[0] = name;
 }
 
+/* Two manifests may declare a schema, or one the schema that the ledger needs. */
+static bool schema_is_planned(const struct differ *d, const char *name)
+{
+	for (uint32_t i = 0; i < d->plan->n_changes; i++)
+		if (d->plan->changes[i].op == CHANGE_CREATE_SCHEMA && strcmp(d->plan->changes[i].name, name) == 0)
+			return true;
+	return false;
+}
+
 static void want_schema(struct differ *d, const char *name, const char *owner, struct source source)
 {
 	name_id live_owner = NAME_NONE;
 	struct change *change;
 
 	if (!schema_exists(d, name, &live_owner)) {
+		if (schema_is_planned(d, name))
+			return;
 		change = differ_add(d, CHANGE_CREATE_SCHEMA, DRIFT_SCHEMA, PHASE_SCHEMAS, source);
 		change->name = name;
 		change->role = names_put(d->names, owner);

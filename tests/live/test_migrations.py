@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: PostgreSQL
+"""Migrations by the daemon: inside a pass, as the migration user, between roles and grants. Scenario 2 of a migration team.
+
+What the runner does file by file, and under faults, is in test_migrator.py.
+"""
+
+import os
+
+import pytest
+from dbr import wait_for
+from test_migrator import FLYWAY
+
+FIRST = "CREATE TABLE app.users (id int PRIMARY KEY, email text);\n"
+SECOND = "COPY app.users FROM stdin;\n1\tada@example.org\n2\tit's ü\n\\.\nCREATE VIEW app.names AS SELECT email FROM app.users;\n"
+
+ROLES = """
+roles: (
+  { name = "migrator"; login = true; connection_limit = 5; },
+  { name = "app"; login = true; },
+  { name = "analytics"; login = true; }
+);
+"""
+ORDERS = """
+schemas: ( { name = "app"; owner = "migrator"; }, { name = "dbreconcile"; owner = "migrator"; } );
+grants: (
+  { to = "app"; level = "read-write"; schema = "app"; },
+  { to = "analytics"; level = "read-only"; schema = "app"; }
+);
+"""
+
+
+class Team:
+    """A server with an empty database orders, and a daemon that knows about it; target is prod/orders."""
+
+    def __init__(self, pg, make_daemon, files, more=None, **options):
+        self.pg = pg
+        pg.create_database("orders", *options.pop("prepare", ()))
+        migrations = {"directory": "orders", "user": "migrator", **(more or {})}
+        server = {"name": "prod", "conninfo": pg.conninfo(), "manifests": ["platform"],
+                  "databases": ({"name": "orders", "manifests": ["orders"], "migrations": migrations},)}
+        self.daemon = make_daemon(server, {"platform": ROLES, "orders": ORDERS}, {"orders": files}, **options)
+
+    def file(self, name, text):
+        return self.daemon.migration("orders", name, text)
+
+    def remove(self, name):
+        os.unlink(os.path.join(self.daemon.directory, "migrations/orders", name))
+
+    def migrations(self):
+        return self.daemon.json("migrations", "prod/orders")
+
+    def states(self):
+        return {row["script"] or row["description"]: row["state"] for row in self.migrations()["migrations"]}
+
+    def wait_blocked(self, *words):
+        def blocked():
+            answer = self.migrations()
+            assert answer["blocked"] and all(word in str(answer) for word in words), answer
+            row = self.daemon.json("status", "prod/orders")["targets"][0]
+            assert row["state"] == "blocked", row
+            return answer
+        return wait_for(blocked, 20, f"blocked, naming {words}", lambda: self.daemon.ctl("show", "prod/orders").out)
+
+    def wait_failed(self, *words):
+        def failed():
+            shown = self.daemon.ctl("show", "prod/orders").out
+            assert all(word in shown for word in words), shown
+            return shown
+        return wait_for(failed, 20, f"failed, naming {words}", self.daemon.log_tail)
+
+    def value(self, query, **where):
+        return self.pg.value(query, dbname="orders", **where)
+
+    def ledger(self, columns="version, description, type, script, installed_by, success"):
+        return self.pg.sql(f"SELECT {columns} FROM dbreconcile.migration_ledger ORDER BY installed_rank", dbname="orders")
+
+
+@pytest.fixture
+def team(pg, daemon):
+    def make(files, **options):
+        made = Team(pg, daemon, files, **options)
+        made.daemon.start()
+        return made
+    return make
+
+
+def test_from_an_empty_database_to_grants_in_one_pass(pg, daemon):
+    """--once: roles, schema, migrations as the migration user, and grants on the new tables, all in the first pass."""
+    made = Team(pg, daemon, {"V001__create_users.sql": FIRST, "V002__seed.sql": SECOND, "README.md": "not a migration"})
+    result = made.daemon.once()
+    assert result.code == 0, result.err
+    assert made.ledger() == [("001", "create users", "SQL", "V001__create_users.sql", "migrator", True),
+                             ("002", "seed", "SQL", "V002__seed.sql", "migrator", True)]
+    assert made.value("SELECT tableowner FROM pg_tables WHERE tablename = 'users'") == "migrator"
+    assert pg.sql("SELECT email FROM app.names ORDER BY 1", dbname="orders", user="analytics") == [("ada@example.org",), ("it's ü",)]
+    assert pg.allowed("INSERT INTO app.users VALUES (3, 'x')", dbname="orders", user="app")
+    assert not pg.allowed("INSERT INTO app.users VALUES (4, 'x')", dbname="orders", user="analytics")
+    assert not pg.allowed("CREATE TABLE app.mine ()", dbname="orders", user="app")
+    # what ran as the migration user came over its own login
+    assert not [s for s in pg.statements() if s[1] == "postgres" and "CREATE TABLE app.users" in s[2]]
+    assert [s for s in pg.statements() if s[1] == "migrator" and "CREATE TABLE app.users" in s[2]]
+    mark = pg.log_mark()
+    assert made.daemon.once().code == 0
+    assert pg.changes(mark) == []
+
+
+def test_new_file_runs_and_its_table_is_granted(team):
+    made = team({"V1__users.sql": FIRST})
+    made.daemon.wait_in_sync()
+    made.file("V2__posts.sql", "CREATE TABLE app.posts (id int);")
+    wait_for(lambda: made.states().get("V2__posts.sql") == "applied", 20, "V2 is applied", made.daemon.log_tail)
+    made.daemon.wait_in_sync()
+    assert made.pg.allowed("SELECT * FROM app.posts", dbname="orders", user="analytics")
+    assert made.migrations()["current_version"] == "2"
+    assert made.migrations()["counts"]["applied"] == 2
+
+
+def test_failing_file_is_rolled_back_and_named(team):
+    made = team({"V1__users.sql": FIRST, "V2__bad.sql": "CREATE TABLE app.half ();\nSELECT 'ü',\n  nosuch(1);\n"})
+    made.wait_failed("V2__bad.sql", "3", "nosuch")
+    assert [row[0] for row in made.ledger()] == ["1"]
+    assert made.value("SELECT to_regclass('app.half') IS NULL")
+    events = made.daemon.json("events")["events"]
+    assert any("V2__bad.sql" in str(event) and event["result"] == "failed" for event in events), events
+    assert "V2__bad.sql:3:3" in made.daemon.log()
+    # grants go on without it
+    assert made.pg.allowed("SELECT * FROM app.users", dbname="orders", user="analytics")
+    made.file("V2__bad.sql", "CREATE TABLE app.half ();")
+    made.daemon.ctl("reconcile", "--wait", "prod/orders")
+    made.daemon.wait_in_sync()
+    assert [row[0] for row in made.ledger()] == ["1", "2"]
+
+
+def test_changed_and_missing_files_block_and_say_so(team):
+    made = team({"V1__users.sql": FIRST, "V2__seed.sql": SECOND})
+    made.daemon.wait_in_sync()
+    made.file("V1__users.sql", FIRST.replace("email", "mail"))
+    made.file("V3__later.sql", "CREATE TABLE app.later ();")
+    answer = made.wait_blocked("V1__users.sql", "changed after it was applied")
+    assert made.states()["V1__users.sql"] == "checksum_mismatch"
+    assert answer["hint"] and made.value("SELECT to_regclass('app.later') IS NULL")
+    made.file("V1__users.sql", FIRST.replace("\n", "\r\n"))           # only line ends: the same migration
+    made.daemon.wait_in_sync()
+    assert [row[0] for row in made.ledger()] == ["1", "2", "3"]
+    made.remove("V2__seed.sql")
+    made.wait_blocked("version 2", "missing")
+    made.file("V2__seed.sql", SECOND)
+    made.daemon.wait_in_sync()
+
+
+@pytest.mark.parametrize("name,text,words", [
+    ("V2__c.sql", "CREATE TABLE app.x ();\nCOMMIT;\n", ("V2__c.sql", "COMMIT")),
+    ("V2__i.sql", "CREATE INDEX CONCURRENTLY ON app.users (email);", ("V2__i.sql", "CONCURRENTLY")),
+    ("V2__p.sql", "\\set x 1\n", ("V2__p.sql", "psql")),
+    ("V2__n.sql", b"SELECT 1;\0 DROP TABLE app.users;", ("V2__n.sql", "NUL")),
+    ("V2__u.sql", b"SELECT '\xe4';", ("V2__u.sql", "UTF-8")),
+    ("V1_0__again.sql", "SELECT 1;", ("V1_0__again.sql", "twice")),
+    ("seed.sql", "SELECT 1;", ("seed.sql", "V<version>__<description>.sql")),
+    ("V0_5__late.sql", "SELECT 1;", ("V0_5__late.sql", "0.5")),
+], ids=["commit", "concurrently", "psql", "nul", "latin1", "twice", "name", "out-of-order"])
+@pytest.mark.majors(15)
+def test_bad_file_blocks_before_it_runs(team, name, text, words):
+    made = team({"V1__users.sql": FIRST})
+    made.daemon.wait_in_sync()
+    made.file(name, text)
+    made.wait_blocked(*words)
+    assert len(made.ledger()) == 1
+    made.remove(name)
+    made.daemon.wait_in_sync()
+
+
+@pytest.mark.majors(15)
+def test_file_that_others_can_write_is_refused(team):
+    made = team({"V1__users.sql": FIRST})
+    made.daemon.wait_in_sync()
+    os.chmod(made.file("V2__open.sql", "SELECT 1;"), 0o666)
+    made.wait_blocked("V2__open.sql", "chmod go-w")
+    made.remove("V2__open.sql")
+    made.daemon.wait_in_sync()
+
+
+def test_flyway_history_is_taken_over(pg, daemon):
+    files = {"V1__before.sql": "CREATE TABLE app.never ();", "V2__two_lines.sql": b"a\r\nb\r\n", "V4__index.sql": "",
+             "V5__new.sql": "CREATE TABLE app.five ();", "R__view.sql": "CREATE OR REPLACE VIEW app.v AS SELECT 1 AS one;"}
+    pg.sql("CREATE ROLE migrator LOGIN")
+    made = Team(pg, daemon, files, {"table": "public.flyway_schema_history"}, prepare=(FLYWAY,))
+    assert made.daemon.once().code == 0, made.daemon.log_tail()
+    rows = pg.sql("SELECT installed_rank, version, type, script, installed_by FROM public.flyway_schema_history WHERE installed_rank > 7"
+                  " ORDER BY 1", dbname="orders")
+    assert rows == [(8, "5", "SQL", "V5__new.sql", "migrator"), (9, None, "SQL", "R__view.sql", "migrator")]
+    assert made.value("SELECT to_regclass('app.never') IS NULL AND to_regclass('dbreconcile.migration_ledger') IS NULL")
+
+
+@pytest.mark.majors(15)
+def test_observe_shows_pending_and_runs_nothing(team):
+    made = team({"V1__users.sql": FIRST}, daemon={"mode": "observe"})
+    wait_for(lambda: made.states() == {"V1__users.sql": "pending"}, 20, "V1 is pending", made.daemon.log_tail)
+    assert "MIGRATE V1__users.sql" in made.daemon.ctl("diff", "prod/orders").out
+    assert made.value("SELECT to_regclass('app.users') IS NULL")
+    assert made.pg.changes() == []
+
+
+@pytest.mark.majors(15)
+def test_missing_ledger_is_not_an_empty_one(team):
+    made = team({"V1__users.sql": FIRST})
+    made.daemon.wait_in_sync()
+    made.pg.sql("DROP TABLE dbreconcile.migration_ledger", dbname="orders")
+    made.wait_blocked("migration_ledger", "was there")
+
+
+def test_stop_in_the_middle_rolls_back(team):
+    made = team({"V1__users.sql": FIRST, "V2__slow.sql": "CREATE TABLE app.slow (); SELECT pg_sleep(60);"})
+    wait_for(lambda: made.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"), 20, "V2 runs", made.daemon.log_tail)
+    made.daemon.stop()
+    wait_for(lambda: not made.pg.backends("orders"), 10, "its backends are gone")
+    assert [row[0] for row in made.ledger()] == ["1"]
+    assert made.value("SELECT to_regclass('app.slow') IS NULL")
+
+
+@pytest.mark.parametrize("when", ["PgSleep", "COMMIT"])
+def test_killed_daemon_leaves_nothing_half_done(team, when):
+    """kill -9 while a file runs, or while its COMMIT waits: wholly applied and recorded, or not at all."""
+    made = team({"V1__users.sql": FIRST + "CREATE FUNCTION app.slow() RETURNS trigger LANGUAGE plpgsql AS"
+                                          " $$ BEGIN PERFORM pg_sleep(3); RETURN NULL; END $$;"
+                                          "CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON app.users DEFERRABLE INITIALLY DEFERRED"
+                                          " FOR EACH ROW EXECUTE FUNCTION app.slow();",
+                 "V2__slow.sql": "INSERT INTO app.users VALUES (1, 'a');" + (" SELECT pg_sleep(3);" if when == "PgSleep" else "")})
+    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE %s"
+    wait_for(lambda: made.pg.value(query, ("COMMIT%" if when == "COMMIT" else "%pg_sleep(3)%",)), 20, "V2 is there", made.daemon.log_tail)
+    made.daemon.kill()
+    wait_for(lambda: not made.pg.backends("orders"), 15, "its backends are gone")
+    recorded = [row[0] for row in made.ledger()] == ["1", "2"]
+    assert (made.value("SELECT count(*) FROM app.users") == 1) == recorded
+    made.daemon.start()
+    made.daemon.wait_in_sync(timeout=60)
+    assert [row[0] for row in made.ledger()] == ["1", "2"]
+    assert made.value("SELECT count(*) FROM app.users") == 1
