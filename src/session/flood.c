@@ -2,7 +2,8 @@
 /*
  * One message of the protocol may be a gigabyte long, and libpq collects all of it before we see any. The kernel knows how
  * much has come: without a result for too long, it is too much. On Unix sockets it does not count; there the server is as
- * local as we are.
+ * local as we are. (libpq reads for as long as the socket has something, so a peer on the same machine that is faster than we
+ * are can get past the limit within one turn; the length field then ends it at 1 GiB.)
  */
 #include <linux/tcp.h>
 #include <netinet/in.h>
