@@ -66,6 +66,7 @@ int engine_new(void *parent, struct event_base *base, const struct engine_option
 	e->hold = settings_hold_new(e, first);
 	e->numbers.last_reload_ok = true;
 	e->numbers.last_reload_ms = clock_wall();
+	e->secrets = secrets_new(e);
 	close_open_intents(e);
 	fleet_configure(e, e->hold, e->now);
 	*ret = e;

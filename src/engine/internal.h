@@ -26,6 +26,7 @@ struct migration_source;
 struct apply;
 struct ledger_read;
 struct migrator;
+struct secrets;
 
 /* ---- counted things: a pass keeps what it began with ---- */
 
@@ -86,7 +87,7 @@ struct collect {
 
 struct pass {
 	msec_t started, deadline;
-	bool ordered, migrated, wrote, observed_only;
+	bool ordered, admitted, migrated, wrote, observed_only;
 	struct collect collect;
 	struct batch batch;
 	struct statement *statements;
@@ -154,7 +155,9 @@ struct target {
 	enum target_event verdict;        /* of the last plan */
 	bool plan_stale;                  /* something but the catalogs changed: an approval, a suspension */
 	const char *rejected_by;          /* a child of plan */
-	bool waiting_quiet;
+	bool waiting_quiet, waiting_secret;
+	msec_t pass_due;                  /* when the pass under way was due */
+	msec_t resume_due;                /* when it was due before a pass that only looks was ordered */
 	char identity_offered[17];        /* what answered instead of who we knew; approve accepts it */
 
 	struct flapping *flapping;
@@ -215,6 +218,7 @@ struct engine {
 	struct migration_source *sources;
 	unsigned open, server_turn;
 	unsigned reap;                    /* stopped targets that are no longer configured */
+	struct secrets *secrets;
 	uint64_t random;
 	struct event *timer;
 	msec_t timer_at;                  /* MSEC_NEVER = not armed */
@@ -305,6 +309,15 @@ void apply_turn(struct target *, msec_t now);
 void apply_lost(struct target *);                        /* the connection went: close or doubt the events */
 void doubt_settle(struct target *, const char *status);  /* pg_xact_status(): "committed", "aborted", NULL */
 
+/* ---- secrets.c ---- */
+struct secrets *secrets_new(struct engine *);
+/* secret_read() for every kind, NULL for SECRET_NONE: 0 ok; 1 unavailable; 2 a command runs: the target is marked when it is over. */
+int secrets_get(struct target *, void *parent, const struct secret_source *, char **ret, struct error *err);
+void secrets_forget(struct engine *, const struct secret_source *);      /* it was refused: not from memory the next time */
+void secrets_turn(struct engine *, msec_t now);
+void secrets_watch(struct engine *);
+msec_t secrets_deadline(const struct engine *);
+
 /* ---- password.c ---- */
 struct passwords *passwords_new(void *parent);
 /* Works for at most budget ms; true when every secret that the plan will ask for is known. */
@@ -312,9 +325,8 @@ bool passwords_prepare(struct target *, const struct server_state *, msec_t budg
 enum password_state password_state(void *data, const struct role_wish *, const struct role *live, const char **ret_verifier,
 				   const char **ret_reason);
 void passwords_applied(struct target *, const struct plan *, const struct change *);
-/* The password that a connection of this target logs in with; NULL none. 1: err. */
-int password_of_server(void *parent, const struct server_settings *, char **ret, struct error *err);
-int password_of_migrations(void *parent, const struct server_settings *, const struct migration_settings *, char **ret, struct error *err);
+/* Where the migration user's password comes from: its own source, else that of its role in the manifests. */
+const struct secret_source *password_source_of_migrations(const struct server_settings *, const struct migration_settings *);
 
 /* ---- quiet.c ---- */
 bool quiet_possible(const struct target *, msec_t now);

@@ -276,7 +276,8 @@ static int look_catalogs(struct target *t, msec_t now)
 static void look_finish(struct target *t, msec_t now)
 {
 	if (target_is_root(t) && !passwords_prepare(t, t->pass->look->server_state, 10)) {
-		target_mark(t);       /* more to derive; let others have a turn first */
+		if (!t->waiting_secret)
+			target_mark(t);       /* more to derive; let others have a turn first */
 		return;
 	}
 	look_accept(t);

@@ -40,12 +40,16 @@ static struct target *find_or_refuse(const struct engine *e, const char *name, s
 /* A pass as soon as a connection is free; one that is under way is followed by another. */
 static void order_pass(struct target *t, bool observed_only, msec_t now)
 {
-	t->order_observed = observed_only;
+	bool correcting = (t->ordered || t->again) && !t->order_observed;
+
+	t->order_observed = observed_only && !correcting;
 	t->view.busy = true;
 	if (!target_state_at_rest(t->state)) {
 		t->again = true;
 		return;
 	}
+	if (t->order_observed && t->resume_due == 0)
+		t->resume_due = t->due;
 	t->ordered = true;
 	t->failures = 0;
 	t->due = now;
@@ -56,7 +60,7 @@ static void wake_server(struct target *t, msec_t now)
 {
 	struct target *root = t->server->root;
 
-	if (target_is_root(t) || t->server->released)
+	if (target_is_root(t) || (t->server->released && !t->server->down))
 		return;
 	root->due = target_state_at_rest(root->state) ? now : root->due;
 	target_wake_at(root, now);

@@ -170,7 +170,10 @@ static int prepare_one(struct target *t, const struct server_state *server, cons
 	int r = 0;
 
 	error_clear(&err);
-	if (secret_read(p, &wish->password, &secret, &err) != 0) {
+	r = secrets_get(t, p, &wish->password, &secret, &err);
+	if (r == 2)
+		return 2;
+	if (r != 0) {
 		known_reset(k);
 		set_unavailable(k, &err);
 		memset(k->secret, 0, sizeof(k->secret));
@@ -246,7 +249,7 @@ void passwords_applied(struct target *t, const struct plan *plan, const struct c
 		for (uint32_t i = 0; i < settings->manifests[m]->n_roles; i++) {
 			const struct role_wish *wish = &settings->manifests[m]->roles[i];
 
-			if (strcmp(wish->name, role) != 0 || secret_read(NULL, &wish->password, &secret, &err) != 0)
+			if (strcmp(wish->name, role) != 0 || secrets_get(t, NULL, &wish->password, &secret, &err) != 0)
 				continue;
 			source_key(t, role, key, sizeof(key));
 			state_put(t->engine->state, key, fingerprint(secret, NULL, secret));
@@ -255,24 +258,13 @@ void passwords_applied(struct target *t, const struct plan *plan, const struct c
 		}
 }
 
-int password_of_server(void *parent, const struct server_settings *server, char **ret, struct error *err)
+const struct secret_source *password_source_of_migrations(const struct server_settings *server, const struct migration_settings *m)
 {
-	*ret = NULL;
-	if (server->password.kind == SECRET_NONE)
-		return 0;
-	return secret_read(parent, &server->password, ret, err);
-}
-
-/* The migration user's: its own source, else that of the role in the manifests, else as libpq finds it. */
-int password_of_migrations(void *parent, const struct server_settings *server, const struct migration_settings *m, char **ret, struct error *err)
-{
-	const struct secret_source *source = &m->password;
-
-	*ret = NULL;
-	for (uint32_t i = 0; source->kind == SECRET_NONE && i < server->n_all_manifests; i++)
+	if (m->password.kind != SECRET_NONE)
+		return &m->password;
+	for (uint32_t i = 0; i < server->n_all_manifests; i++)
 		for (uint32_t k = 0; k < server->all_manifests[i]->n_roles; k++)
-			if (strcmp(server->all_manifests[i]->roles[k].name, m->user) == 0 &&
-			    server->all_manifests[i]->roles[k].password.kind != SECRET_NONE)
-				source = &server->all_manifests[i]->roles[k].password;
-	return source->kind == SECRET_NONE ? 0 : secret_read(parent, source, ret, err);
+			if (strcmp(server->all_manifests[i]->roles[k].name, m->user) == 0)
+				return &server->all_manifests[i]->roles[k].password;
+	return &m->password;
 }

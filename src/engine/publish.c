@@ -235,6 +235,13 @@ void publish_server_down(struct server *s, msec_t now)
 
 		if (t->pass != NULL)
 			continue;
+		if (t->ordered) {     /* whoever waits for this pass hears that it failed */
+			t->ordered = t->order_observed = false;
+			t->view.passes_begun++;
+			t->view.passes++;
+			t->view.pass_failures++;
+		}
+		t->view.busy = false;
 		t->view.status = s->root->view.status;
 		t->view.failure = s->root->view.failure;
 		t->view.reachable = s->root->view.reachable;

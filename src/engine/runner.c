@@ -32,7 +32,7 @@ static int runner_make(struct target *t, struct error *err, msec_t now)
 		.ledger_expected = t->look->database_state->ledger.exists,
 		.file_timeout = FILE_TIMEOUT,
 	};
-	int r = password_of_migrations(scratch, target_server_settings(t), m, &password, err);
+	int r = secrets_get(t, scratch, password_source_of_migrations(target_server_settings(t), m), &password, err);
 
 	params.session.password = password;
 	if (r == 0)
@@ -41,24 +41,31 @@ static int runner_make(struct target *t, struct error *err, msec_t now)
 	return r;
 }
 
-void migrations_run(struct target *t, msec_t now)
+static void runner_start(struct target *t, msec_t now)
 {
 	struct error err;
+	int r;
 
 	error_clear(&err);
+	r = runner_make(t, &err, now);
+	if (r == 0) {
+		target_mark(t);
+	} else if (r != 2) {
+		t->migration_failed = true;
+		error_hint(&err, "the password of the migration user %s is needed", t->db->migrations.user);
+		target_fail(t, FAILURE_AUTH, &err, now);
+	}
+}
+
+void migrations_run(struct target *t, msec_t now)
+{
 	t->pass->migrated = true;
 	t->pass->wrote = true;
 	t->pass->deadline = MSEC_NEVER;       /* files have their own deadlines */
 	watch_close(t);
 	TALLOC_FREE(t->session);              /* the slot stays ours */
 	publish_state(t);
-	if (runner_make(t, &err, now) != 0) {
-		t->migration_failed = true;
-		error_hint(&err, "the password of the migration user %s is needed", t->db->migrations.user);
-		target_fail(t, FAILURE_AUTH, &err, now);
-		return;
-	}
-	target_mark(t);
+	runner_start(t, now);
 }
 
 static void record_event(struct target *t, const struct migrator_event *step)
@@ -112,6 +119,11 @@ void migrations_turn(struct target *t, msec_t now)
 	struct migrator_event step;
 	struct session *session;
 
+	if (m == NULL) {
+		if (!t->waiting_secret)
+			runner_start(t, now);
+		return;
+	}
 	if (t->state == TS_DRAIN && !t->pass->cancelled) {
 		t->pass->cancelled = true;
 		migrator_cancel(m, now);

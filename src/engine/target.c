@@ -114,13 +114,40 @@ static msec_t min_msec(msec_t a, msec_t b)
 	return a < b ? a : b;
 }
 
+static void bucket(uint64_t buckets[12], uint64_t *count, double *sum, msec_t span)
+{
+	static const double limits[] = { .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300 };
+	double seconds = (double)span / 1000;
+	unsigned i = 0;
+
+	while (i < sizeof(limits) / sizeof(limits[0]) && seconds > limits[i])
+		i++;
+	buckets[i]++;
+	(*count)++;
+	*sum += seconds;
+}
+
+/* A connection is there: from now on the pass has a deadline; from due to here it waited. */
+static void pass_admitted(struct target *t, msec_t now)
+{
+	struct engine_numbers *n = &t->engine->numbers;
+
+	if (t->pass->deadline != MSEC_NEVER)
+		return;
+	t->pass->deadline = now + target_settings(t)->pass_timeout;
+	if (t->pass->admitted)
+		return;
+	t->pass->admitted = true;
+	bucket(n->wait_buckets, &n->wait_count, &n->wait_sum, now > t->pass_due ? now - t->pass_due : 0);
+}
+
 static int session_make(struct target *t, struct error *err)
 {
 	const struct settings *settings = target_settings(t);
 	const struct server_settings *server = target_server_settings(t);
 	void *scratch = talloc_new(t->pass);
 	char *password = NULL;
-	int r = password_of_server(scratch, server, &password, err);
+	int r = secrets_get(t, scratch, &server->password, &password, err);
 
 	if (r == 0) {
 		struct session_config config = {
@@ -136,30 +163,41 @@ static int session_make(struct target *t, struct error *err)
 	return r;
 }
 
-static void effect_connect(struct target *t, msec_t now)
+/* With the password at hand at once, or later: a command may have to run for it. */
+static void connect_begin(struct target *t, msec_t now)
 {
 	struct error err;
+	int r;
 
 	error_clear(&err);
+	r = session_make(t, &err);
+	if (r == 2)
+		return;
+	if (r != 0)
+		target_fail(t, FAILURE_AUTH, &err, now);
+	else if (session_connect(t->session, now) != 0)
+		fail_session(t, now);
+	else
+		target_mark(t);
+}
+
+static void effect_connect(struct target *t, msec_t now)
+{
 	watch_close(t);
 	if (t->session != NULL && target_is_root(t))
 		quiet_lost(t->server, now);
 	TALLOC_FREE(t->session);
-	if (t->pass->deadline == MSEC_NEVER)
-		t->pass->deadline = now + target_settings(t)->pass_timeout;
-	if (session_make(t, &err) != 0) {
-		target_fail(t, FAILURE_AUTH, &err, now);
-		return;
-	}
-	if (session_connect(t->session, now) != 0) {
-		fail_session(t, now);
-		return;
-	}
-	target_mark(t);
+	pass_admitted(t, now);
+	connect_begin(t, now);
 }
 
 static void connect_turn(struct target *t, msec_t now)
 {
+	if (t->session == NULL) {
+		if (!t->waiting_secret)
+			connect_begin(t, now);
+		return;
+	}
 	switch (session_state(t->session)) {
 	case SESSION_READY:
 		if (target_is_root(t))
@@ -170,6 +208,8 @@ static void connect_turn(struct target *t, msec_t now)
 	case SESSION_CLOSED:
 		if (target_is_root(t))
 			t->server->version_num = 0;      /* perhaps another version answers now: begin with the short list again */
+		if (session_failure(t->session) == FAILURE_AUTH)
+			secrets_forget(t->engine, &target_server_settings(t)->password);
 		fail_session(t, now);
 		break;
 	default:
@@ -197,22 +237,16 @@ static void pass_begin(struct target *t, msec_t now)
 	t->ordered = t->order_observed = false;
 	suspension_expire(t);
 	flapping_pass(t);
+	t->pass_due = t->due == MSEC_NEVER || t->due > now ? now : t->due;
 	t->due = MSEC_NEVER;
 	publish_start(t);
 }
 
 static void note_duration(struct target *t, msec_t now)
 {
-	static const double limits[] = { .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300 };
-	struct engine_numbers *numbers = &t->engine->numbers;
-	double seconds = (double)(now - t->pass->started) / 1000;
-	unsigned i = 0;
+	struct engine_numbers *n = &t->engine->numbers;
 
-	while (i < sizeof(limits) / sizeof(limits[0]) && seconds > limits[i])
-		i++;
-	numbers->duration_buckets[i]++;
-	numbers->duration_count++;
-	numbers->duration_sum += seconds;
+	bucket(n->duration_buckets, &n->duration_count, &n->duration_sum, now - t->pass->started);
 	t->view.last_duration = now - t->pass->started;
 }
 
@@ -234,6 +268,10 @@ static void pass_end(struct target *t, msec_t next, msec_t now)
 		target_disconnect(t);
 	TALLOC_FREE(t->pass);
 	t->once_done = true;
+	t->waiting_secret = false;
+	if (t->resume_due != 0 && t->resume_due < next)
+		next = t->resume_due > now ? t->resume_due : now;      /* looking must not put off correcting */
+	t->resume_due = 0;
 	t->due = t->engine->options.once ? MSEC_NEVER : next;
 	if (t->again) {
 		t->again = false;
@@ -273,7 +311,7 @@ static void effect_backoff(struct target *t, msec_t now)
 
 	publish_failure(t, failure == FAILURE_NONE ? FAILURE_INTERNAL : failure, &err, now);
 	pass_end(t, now + wait, now);
-	if (target_is_root(t) && t->server->down)
+	if (target_is_root(t) && (t->server->down || !t->server->released))
 		publish_server_down(t->server, now);
 }
 
@@ -306,8 +344,7 @@ static void effect_facts(struct target *t, msec_t now)
 
 static void effect_look(struct target *t, msec_t now)
 {
-	if (t->pass->deadline == MSEC_NEVER)
-		t->pass->deadline = now + target_settings(t)->pass_timeout;
+	pass_admitted(t, now);
 	look_begin(t, now);
 }
 
@@ -428,8 +465,10 @@ static void drain_turn(struct target *t, msec_t now)
 {
 	if (t->pass->migrator != NULL)
 		migrations_turn(t, now);
-	else
+	else if (t->pass->apply != NULL)
 		apply_turn(t, now);
+	else
+		target_event(t, TE_FAILED, now);      /* it had not begun */
 }
 
 /* A pass begins when it is due and, for a database, when its server has been seen. */

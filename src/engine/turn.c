@@ -150,6 +150,8 @@ static void arm_timer(struct engine *e, msec_t now)
 	msec_t when = e->marked != NULL ? now : e->n_heap > 0 ? e->heap[0]->wake : MSEC_NEVER;
 	struct timeval tv;
 
+	if (secrets_deadline(e) < when)
+		when = secrets_deadline(e);
 	if (e->stopping && e->stop_deadline < when)
 		when = e->stop_deadline;
 	if (when == e->timer_at)
@@ -227,10 +229,12 @@ bool engine_turn(struct engine *e, msec_t now)
 	e->timer_fired = 0;
 	if (e->stopping && now >= e->stop_deadline)
 		stop_now(e, now);
+	secrets_turn(e, now);
 	mark_due(e, now);
 	turn_targets(e, now);
 	slots_admit(e, now);
 	fleet_reap(e);
+	secrets_watch(e);
 	note_cycle(e);
 	arm_timer(e, now);
 	measure(e, late);
