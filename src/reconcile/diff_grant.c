@@ -191,6 +191,18 @@ static void diff_by_name(struct differ *d, const struct object_group *g, const s
 	talloc_free(memory);
 }
 
+/* Will this plan make the schema that the rule is about? Then its grant simply follows. */
+static bool schema_will_be_made(const struct differ *d, const struct rule *rule)
+{
+	for (uint32_t i = 0; rule->on.kind == OBJECT_SCHEMA && i < d->plan->n_changes; i++) {
+		const struct change *c = &d->plan->changes[i];
+
+		if (c->op == CHANGE_CREATE_SCHEMA && c->state == CHANGE_READY && strcmp(c->name, rule->on.name) == 0)
+			return names_text(d->names, rule->grantee)[0] == '\0' || c->role != rule->grantee;
+	}
+	return false;
+}
+
 /* A rule that names one object that is not there. */
 static void report_absent(struct differ *d, const bool *matched, bool shared)
 {
@@ -212,6 +224,8 @@ static void report_absent(struct differ *d, const bool *matched, bool shared)
 		change->grantable = rule->grantable;
 		change->names = talloc_array(d->plan, const char *, 1);
 		change->names[0] = rule->on.args ? talloc_asprintf(d->plan, "%s(%s)", rule->on.name, rule->on.args) : rule->on.name;
+		if (schema_will_be_made(d, rule))
+			continue;
 		if (rule->on.kind == OBJECT_PARAMETER && d->version_num < 150000)
 			change_block(change, "parameters can be granted from PostgreSQL 15 on", "remove the grant for this server");
 		else

@@ -61,6 +61,51 @@ static void protect_role(struct differ *d, struct change *c, name_id role)
 		change_block(c, "the role is protected (guard.protected_roles or built in)", "remove it from the manifest, or unprotect it");
 }
 
+/* Are we a member of the role, directly or through others that inherit? */
+static bool we_have_privileges_of(const struct differ *d, name_id role, int depth)
+{
+	if (role == d->me)
+		return true;
+	for (uint32_t i = 0; depth < 8 && i < d->server->n_memberships; i++)
+		if (d->server->memberships[i].role == role && d->server->memberships[i].inherit &&
+		    we_have_privileges_of(d, d->server->memberships[i].member, depth + 1))
+			return true;
+	return false;
+}
+
+/* CONNECT that PUBLIC is about to lose: do we keep one of our own? */
+static bool we_stay_connected(const struct differ *d, const char *database)
+{
+	for (uint32_t i = 0; i < d->server->n_databases; i++) {
+		const struct database *db = &d->server->databases[i];
+
+		if (strcmp(names_text(d->names, db->name), database) != 0)
+			continue;
+		if (we_have_privileges_of(d, db->owner, 0))
+			return true;
+		for (uint32_t e = 0; e < db->acl->n; e++)
+			if (db->acl->v[e].grantee && (db->acl->v[e].privs & PRIV_CONNECT) &&
+			    we_have_privileges_of(d, db->acl->v[e].grantee, 0))
+				return true;
+	}
+	return false;
+}
+
+/* Never lock ourselves out. */
+static void keep_connected(struct differ *d, struct change *c)
+{
+	if (c->op != CHANGE_REVOKE || c->object_kind != OBJECT_DATABASE || !(c->privs & PRIV_CONNECT) || c->role != NAME_NONE ||
+	    d->server->facts.is_superuser)
+		return;
+	for (uint32_t i = 0; i < c->n; i++) {
+		if (we_stay_connected(d, c->names[i]))
+			continue;
+		change_block(c, "dbreconcile itself connects through PUBLIC and would be locked out",
+			     talloc_asprintf(d->plan, "GRANT CONNECT ON DATABASE \"%s\" TO \"%s\"", c->names[i], names_text(d->names, d->me)));
+		return;
+	}
+}
+
 static bool is_revoke(const struct change *c)
 {
 	return c->op == CHANGE_REVOKE || c->op == CHANGE_REVOKE_GRANT_OPTION || c->op == CHANGE_DEFAULT_REVOKE ||
@@ -125,8 +170,10 @@ static void budgets(struct differ *d)
 
 void guard_apply(struct differ *d)
 {
-	for (uint32_t i = 0; i < d->plan->n_changes; i++)
+	for (uint32_t i = 0; i < d->plan->n_changes; i++) {
 		if (touches_role(&d->plan->changes[i]))
 			protect_role(d, &d->plan->changes[i], d->plan->changes[i].role);
+		keep_connected(d, &d->plan->changes[i]);
+	}
 	budgets(d);
 }

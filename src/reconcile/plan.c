@@ -188,10 +188,31 @@ static void differ_end(struct differ *d, struct plan **ret)
 	*ret = d->plan;
 }
 
+/* Databases beside the other shared objects, as groups of one. */
+static struct object_group *shared_objects(struct differ *d, const struct server_state *server, uint32_t *ret_n)
+{
+	struct object_group *groups = talloc_zero_array(d->temporary, struct object_group, server->n_objects + server->n_databases + 1);
+	uint32_t n = server->n_objects;
+
+	if (n)
+		memcpy(groups, server->objects, n * sizeof *groups);
+	for (uint32_t i = 0; i < server->n_databases; i++) {
+		const struct database *db = &server->databases[i];
+		const char *name = names_text(d->names, db->name);
+
+		groups[n++] = (struct object_group){ .kind = OBJECT_DATABASE, .owner = db->owner, .acl = db->acl, .n = 1, .names = name,
+						     .names_len = strlen(name) };
+	}
+	*ret_n = n;
+	return groups;
+}
+
 int plan_server(void *parent, const struct plan_context *context, struct desired *desired, const struct server_state *server,
 		struct plan **ret, struct error *err)
 {
+	struct object_group *shared;
 	struct differ d;
+	uint32_t n;
 
 	(void)err;
 	differ_begin(&d, parent, context, desired, server, NULL);
@@ -199,7 +220,8 @@ int plan_server(void *parent, const struct plan_context *context, struct desired
 	diff_memberships(&d);
 	diff_settings(&d);
 	diff_databases(&d);
-	diff_grants(&d, server->objects, server->n_objects);
+	shared = shared_objects(&d, server, &n);
+	diff_grants(&d, shared, n);
 	differ_end(&d, ret);
 	return 0;
 }

@@ -347,7 +347,13 @@ static void write_schema(struct writer *w)
 static void write_extension(struct writer *w)
 {
 	const struct change *c = w->change;
+	/* without a schema the extension goes where a user's session would put it, not into our pinned pg_catalog */
+	bool anywhere = c->op == CHANGE_CREATE_EXTENSION && !c->extra;
 
+	if (anywhere) {
+		add(w, "SET LOCAL search_path TO public");
+		finish(w);
+	}
 	add(w, c->op == CHANGE_CREATE_EXTENSION ? "CREATE EXTENSION " : c->op == CHANGE_DROP_EXTENSION ? "DROP EXTENSION " : "ALTER EXTENSION ");
 	quote_ident(w->text, c->name);
 	if (c->op == CHANGE_CREATE_EXTENSION && c->extra) {
@@ -367,6 +373,10 @@ static void write_extension(struct writer *w)
 		quote_ident(w->text, c->extra);
 	}
 	finish(w);
+	if (anywhere) {
+		add(w, "SET LOCAL search_path TO pg_catalog, pg_temp");
+		finish(w);
+	}
 }
 
 static const char *owner_word(const struct change *c)
@@ -493,9 +503,22 @@ static int write_change(void *parent, const struct plan *plan, const struct chan
 {
 	struct writer w = { .plan = plan, .change = change, .version_num = version_num, .display = display, .out = ret };
 
+	bool block;
+
 	*ret = (struct statements){ NULL, 0 };
 	w.text = text_new(parent);
+	/* an apply is a transaction; whoever runs the displayed statements by hand needs one for SET LOCAL */
+	block = display && (change->grantor || (change->op == CHANGE_CREATE_EXTENSION && !change->extra)) &&
+		change->kind != DRIFT_MEMBERSHIP;
+	if (block) {
+		add(&w, "BEGIN");
+		finish(&w);
+	}
 	writers[change->op](&w);
+	if (block) {
+		add(&w, "COMMIT");
+		finish(&w);
+	}
 	talloc_free(w.text);
 	return 0;
 }
