@@ -41,10 +41,14 @@ dist_check_SCRIPTS += tests/systemd/units.sh tests/systemd/alerts.sh
 # The administrator's files are never overwritten and, once changed, never removed.
 configdir = $(sysconfdir)/dbreconcile
 install-data-hook:
+	for file in `cd $(srcdir)/etc/examples && find . -type f`; do \
+		$(MKDIR_P) "$(DESTDIR)$(examplesdir)/$${file%/*}" && \
+		$(INSTALL_DATA) "$(srcdir)/etc/examples/$$file" "$(DESTDIR)$(examplesdir)/$$file" || exit 1; done
 	$(MKDIR_P) $(DESTDIR)$(configdir)/conf.d $(DESTDIR)$(configdir)/manifests $(DESTDIR)$(configdir)/migrations
 	test -e $(DESTDIR)$(configdir)/dbreconciled.conf || \
 		$(INSTALL) -m 0640 $(srcdir)/etc/dbreconciled.conf $(DESTDIR)$(configdir)/dbreconciled.conf
 uninstall-hook:
+	for dir in `cd $(srcdir)/etc/examples && ls`; do rm -rf "$(DESTDIR)$(examplesdir)/$$dir"; done
 	if cmp -s $(srcdir)/etc/dbreconciled.conf $(DESTDIR)$(configdir)/dbreconciled.conf; then \
 		rm -f $(DESTDIR)$(configdir)/dbreconciled.conf; fi
 	-for dir in conf.d manifests migrations .; do rmdir $(DESTDIR)$(configdir)/$$dir 2>/dev/null; done; true
