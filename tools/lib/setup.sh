@@ -39,23 +39,28 @@ missing_packages() {
 	done
 }
 
-# Some of these packages bring services; they are here for their programs, so nothing is started, and no cluster is made.
+# Some of these packages bring services; they are here for their programs, so while they are installed nothing is started
+# and no cluster is made. Both files go again, whatever happens.
+SERVICE_POLICY=/usr/sbin/policy-rc.d
+NO_CLUSTER=/etc/postgresql-common/createcluster.d/dbreconcile-setup.conf
 hold_services() {
-	[ -e /usr/sbin/policy-rc.d ] && return
-	printf '#!/bin/sh\nexit 101\n' | as_root tee /usr/sbin/policy-rc.d >/dev/null
-	as_root chmod 755 /usr/sbin/policy-rc.d
-	trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
+	trap release_services EXIT
+	if ! [ -e "$SERVICE_POLICY" ]; then
+		printf '#!/bin/sh\n# dbreconcile set-up\nexit 101\n' | as_root tee "$SERVICE_POLICY" >/dev/null
+		as_root chmod 755 "$SERVICE_POLICY"
+	fi
+	as_root mkdir -p "${NO_CLUSTER%/*}"
+	echo 'create_main_cluster = false' | as_root tee "$NO_CLUSTER" >/dev/null
 }
 release_services() {
-	[ -n "$(trap -p EXIT)" ] || return 0
-	as_root rm -f /usr/sbin/policy-rc.d
 	trap - EXIT
-	if command -v systemctl >/dev/null; then
-		local unit
-		for unit in prometheus pgbouncer; do
-			case " $missing " in *" $unit "*) as_root systemctl disable --quiet "$unit" 2>/dev/null || true ;; esac
-		done
-	fi
+	as_root rm -f "$NO_CLUSTER"
+	if grep -q 'dbreconcile set-up' "$SERVICE_POLICY" 2>/dev/null; then as_root rm -f "$SERVICE_POLICY"; fi
+	command -v systemctl >/dev/null || return 0
+	local unit
+	for unit in prometheus pgbouncer; do
+		case " $missing " in *" $unit "*) as_root systemctl disable --quiet "$unit" 2>/dev/null || true ;; esac
+	done
 }
 
 apt_install() {
@@ -65,7 +70,7 @@ apt_install() {
 
 # need_packages PACKAGE...
 need_packages() {
-	local log drop=/etc/postgresql-common/createcluster.d/dbreconcile-setup.conf
+	local log
 	command -v dpkg-query >/dev/null || {
 		printf 'This is not Debian: install what stands for these packages yourself: %s\n' "$*" >&2
 		return
@@ -76,15 +81,8 @@ need_packages() {
 	log=$(mktemp)
 	as_root apt-get update -qq >"$log" 2>&1 || { tail -n 30 "$log" >&2; die "apt-get update failed"; }
 	hold_services
-	case " $missing " in
-	*" postgresql-15 "*)
-		apt_install postgresql-common
-		as_root mkdir -p "${drop%/*}"
-		echo 'create_main_cluster = false' | as_root tee "$drop" >/dev/null
-		apt_install postgresql-15
-		as_root rm -f "$drop"
-		;;
-	esac
+	# Its configuration file has to be there for the setting to count.
+	case " $missing " in *" postgresql-15 "*) apt_install postgresql-common ;; esac
 	# shellcheck disable=SC2086  # a list of words
 	apt_install $missing
 	release_services
