@@ -82,6 +82,7 @@ class Proxy:
         self.port = 5432
         self.host = "127.0.0.1" if tcp else workspace.directory("proxy")
         self.listener = None
+        self.acceptor = None
         self.allow()
 
     def conninfo(self, dbname="postgres", user="postgres", **more):
@@ -120,7 +121,7 @@ class Proxy:
         return len(links)
 
     def refuse(self):
-        """Stop listening: a server that is down."""
+        """Stop listening: a server that is down. A drop() after it leaves no connection; before it, a client may come back."""
         listener, self.listener = self.listener, None
         if listener is not None:
             # shutdown() wakes the accepting thread; close() alone does not.
@@ -128,6 +129,9 @@ class Proxy:
                 listener.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
+            # Whatever was accepted is known from here on, so that a drop() finds it.
+            if self.acceptor is not threading.current_thread():
+                self.acceptor.join()
             listener.close()
             if not self.tcp:
                 os.unlink(os.path.join(self.host, f".s.PGSQL.{self.port}"))
@@ -146,7 +150,8 @@ class Proxy:
             os.chmod(path, 0o777)
         listener.listen(512)
         self.listener = listener
-        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+        self.acceptor = threading.Thread(target=self._accept, args=(listener,), daemon=True)
+        self.acceptor.start()
 
     def close(self):
         self.refuse()
