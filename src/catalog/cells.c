@@ -229,3 +229,20 @@ const char *cell_array(struct reader *reader, unsigned column, size_t *ret_len, 
 		reader_fail(reader, column, "NULL where an array must be");
 	return value ? value : "";
 }
+
+bool comes_twice(const void *v, size_t n, size_t size, int (*compare)(const void *, const void *))
+{
+	char *copy;
+	bool twice = false;
+
+	if (n < 2)
+		return false;
+	copy = talloc_memdup(NULL, v, n * size);
+	if (!copy)
+		abort();
+	qsort(copy, n, size, compare);
+	for (size_t i = 1; i < n && !twice; i++)
+		twice = compare(copy + (i - 1) * size, copy + i * size) == 0;
+	talloc_free(copy);
+	return twice;
+}

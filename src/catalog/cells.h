@@ -7,6 +7,9 @@
 #ifndef DBR_CATALOG_CELLS_H
 #define DBR_CATALOG_CELLS_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "base/error.h"
 #include "base/names.h"
 #include "model/rowset.h"
@@ -42,6 +45,9 @@ uint64_t cell_number_u64(struct reader *, unsigned column);                    /
 /* A one-dimensional array, none of its elements NULL or empty, and how many there are. */
 const char *cell_array(struct reader *, unsigned column, size_t *ret_len, uint32_t *ret_n);
 const char *cell_array_or_null(struct reader *, unsigned column, size_t *ret_len, uint32_t *ret_n);
+
+/* Is there an element that compares equal to another? The array stays as it is. */
+bool comes_twice(const void *v, size_t n, size_t size, int (*compare)(const void *, const void *));
 
 /*
  * The name as it is managed. Roles and databases may carry names in the encoding of another database; such a name is

@@ -6,6 +6,21 @@
 
 #include "catalog/look.h"
 
+static int compare_u32(uint32_t a, uint32_t b)
+{
+	return (a > b) - (a < b);
+}
+
+static int compare_default_acls(const void *a, const void *b)
+{
+	const struct default_acl *x = a, *y = b;
+	int c = compare_u32(x->role, y->role);
+
+	if (c == 0)
+		c = compare_u32(x->schema, y->schema);
+	return c ? c : x->objtype - y->objtype;
+}
+
 void decode_default_acls(struct look *look, enum query_id id, struct reader *reader)
 {
 	uint32_t n = reader->rows->rows;
@@ -24,8 +39,15 @@ void decode_default_acls(struct look *look, enum query_id id, struct reader *rea
 		if (!d->acl)
 			reader_fail(reader, 3, "NULL where an access control list must be");
 	}
+	if (!reader->failed && comes_twice(v, n, sizeof *v, compare_default_acls))
+		reader_fail(reader, 0, "default privileges for one role, schema and kind come twice");
 	look->database->default_acls = v;
 	look->database->n_default_acls = n;
+}
+
+static int compare_extensions(const void *a, const void *b)
+{
+	return strcmp(((const struct extension *)a)->name, ((const struct extension *)b)->name);
 }
 
 void decode_extensions(struct look *look, enum query_id id, struct reader *reader)
@@ -45,6 +67,8 @@ void decode_extensions(struct look *look, enum query_id id, struct reader *reade
 		x->owner = cell_name(reader, 3);
 		x->relocatable = cell_bool(reader, 4);
 	}
+	if (!reader->failed && comes_twice(v, n, sizeof *v, compare_extensions))
+		reader_fail(reader, 0, "an extension comes twice");
 	look->database->extensions = v;
 	look->database->n_extensions = n;
 }
@@ -114,6 +138,16 @@ static bool read_policy(struct reader *reader, struct policy *p)
 	return has_using == (p->using_expr != NULL) && has_check == (p->check_expr != NULL);
 }
 
+static int compare_policies(const void *a, const void *b)
+{
+	const struct policy *x = a, *y = b;
+	int c = compare_u32(x->schema, y->schema);
+
+	if (c == 0)
+		c = strcmp(x->table, y->table);
+	return c ? c : strcmp(x->name, y->name);
+}
+
 void decode_policies(struct look *look, enum query_id id, struct reader *reader)
 {
 	uint32_t rows = reader->rows->rows, n = 0;
@@ -125,6 +159,8 @@ void decode_policies(struct look *look, enum query_id id, struct reader *reader)
 	for (; reader->row < rows && !reader->failed; reader->row++)
 		if (read_policy(reader, &v[n]))
 			n++;
+	if (!reader->failed && comes_twice(v, n, sizeof *v, compare_policies))
+		reader_fail(reader, 2, "a policy comes twice");
 	look->database->policies = v;
 	look->database->n_policies = n;
 }

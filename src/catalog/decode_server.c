@@ -142,6 +142,13 @@ void decode_settings(struct look *look, enum query_id id, struct reader *reader)
 	look->server->n_settings = n;
 }
 
+static int compare_databases(const void *a, const void *b)
+{
+	const struct database *x = a, *y = b;
+
+	return compare_u32(x->name, y->name);
+}
+
 void decode_databases(struct look *look, enum query_id id, struct reader *reader)
 {
 	uint32_t n = reader->rows->rows;
@@ -162,6 +169,8 @@ void decode_databases(struct look *look, enum query_id id, struct reader *reader
 	}
 	if (reader->failed)
 		return;
+	if (comes_twice(v, n, sizeof *v, compare_databases))
+		reader_fail(reader, 1, "a database comes twice");
 	look->server->databases = v;
 	look->server->n_databases = n;
 }

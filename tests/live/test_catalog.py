@@ -110,7 +110,9 @@ def filled(pg):
     for name in ("ts", "ts2"):
         pg.sql(f"CREATE TABLESPACE {name} LOCATION ''", options="-c allow_in_place_tablespaces=on")
     pg.sql(FIXTURE + (FIXTURE_15 if pg.major >= 15 else ""))
-    if pg.major >= 16:
+    if pg.major <= 15:
+        pg.sql("CREATE ROLE gone CREATEROLE; SET SESSION AUTHORIZATION gone; GRANT app TO never; RESET SESSION AUTHORIZATION; DROP ROLE gone")
+    else:
         pg.sql("GRANT app TO never WITH INHERIT FALSE, SET FALSE; GRANT app TO forever WITH ADMIN TRUE, INHERIT TRUE, SET FALSE")
     if pg.major >= 18:
         pg.sql("ALTER DEFAULT PRIVILEGES FOR ROLE owner GRANT SELECT ON LARGE OBJECTS TO app", dbname="db")

@@ -245,6 +245,10 @@ static const struct {
 	{ QUERY_POLICIES, "app\tt\tone\t*\tf\t{}\tt\t(a = 1)\tf\t\\N\twhy\n", "a policy for no role" },
 	{ QUERY_LEDGER_RELATION, "f\t\\N\t\\N\t\\N\t\\N\t\\N\t\\N\nf\t\\N\t\\N\t\\N\t\\N\t\\N\t\\N\n", "2 rows instead of one" },
 	{ QUERY_AVAILABLE_EXTENSIONS, "b\t1\na\t1\n", "extensions out of order" },
+	{ QUERY_DATABASES, "1\tdb\to\tt\t-1\t\\N\n2\tx\to\tt\t-1\t\\N\n3\tdb\to\tt\t-1\t\\N\n", "a database comes twice" },
+	{ QUERY_DEFAULT_ACLS, "a\tb\tr\t{}\na\t\\N\tr\t{}\na\tb\tr\t{}\n", "default privileges for one role, schema and kind come twice" },
+	{ QUERY_EXTENSIONS, "x\t1\tpublic\to\tt\nx\t2\tpublic\to\tt\n", "an extension comes twice" },
+	{ QUERY_POLICIES, "a\tt\tp\tr\tt\t{PUBLIC}\tf\t\\N\tf\t\\N\t\\N\na\tt\tp\tr\tt\t{PUBLIC}\tf\t\\N\tf\t\\N\t\\N\n", "a policy comes twice" },
 	{ QUERY_SNAPSHOT, "1:1:\n", "query snapshot is not one of this look" },
 };
 
