@@ -36,7 +36,7 @@ dist_examples_DATA = etc/dbreconciled.conf
 EXTRA_DIST += systemd/dbreconcile.catalog systemd/dbreconciled.service.in systemd/dbreconciled-control.socket.in \
 	systemd/dbreconciled-metrics.socket.in systemd/sysusers.d/dbreconcile.conf.in systemd/tmpfiles.d/dbreconcile.conf.in \
 	monitoring/alerts_test.yaml
-dist_check_SCRIPTS += tests/systemd/units.sh tests/systemd/alerts.sh
+dist_check_SCRIPTS += tests/systemd/units.sh tests/systemd/alerts.sh tests/systemd/boot.py
 
 # The administrator's files are never overwritten and, once changed, never removed.
 configdir = $(sysconfdir)/dbreconcile
