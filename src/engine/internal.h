@@ -105,6 +105,7 @@ struct pass {
 	int64_t migration_event;
 	bool cancelled;
 	struct ledger_read *ledger;
+	struct expressions *expressions;
 	struct source_files *files;       /* read in this pass, not compared yet */
 	/* the first thing that went wrong without ending the pass */
 	enum failure failure;
@@ -276,6 +277,14 @@ void slots_unqueue(struct target *);
 void slots_release(struct target *);
 void slots_admit(struct engine *, msec_t now);
 bool slots_may_keep(const struct target *);
+
+/* expressions.c: policy expressions compared on the server, between look and plan. begin: false when there is nothing to
+   compare; turn: 0 under way, 1 over (or the pass has failed), 2 the session failed. */
+bool expressions_begin(struct target *, msec_t now);
+int expressions_turn(struct target *, msec_t now);
+enum expression_state expression_state(void *target, const char *schema, const char *table, const char *wanted, const char *live,
+				       const char **ret_reason);
+
 
 /* ---- look.c, ledger.c ---- */
 int look_begin(struct target *, msec_t now);

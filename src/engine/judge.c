@@ -15,6 +15,8 @@ static int plan_once(struct target *t, const char *approved, struct plan **ret, 
 		.approved = approved,
 		.password = password_state,
 		.password_data = t,
+		.expression = expression_state,
+		.expression_data = t,
 	};
 
 	if (target_is_root(t))

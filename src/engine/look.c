@@ -286,7 +286,12 @@ static void look_finish(struct target *t, msec_t now)
 	target_event(t, TE_LOOKED, now);
 }
 
-enum { STEP_CATALOGS, STEP_LEDGER, STEP_SECRETS };
+enum { STEP_CATALOGS, STEP_LEDGER, STEP_EXPRESSIONS, STEP_SECRETS };
+
+static unsigned after_ledger(struct target *t, msec_t now)
+{
+	return expressions_begin(t, now) ? STEP_EXPRESSIONS : STEP_SECRETS;
+}
 
 void look_turn(struct target *t, msec_t now)
 {
@@ -302,12 +307,24 @@ void look_turn(struct target *t, msec_t now)
 		}
 		if (look_catalogs(t, now) != 0)
 			return;
-		p->look_step = ledger_begin(t, now) ? STEP_LEDGER : STEP_SECRETS;
+		p->look_step = ledger_begin(t, now) ? STEP_LEDGER : after_ledger(t, now);
 		if (t->pass != p)
 			return;
 	}
 	if (p->look_step == STEP_LEDGER) {
 		switch (ledger_turn(t, now)) {
+		case 0:
+			return;
+		case 2:
+			read_failed(t, now);
+			return;
+		}
+		if (t->pass != p)
+			return;
+		p->look_step = after_ledger(t, now);
+	}
+	if (p->look_step == STEP_EXPRESSIONS) {
+		switch (expressions_turn(t, now)) {
 		case 0:
 			return;
 		case 2:

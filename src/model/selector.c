@@ -152,6 +152,19 @@ out:
 	return r;
 }
 
+const char *routine_arguments(const char *name, size_t len)
+{
+	bool quoted = false;
+
+	for (size_t i = len; i-- > 0;) {
+		if (name[i] == '"')
+			quoted = !quoted;
+		else if (name[i] == '(' && !quoted)
+			return name + i;
+	}
+	return NULL;
+}
+
 bool selector_matches(const struct selector *selector, char relkind, const char *schema, const char *name, size_t name_len)
 {
 	const char *paren;
@@ -167,7 +180,6 @@ bool selector_matches(const struct selector *selector, char relkind, const char 
 	if (!selector->name)
 		return false;
 	if (selector->kind == OBJECT_FUNCTION || selector->kind == OBJECT_PROCEDURE) {
-		/* the arguments begin at the last '(' that opens the list: a name may hold parentheses, argument types too */
 		size_t args_len = selector->args ? strlen(selector->args) : 0;
 
 		if (selector->args) {
@@ -176,7 +188,7 @@ bool selector_matches(const struct selector *selector, char relkind, const char 
 				return false;
 			name_len -= args_len + 2;
 		} else {
-			paren = memchr(name, '(', name_len);
+			paren = routine_arguments(name, name_len);
 			if (paren)
 				name_len = (size_t)(paren - name);
 		}

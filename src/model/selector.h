@@ -28,6 +28,9 @@ struct selector {
 int selector_parse(void *parent, const char *text, struct selector *ret, struct error *err);
 /* Does the object match? name of a routine comes as "f(integer, text)". */
 bool selector_matches(const struct selector *, char relkind, const char *schema, const char *name, size_t name_len);
+/* Where the argument list of "name(integer, \"odd(type\")" begins: a name may hold parentheses, so it is looked for from the
+   end, outside double quotes. NULL when there is none. */
+const char *routine_arguments(const char *name, size_t len);
 /* Canonical text, accepted by selector_parse() again. A talloc child of parent. */
 char *selector_format(void *parent, const struct selector *);
 /* "int4" -> "integer", "timestamptz" -> "timestamp with time zone", "varchar(10)[]" -> "character varying[]";

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "model/quote.h"
+#include "model/selector.h"
 #include "reconcile/plan.h"
 
 #define NAMES_SHOWN 3
@@ -20,7 +21,8 @@ static void name(struct text *out, const struct plan *plan, name_id id)
 /* A routine comes as name(arguments): only the name may need quotes. */
 static void object_display(struct text *out, const struct change *c, const char *object)
 {
-	const char *paren = c->object_kind == OBJECT_FUNCTION || c->object_kind == OBJECT_PROCEDURE ? strchr(object, '(') : NULL;
+	bool routine = c->object_kind == OBJECT_FUNCTION || c->object_kind == OBJECT_PROCEDURE;
+	const char *paren = routine ? routine_arguments(object, strlen(object)) : NULL;
 	char *copy;
 
 	if (!paren) {

@@ -102,11 +102,22 @@ static const char *normalised(void *parent, const char *expr)
 	return copy;
 }
 
-static bool same_expression(struct differ *d, const char *wanted, const char *live)
+static bool parsed_alike(void *memory, const char *wanted, const char *live)
+{
+	return strcmp(wanted, live) == 0 || strcmp(normalised(memory, wanted), normalised(memory, live)) == 0;
+}
+
+/* An absent expression is told apart before. */
+static enum expression_state compare_expressions(struct differ *d, const struct row_security_wish *wish, const char *wanted,
+						 const char *live, const char **ret_reason)
 {
 	if (!wanted || !live)
-		return wanted == live;
-	return strcmp(normalised(d->temporary, wanted), normalised(d->temporary, live)) == 0;
+		return wanted == live ? EXPRESSION_SAME : EXPRESSION_DIFFERS;
+	if (parsed_alike(d->temporary, wanted, live))
+		return EXPRESSION_SAME;
+	if (!d->context->expression)
+		return EXPRESSION_UNKNOWN;
+	return d->context->expression(d->context->expression_data, wish->schema, wish->table, wanted, live, ret_reason);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -151,6 +162,8 @@ static const char *roles_sql(struct differ *d, const struct strings *to)
 
 static void want_policy(struct differ *d, const struct row_security_wish *wish, const struct policy_wish *policy, const struct policy *live)
 {
+	enum expression_state using_state, check_state;
+	const char *reason = NULL;
 	struct change *change;
 
 	if (policy->ensure == ENSURE_ABSENT) {
@@ -168,13 +181,19 @@ static void want_policy(struct differ *d, const struct row_security_wish *wish, 
 		change = policy_change(d, CHANGE_REPLACE_POLICY, wish, policy);
 		change->roles = roles_sql(d, &policy->to);
 		hold_policy(change, "replacing a policy changes who sees which rows");
-	} else if (!same_roles(d, &policy->to, live->roles) || !same_expression(d, policy->using_expr, live->using_expr) ||
-		   !same_expression(d, policy->check_expr, live->check_expr)) {
-		change = policy_change(d, CHANGE_ALTER_POLICY, wish, policy);
-		change->roles = roles_sql(d, &policy->to);
-		change->from = live->using_expr;
-		hold_policy(change, "altering a policy changes who sees which rows");
+		return;
 	}
+	using_state = compare_expressions(d, wish, policy->using_expr, live->using_expr, &reason);
+	check_state = compare_expressions(d, wish, policy->check_expr, live->check_expr, &reason);
+	if (same_roles(d, &policy->to, live->roles) && using_state == EXPRESSION_SAME && check_state == EXPRESSION_SAME)
+		return;
+	change = policy_change(d, CHANGE_ALTER_POLICY, wish, policy);
+	change->roles = roles_sql(d, &policy->to);
+	change->from = live->using_expr ? live->using_expr : live->check_expr;
+	hold_policy(change, "altering a policy changes who sees which rows");
+	if (using_state == EXPRESSION_UNKNOWN || check_state == EXPRESSION_UNKNOWN)
+		change->reason = talloc_asprintf(d->plan, "the expression reads back differently and could not be compared: %s",
+						 reason ? reason : "not compared yet");
 }
 
 static const struct policy *live_policy(const struct differ *d, name_id schema, const char *table, const char *name)
@@ -212,4 +231,51 @@ void diff_row_security(struct differ *d)
 	for (uint32_t m = 0; m < n; m++)
 		for (uint32_t i = 0; i < manifests[m]->n_row_security; i++)
 			want_row_security(d, &manifests[m]->row_security[i]);
+}
+
+static void add_pair(void *parent, struct expression_pair **pairs, uint32_t *n, const struct row_security_wish *wish, const char *wanted,
+		     const char *live)
+{
+	void *memory;
+
+	if (!wanted || !live)
+		return;
+	memory = talloc_new(NULL);
+	if (!parsed_alike(memory, wanted, live)) {
+		*pairs = talloc_realloc(parent, *pairs, struct expression_pair, *n + 1);
+		(*pairs)[(*n)++] = (struct expression_pair){ wish->schema, wish->table, wanted, live };
+	}
+	talloc_free(memory);
+}
+
+static void add_pairs_of(void *parent, struct expression_pair **pairs, uint32_t *n, const struct row_security_wish *wish,
+			 const struct database_state *database)
+{
+	name_id schema = names_find(database->names, wish->schema, strlen(wish->schema));
+
+	for (uint32_t i = 0; i < wish->n_policies; i++) {
+		const struct policy_wish *policy = &wish->policies[i];
+
+		for (uint32_t k = 0; k < database->n_policies; k++) {
+			const struct policy *live = &database->policies[k];
+
+			if (live->schema != schema || strcmp(live->table, wish->table) != 0 || strcmp(live->name, policy->name) != 0)
+				continue;
+			add_pair(parent, pairs, n, wish, policy->using_expr, live->using_expr);
+			add_pair(parent, pairs, n, wish, policy->check_expr, live->check_expr);
+		}
+	}
+}
+
+struct expression_pair *plan_expressions(void *parent, struct desired *desired, const struct database_state *database, uint32_t *ret_n)
+{
+	struct expression_pair *pairs = NULL;
+	uint32_t n_manifests;
+	const struct manifest *const *manifests = desired_manifests(desired, &n_manifests);
+
+	*ret_n = 0;
+	for (uint32_t m = 0; m < n_manifests; m++)
+		for (uint32_t i = 0; i < manifests[m]->n_row_security; i++)
+			add_pairs_of(parent, &pairs, ret_n, &manifests[m]->row_security[i], database);
+	return pairs;
 }

@@ -17,6 +17,13 @@ enum password_state {
 	PASSWORD_UNAVAILABLE, /* the secret cannot be read: *ret_reason; nothing is written */
 };
 
+/* Do two texts of a policy's expression mean the same? The parser cannot always tell; the server can. */
+enum expression_state {
+	EXPRESSION_UNKNOWN,   /* nobody has compared them on the server yet, or it could not be done: *ret_reason */
+	EXPRESSION_SAME,
+	EXPRESSION_DIFFERS,
+};
+
 /* What the caller knows beside the catalogs. */
 struct plan_context {
 	const struct guard_settings *guard;
@@ -26,6 +33,10 @@ struct plan_context {
 	enum password_state (*password)(void *data, const struct role_wish *, const struct role *live,
 					const char **ret_verifier, const char **ret_reason);
 	void *password_data;
+	/* Asked for each pair of plan_expressions(); NULL = every pair is unknown. */
+	enum expression_state (*expression)(void *data, const char *schema, const char *table, const char *wanted, const char *live,
+					    const char **ret_reason);
+	void *expression_data;
 };
 
 /* A privilege that nobody declared, held by a role that no manifest names: listed, not touched. */
@@ -62,6 +73,14 @@ int plan_server(void *parent, const struct plan_context *, struct desired *, con
 /* server is the last look at the shared catalogs of the same server. */
 int plan_database(void *parent, const struct plan_context *, struct desired *, const struct server_state *server,
 		  const struct database_state *, struct plan **ret, struct error *err);
+
+/* The expressions of policies that read back differently from what is declared: to be compared on the server before the
+   plan is made. A talloc array; strings point into desired and the observed model. */
+struct expression_pair {
+	const char *schema, *table;
+	const char *wanted, *live;
+};
+struct expression_pair *plan_expressions(void *parent, struct desired *, const struct database_state *, uint32_t *ret_n);
 
 /* Statements of one change, in order, each one statement (extended protocol). A talloc array of strings. */
 struct statements {

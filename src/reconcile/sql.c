@@ -57,7 +57,7 @@ static void object_name(struct writer *w, const char *name)
 		text_add_char(w->text, '.');
 	}
 	if (c->object_kind == OBJECT_FUNCTION || c->object_kind == OBJECT_PROCEDURE)
-		paren = strchr(name, '(');
+		paren = routine_arguments(name, strlen(name));
 	if (paren) {
 		quote_ident_len(w->text, name, (size_t)(paren - name));
 		add(w, paren);

@@ -141,6 +141,8 @@ static void matching(void **state)
 	assert_true(matches(mem, "function app.*(integer)", 0, "app", "g(integer)"));
 	assert_false(matches(mem, "table app.\"a*\"", 'r', "app", "ab"));
 	assert_true(matches(mem, "schema app", 0, NULL, "app"));
+	assert_true(matches(mem, "function app.\"odd(name\"", 0, "app", "odd(name(integer)"));
+	assert_true(matches(mem, "function app.f", 0, "app", "f(\"odd(type\")"));
 	talloc_free(mem);
 }
 

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: PostgreSQL
+"""Row security: flags and policies are made, compared by meaning, and never weakened without approval."""
+
+import pytest
+
+ROLES = """
+roles: ( { name = "owner_role"; login = false; }, { name = "reader"; login = true; }, { name = "writer"; login = true; } );
+"""
+
+# As people write them. The server prints each of these differently.
+EXPRESSIONS = [
+    "owner = current_user",
+    "owner IN ('a', 'b')",
+    "kind in ('x')",
+    "n between 1 and 10 AND NOT hidden",
+    "(((n > 0)))",
+    "n + 1 * 2 > 3 OR hidden IS TRUE",
+    "coalesce(owner, '') <> '' -- who",
+    "created > '2026-01-01'::date",
+    "id = ANY (ARRAY[1, 2, 3])",
+    "EXISTS (SELECT 1 FROM app.allowed a WHERE a.id = t.id)",
+    "owner LIKE 'a%' AND length(owner) < 10",
+    "CASE WHEN n > 1 THEN true ELSE hidden END",
+    "doc ->> 'team' = current_setting('app.team', true)",
+]
+
+TABLE = ("CREATE TABLE app.t (id int, owner text, kind varchar(10), n int, hidden bool, created date, doc jsonb)",
+         "CREATE TABLE app.allowed (id int)")
+
+
+def quoted(text):
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def manifest(policies, enable="true", force="false"):
+    rows = ",\n".join(
+        f'{{ name = "{name}"; command = "{command}"; to = [ "reader" ]; using = {quoted(using)}; }}' for name, command, using in policies)
+    return f"""
+row_security: ( {{ table = "app.t"; enable = {enable}; force = {force}; policies = ( {rows} ); }} );
+"""
+
+
+@pytest.fixture
+def start(pg, daemon):
+    pg.sql("DO $$ BEGIN CREATE ROLE owner_role; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+    pg.create_database("orders", "CREATE SCHEMA app AUTHORIZATION owner_role", *TABLE)
+
+    def begin(text):
+        return daemon(servers={"name": "prod", "conninfo": pg.conninfo(), "manifests": ["platform"],
+                               "databases": ({"name": "orders", "manifests": ["orders"]},)},
+                      manifests={"platform": ROLES, "orders": text}).start()
+    return begin
+
+
+def policies(pg):
+    return pg.sql("SELECT polname, pg_get_expr(polqual, polrelid) FROM pg_policy ORDER BY polname", dbname="orders")
+
+
+def test_expressions_are_compared_by_meaning(pg, start):
+    wanted = [(f"p{i}", "SELECT", e) for i, e in enumerate(EXPRESSIONS)]
+    d = start(manifest(wanted))
+    d.wait_in_sync()
+    made = policies(pg)
+    assert len(made) == len(EXPRESSIONS)
+    assert pg.value("SELECT relrowsecurity FROM pg_class WHERE oid = 'app.t'::regclass", dbname="orders")
+    mark = pg.log_mark()
+    d.reconcile()
+    assert pg.changes(mark) == []
+    assert policies(pg) == made
+    assert d.ctl("diff", expect=0)
+
+
+def test_a_changed_policy_is_held_and_altered_in_place_when_approved(pg, start):
+    d = start(manifest([("mine", "ALL", "owner = current_user")]))
+    d.wait_in_sync()
+    before = pg.value("SELECT oid FROM pg_policy", dbname="orders")
+    pg.sql("ALTER POLICY mine ON app.t USING (true)", dbname="orders")
+    d.ctl("reconcile", "--wait")
+    plan = d.json("diff", "prod/orders", expect=1)["plans"][0]
+    assert [c["state"] for c in plan["changes"]] == ["held"]
+    assert pg.value("SELECT pg_get_expr(polqual, polrelid) FROM pg_policy", dbname="orders") == "true"
+    d.ctl("approve", "prod/orders", plan["plan"], expect=0)
+    d.wait_in_sync()
+    assert pg.value("SELECT pg_get_expr(polqual, polrelid) FROM pg_policy", dbname="orders") == "(owner = CURRENT_USER)"
+    assert pg.value("SELECT oid FROM pg_policy", dbname="orders") == before
+
+
+def test_parentheses_that_matter_are_seen(pg, start):
+    d = start(manifest([("p", "SELECT", "hidden OR n > 1 AND n < 5")]))
+    d.wait_in_sync()
+    pg.sql("ALTER POLICY p ON app.t USING ((hidden OR n > 1) AND n < 5)", dbname="orders")
+    d.ctl("reconcile", "--wait")
+    assert d.json("diff", "prod/orders", expect=1)["plans"][0]["summary"]["held"] == 1
+
+
+def test_disabling_is_held_enabling_is_not(pg, start):
+    d = start(manifest([("p", "SELECT", "n > 0")], force="true"))
+    d.wait_in_sync()
+    pg.sql("ALTER TABLE app.t DISABLE ROW LEVEL SECURITY", dbname="orders")
+    d.reconcile()
+    assert pg.value("SELECT relrowsecurity AND relforcerowsecurity FROM pg_class WHERE oid = 'app.t'::regclass", dbname="orders")
+    d.manifest("orders", manifest([("p", "SELECT", "n > 0")], enable="false", force="true"))
+    d.reload()
+    d.ctl("reconcile", "--wait")
+    assert d.json("diff", "prod/orders", expect=1)["plans"][0]["summary"]["held"] == 1
+    assert pg.value("SELECT relrowsecurity FROM pg_class WHERE oid = 'app.t'::regclass", dbname="orders")
