@@ -209,6 +209,9 @@ static struct change *grant_membership(struct differ *d, const struct membership
 
 	if (role && (role->attrs & ROLE_SUPERUSER))
 		change_block(change, "membership in a superuser role makes a superuser", "grant it by hand if it is really meant");
+	else if (!role && !desired_manages(d->desired, want->role))
+		change_block(change, talloc_asprintf(d->plan, "role %s does not exist on this server", names_text(d->names, want->role)),
+			     "create it where it comes from, or remove the membership");
 	return change;
 }
 
