@@ -105,13 +105,34 @@ static void emit_objects(void *data, const struct change *like)
 		differ_object(e->d, like, name, len);
 }
 
+/* Unmanaged entries get the words for what they are about: one name, or a number of them. */
+static void name_unmanaged(struct differ *d, uint32_t from, const struct object_group *g, const struct part *part)
+{
+	uint32_t n = part ? part->n : g->n;
+	size_t cursor = 0, len = 0;
+	const char *name, *words;
+
+	if (from == d->plan->n_unmanaged)
+		return;
+	if (part) {
+		name = part->members[0].name;
+		len = part->members[0].len;
+	} else {
+		name = object_group_next(g, &cursor, d->scratch, &len);
+	}
+	words = n == 1 && name ? talloc_strndup(d->plan, name, len) :
+		talloc_asprintf(d->plan, "%u %s", n, object_kind_info(g->kind)->plural);
+	for (; from < d->plan->n_unmanaged; from++)
+		d->plan->unmanaged[from].names = words;
+}
+
 static void diff_part(struct differ *d, const struct object_group *g, const struct candidates *c, const struct part *part)
 {
 	const struct scope_schema *scope = desired_scope(d->desired, g->schema);
 	struct want_list list = { .n = 0 };
 	struct acl_context context = { .kind = g->kind, .relkind = g->relkind, .schema = g->schema, .owner = g->owner, .initial = g->initial };
 	struct emit_data data = { d, g, part };
-	uint32_t objects = part ? part->n : g->n;
+	uint32_t objects = part ? part->n : g->n, n_unmanaged = d->plan->n_unmanaged;
 
 	for (uint32_t i = 0; i < c->n_whole; i++)
 		want_add(d, &list, &d->desired->rules[c->whole[i]], g->kind);
@@ -128,6 +149,7 @@ static void diff_part(struct differ *d, const struct object_group *g, const stru
 	}
 	if (list.n || context.exact)
 		diff_acl(d, g->acl, &context, list.v, list.n, objects, emit_objects, &data);
+	name_unmanaged(d, n_unmanaged, g, part);
 	talloc_free(list.v);
 }
 

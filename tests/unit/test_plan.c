@@ -329,6 +329,7 @@ static void what_others_hold_is_listed(void **state)
 	assert_int_equal(plan->n_changes, 0);
 	assert_int_equal(plan->n_unmanaged, 1);
 	assert_int_equal(plan->unmanaged[0].grantee, stranger);
+	assert_string_equal(plan->unmanaged[0].names, "t0");
 	b->manifest.revoke_unmanaged_grantees = true;
 	plan = database_plan(b, NULL);
 	assert_int_equal(plan->n_changes, 1);
