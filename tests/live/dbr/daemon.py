@@ -54,7 +54,8 @@ http = http_request
 def _environment(more):
     env = {name: value for name, value in os.environ.items() if not name.startswith("PG") and name not in (
         "NOTIFY_SOCKET", "JOURNAL_STREAM", "LISTEN_FDS", "LISTEN_PID", "WATCHDOG_USEC", "CREDENTIALS_DIRECTORY")}
-    env.setdefault("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0:exitcode=99")
+    # The slow unwinder: the libraries have no frame pointers, and a leak has to name its place.
+    env.setdefault("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0:exitcode=99:fast_unwind_on_malloc=0")
     env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
     env.update(more or {})
     return env
