@@ -288,6 +288,38 @@ static void collect_keys(struct differ *d, struct default_keys *keys)
 	}
 }
 
+static bool has_key(const struct default_keys *keys, name_id creator, name_id schema)
+{
+	for (uint32_t i = 0; i < keys->n; i++)
+		if (keys->v[i].creator == creator && keys->v[i].schema == schema && keys->v[i].n)
+			return true;
+	return false;
+}
+
+/* Written-out creators may leave somebody out who can create in the same schema: what he makes is granted to nobody. */
+static void warn_forgotten_creators(struct differ *d, const struct default_keys *keys)
+{
+	struct creator_cache *cache = NULL;
+	uint32_t n_cache = 0, known = 0;
+
+	for (uint32_t i = 0; i < d->desired->n_defaults; i++) {
+		const struct default_rule *rule = &d->desired->defaults[i];
+		const struct id_list *creators;
+
+		if (!rule->creator || !rule->schema)
+			continue;
+		creators = creators_of(d, &cache, &n_cache, rule->schema);
+		if (n_cache == known)
+			continue;                /* this schema was looked at before */
+		known = n_cache;
+		for (uint32_t c = 0; c < creators->n; c++)
+			if (!has_key(keys, creators->v[c], rule->schema))
+				differ_warn(d, "schema %s: %s may create there, but no default privileges are declared for what it creates (%s:%u)",
+					    names_text(d->names, rule->schema), names_text(d->names, creators->v[c]), rule->source.file,
+					    rule->source.line);
+	}
+}
+
 /* Rows of schemas that are in scope as a whole, for which nothing is wanted: their entries are surplus. */
 static void collect_surplus(struct differ *d, struct default_keys *keys)
 {
@@ -304,6 +336,7 @@ void diff_defaults(struct differ *d)
 	struct default_keys keys = { NULL, 0 };
 
 	collect_keys(d, &keys);
+	warn_forgotten_creators(d, &keys);
 	collect_surplus(d, &keys);
 	for (uint32_t i = 0; i < keys.n; i++) {
 		struct default_key *key = &keys.v[i];

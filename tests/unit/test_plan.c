@@ -336,6 +336,29 @@ static void what_others_hold_is_listed(void **state)
 	assert_int_equal(plan->changes[0].op, CHANGE_REVOKE);
 }
 
+static void a_forgotten_creator_is_warned_of(void **state)
+{
+	struct bench *b = *state;
+	struct world_object *schema;
+	name_id helper;
+	struct plan *plan;
+
+	many_tables(b, 1, 0);
+	schema = &b->world->objects[0];
+	helper = world_role(b->world, "helper", ROLE_LOGIN);
+	b->manifest.authority = AUTHORITY_ADDITIVE;
+	b->manifest.defaults = talloc_zero_array(b, struct default_wish, 1);
+	b->manifest.n_defaults = 1;
+	b->manifest.defaults[0] = (struct default_wish){ .creators = names_of(b, "owner"), .schema = "app", .objtype = 'r',
+							 .to = names_of(b, "app"), .privs = PRIV_SELECT };
+	plan = database_plan(b, NULL);
+	assert_int_equal(plan->n_warnings, 0);
+	world_grant(b->world, &schema->acl, OBJECT_SCHEMA, schema->owner, schema->owner, helper, PRIV_CREATE, false);
+	plan = database_plan(b, NULL);
+	assert_int_equal(plan->n_warnings, 1);
+	assert_non_null(strstr(plan->warnings[0], "helper may create there"));
+}
+
 /* --- SQL ----------------------------------------------------------------------------------------------------------- */
 
 static struct plan *empty_plan(struct bench *b)
@@ -480,7 +503,7 @@ int main(void)
 		TEST(an_approval_releases_exactly_its_plan), TEST(drops_are_held), TEST(removing_every_line_drops_nothing),
 		TEST(adopting_a_rich_role_changes_nothing), TEST(untouchable_roles), TEST(loss_of_login_is_held),
 		TEST(a_group_that_is_a_superuser_makes_no_members), TEST(provider_groups_may_be_given), TEST(public_is_only_touched_where_named),
-		TEST(additive_takes_nothing_away), TEST(what_others_hold_is_listed), TEST(sql_of_grants), TEST(sql_of_roles),
+		TEST(additive_takes_nothing_away), TEST(what_others_hold_is_listed), TEST(a_forgotten_creator_is_warned_of), TEST(sql_of_grants), TEST(sql_of_roles),
 		TEST(a_verifier_is_never_displayed), TEST(inverses), TEST(a_thousand_objects_are_one_statement), TEST(settings_that_mean_the_same),
 	};
 
