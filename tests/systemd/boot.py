@@ -50,6 +50,10 @@ def check_requirements():
         skip("systemd-nspawn is not installed (Debian: systemd-container)")
     if not CACHE.is_dir():
         skip("there is no container: run tests/systemd/boot.py --prepare")
+    trial = subprocess.run(["systemd-nspawn", "--register=no", "--keep-unit", "-q", "--volatile=overlay", "-D", str(CACHE), "/bin/true"],
+                           stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if trial.returncode != 0:
+        skip("containers cannot be started here: " + trial.stderr.strip())
     if "sanitize" in make_variable("SANITIZER_FLAGS"):
         skip("a build with sanitizers; the plain build runs this")
     if make_variable("systemdsystemunitdir") not in ("/lib/systemd/system", "/usr/lib/systemd/system", "/usr/local/lib/systemd/system"):

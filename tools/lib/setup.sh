@@ -9,7 +9,7 @@ PACKAGES_BUILD="gcc libc6-dev make autoconf automake pkg-config libtalloc-dev li
 PACKAGES_SERVER="postgresql-15 postgresql-client-15"
 # What the tests use besides.
 PACKAGES_TEST="libcmocka-dev clang python3 python3-pytest python3-pytest-xdist python3-psycopg2 python3-jsonschema
-	mandoc prometheus pgbouncer systemd jq curl openssl xz-utils procps"
+	mandoc prometheus pgbouncer systemd systemd-container jq curl openssl xz-utils procps"
 
 say() { printf '\n==> %s\n' "$*"; }
 die() {
@@ -94,6 +94,17 @@ need_servers() {
 	tools/postgres-servers --cached "$@" >/dev/null 2>&1 && return
 	command -v npm >/dev/null || need_packages npm
 	tools/postgres-servers "$@" >/dev/null
+}
+
+# A small Debian for the test that boots the service under a real systemd. That test runs as root alone.
+need_container() {
+	[ "$(id -u)" -eq 0 ] && ! [ -d /var/cache/dbreconcile/container-bookworm ] || return 0
+	local log
+	say "Making a container for the service's test"
+	need_packages debootstrap
+	log=$(mktemp)
+	tests/systemd/boot.py --prepare >"$log" 2>&1 || { tail -n 20 "$log" >&2; die "the container could not be made"; }
+	rm -f "$log"
 }
 
 cores() { nproc 2>/dev/null || echo 2; }
