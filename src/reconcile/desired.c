@@ -422,6 +422,22 @@ int desired_server(void *parent, struct names *names, const struct server_settin
 	return 0;
 }
 
+/* Who is to run migrations must reach the ledger, whatever the manifests take from PUBLIC. The ledger's own default schema
+   belongs to the migration user anyway. */
+static void add_ledger_access(struct desired *desired, const struct migration_settings *m)
+{
+	struct rule *rule;
+
+	if (!m->enabled || !m->user || !m->table_schema || strcmp(m->table_schema, "dbreconcile") == 0)
+		return;
+	rule = APPEND(desired, rules);
+	rule->grantee = names_put(desired->names, m->user);
+	rule->on = (struct selector){ .kind = OBJECT_SCHEMA, .name = m->table_schema, .name_literal = true };
+	rule->privs = PRIV_USAGE;
+	rule->level = rule->ledger = true;
+	rule->source = m->source;
+}
+
 int desired_database(void *parent, struct names *names, const struct server_settings *server, const struct database_settings *database,
 		     const char *name, struct desired **ret, struct error *err)
 {
@@ -437,6 +453,7 @@ int desired_database(void *parent, struct names *names, const struct server_sett
 		for (uint32_t i = 0; i < manifest->n_defaults; i++)
 			add_default_wish(desired, manifest, &manifest->defaults[i]);
 	}
+	add_ledger_access(desired, &database->migrations);
 	index_rules(desired);
 	*ret = desired;
 	return 0;

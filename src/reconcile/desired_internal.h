@@ -20,6 +20,7 @@ struct rule {
 	bool exact;                   /* its manifest is exact: the objects are in scope */
 	bool revoke_unmanaged;
 	bool level;                   /* from a level: an absent object is no surprise */
+	bool ledger;                  /* what the migration user needs on the schema of its ledger: CREATE too until the table is there */
 	struct source source;
 };
 

@@ -50,6 +50,7 @@ void diff_row_security(struct differ *);
 struct wanted {
 	name_id grantee;
 	privs_t privs, grantable;
+	enum change_phase phase;                 /* of granting what is missing */
 	struct source source;
 };
 struct acl_context {

@@ -64,7 +64,7 @@ static void missing(const struct acl *acl, const struct acl_context *c, const st
 	lacking_option = w->grantable & ~grantable;
 	lacking = w->privs & ~held & ~lacking_option;
 	like.op = c->as_default ? CHANGE_DEFAULT_GRANT : CHANGE_GRANT;
-	like.phase = c->as_default ? PHASE_DEFAULTS : PHASE_GRANTS;
+	like.phase = c->as_default ? PHASE_DEFAULTS : w->phase;
 	if (lacking) {
 		like.privs = lacking;
 		emit(data, &like);

@@ -70,7 +70,11 @@ static void want_add(struct differ *d, struct want_list *list, const struct rule
 		if (!list->v)
 			abort();
 		w = &list->v[list->n++];
-		*w = (struct wanted){ .grantee = rule->grantee, .source = rule->source };
+		*w = (struct wanted){ .grantee = rule->grantee, .phase = PHASE_GRANTS, .source = rule->source };
+	}
+	if (rule->ledger) {
+		w->phase = PHASE_SCHEMAS;
+		privs |= d->database && !d->database->ledger.exists ? PRIV_CREATE : 0;
 	}
 	w->privs |= privs;
 	if (rule->grantable)

@@ -359,6 +359,27 @@ static void a_forgotten_creator_is_warned_of(void **state)
 	assert_non_null(strstr(plan->warnings[0], "helper may create there"));
 }
 
+static void the_migration_user_reaches_its_ledger(void **state)
+{
+	struct bench *b = *state;
+	struct world_object *schema;
+	struct plan *plan;
+
+	world_role(b->world, "migrator", ROLE_LOGIN);
+	wish_role(b, "migrator");
+	wish_grant(b, "PUBLIC", 0, "schema public");
+	schema = world_object(b->world, OBJECT_SCHEMA, NULL, "public", "postgres");
+	world_grant(b->world, &schema->acl, OBJECT_SCHEMA, schema->owner, schema->owner, NAME_NONE, PRIV_USAGE, false);
+	b->database.migrations = (struct migration_settings){ .enabled = true, .user = "migrator", .table_schema = "public", .table_name = "l" };
+	plan = database_plan(b, NULL);
+	assert_int_equal(plan->n_changes, 2);
+	assert_int_equal(plan->changes[0].op, CHANGE_GRANT);
+	assert_int_equal(plan->changes[0].privs, PRIV_USAGE | PRIV_CREATE);
+	assert_true(plan->changes[0].phase < PHASE_MIGRATIONS);
+	assert_int_equal(plan->changes[1].op, CHANGE_REVOKE);
+	assert_int_equal(plan->changes[1].role, NAME_NONE);
+}
+
 /* --- SQL ----------------------------------------------------------------------------------------------------------- */
 
 static struct plan *empty_plan(struct bench *b)
@@ -503,7 +524,7 @@ int main(void)
 		TEST(an_approval_releases_exactly_its_plan), TEST(drops_are_held), TEST(removing_every_line_drops_nothing),
 		TEST(adopting_a_rich_role_changes_nothing), TEST(untouchable_roles), TEST(loss_of_login_is_held),
 		TEST(a_group_that_is_a_superuser_makes_no_members), TEST(provider_groups_may_be_given), TEST(public_is_only_touched_where_named),
-		TEST(additive_takes_nothing_away), TEST(what_others_hold_is_listed), TEST(a_forgotten_creator_is_warned_of), TEST(sql_of_grants), TEST(sql_of_roles),
+		TEST(additive_takes_nothing_away), TEST(what_others_hold_is_listed), TEST(a_forgotten_creator_is_warned_of), TEST(the_migration_user_reaches_its_ledger), TEST(sql_of_grants), TEST(sql_of_roles),
 		TEST(a_verifier_is_never_displayed), TEST(inverses), TEST(a_thousand_objects_are_one_statement), TEST(settings_that_mean_the_same),
 	};
 
