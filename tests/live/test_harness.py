@@ -6,7 +6,7 @@ import sys
 
 import psycopg2
 import pytest
-from dbr import libconfig, wait_for
+from dbr import MAJORS, libconfig, wait_for
 
 
 def check_clean(pg):
@@ -99,8 +99,8 @@ def test_failure_shows_the_logs(tmp_path):
     """A failing test prints the tail of the server's log: run one and look."""
     here = __file__.rsplit("/", 1)[0]
     (tmp_path / "test_fails.py").write_text(
-        "import pytest\n@pytest.mark.majors(15)\ndef test_fails(pg):\n    pg.sql('SELECT 4711')\n    assert False\n")
+        f"import pytest\n@pytest.mark.majors({MAJORS[0]})\ndef test_fails(pg):\n    pg.sql('SELECT 4711')\n    assert False\n")
     (tmp_path / "conftest.py").write_text(f"import sys\nsys.path.insert(0, {here!r})\n" + open(f"{here}/conftest.py").read())
     done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 1
-    assert "log of PostgreSQL 15" in done.stdout and "SELECT 4711" in done.stdout, done.stdout
+    assert f"log of PostgreSQL {MAJORS[0]}" in done.stdout and "SELECT 4711" in done.stdout, done.stdout
