@@ -11,11 +11,12 @@
 
 #define FLAPPING_HITS 5
 #define FLAPPING_PASSES 10
+#define FLAPPING_GIVEN_UP (1u << 15)     /* stays until an operator orders a pass */
 #define FLAPPING_ITEMS 4096       /* a power of two; more are not watched */
 
 struct item {
 	uint64_t key;             /* 0 = free */
-	uint16_t passes;          /* bit 0: this pass */
+	uint16_t passes;          /* bit 0: this pass; and FLAPPING_GIVEN_UP */
 };
 
 struct flapping {
@@ -78,7 +79,7 @@ void flapping_pass(struct target *t)
 	for (unsigned i = 0; t->flapping != NULL && i < FLAPPING_ITEMS; i++) {
 		struct item *item = &t->flapping->v[i];
 
-		item->passes = (uint16_t)(item->passes << 1) & ((1u << FLAPPING_PASSES) - 1);
+		item->passes = (uint16_t)((item->passes << 1 & ((1u << FLAPPING_PASSES) - 1)) | (item->passes & FLAPPING_GIVEN_UP));
 		if (item->passes == 0)
 			item->key = 0;
 	}
@@ -98,30 +99,30 @@ void flapping_count(struct target *t, const struct plan *plan, const struct chan
 			continue;
 		item->key = key;
 		item->passes |= 1;
+		if (__builtin_popcount(item->passes) >= FLAPPING_HITS)
+			item->passes |= FLAPPING_GIVEN_UP;
 	}
 }
 
-/* How often, within the passes of mask, was any object of the change corrected? */
-static unsigned change_hits(struct flapping *f, const struct plan *plan, const struct change *c, unsigned mask)
+/* Is any bit of mask set for any object of the change? */
+static bool change_marked(struct flapping *f, const struct plan *plan, const struct change *c, unsigned mask)
 {
 	uint64_t base = change_key(plan, c);
-	unsigned most = 0;
 
 	for (uint32_t i = 0; i < object_count(c); i++) {
 		uint64_t key = object_key(base, c, i);
 		const struct item *item = item_find(f, key);
-		unsigned hits = item != NULL && item->key == key ? (unsigned)__builtin_popcount(item->passes & mask) : 0;
 
-		if (hits > most)
-			most = hits;
+		if (item != NULL && item->key == key && (item->passes & mask) != 0)
+			return true;
 	}
-	return most;
+	return false;
 }
 
 bool flapping_made_now(const struct target *t, const struct plan *plan)
 {
 	for (uint32_t i = 0; t->flapping != NULL && i < plan->n_changes; i++)
-		if (plan->changes[i].state == CHANGE_READY && change_hits(t->flapping, plan, &plan->changes[i], 1) > 0)
+		if (plan->changes[i].state == CHANGE_READY && change_marked(t->flapping, plan, &plan->changes[i], 1))
 			return true;
 	return false;
 }
@@ -132,7 +133,7 @@ void flapping_mark_plan(struct target *t, struct plan *plan)
 		struct change *c = &plan->changes[i];
 
 		if (c->state != CHANGE_READY || c->op == CHANGE_MIGRATE || 
-		    change_hits(t->flapping, plan, c, ~0u) < FLAPPING_HITS)
+		    !change_marked(t->flapping, plan, c, FLAPPING_GIVEN_UP))
 			continue;
 		c->state = CHANGE_BLOCKED;
 		c->reason = "flapping: corrected 5 times within 10 passes and undone each time; somebody else changes it";

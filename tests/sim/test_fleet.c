@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * A simulated fleet: thousands of targets for hours of their time, with a seed.
+ * Caps hold, nobody starves, drift goes within the interval, storms are spread,
+ * a target that hangs costs nobody else anything.
+ *
+ *   test_fleet [SEED]     the seed of a failure replays it
+ */
+#include <event2/event.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "engine/internal.h"
+#include "tests/sim/world.h"
+
+#define INTERVAL 60000
+
+struct world world;
+static uint64_t seed;
+
+struct fleet {
+	void *root;
+	struct event_base *base;
+	struct engine *engine;
+	struct state *state;
+	uint64_t random;
+};
+
+static uint64_t roll(struct fleet *f)
+{
+	f->random ^= f->random << 13;
+	f->random ^= f->random >> 7;
+	f->random ^= f->random << 17;
+	return f->random;
+}
+
+struct world_database *world_find(const char *name)
+{
+	const char *slash = strchr(name, '/');
+	unsigned s = (unsigned)strtoul(name + 1, NULL, 10);
+
+	assert_true(s < world.n);
+	if (slash == NULL)
+		return &world.servers[s].root;
+	return &world.servers[s].databases[strtoul(slash + 2, NULL, 10)];
+}
+
+void world_drift(struct world_database *db)
+{
+	if (db->drift || db->frozen || db->absent || db->server->down)
+		return;
+	db->drift = true;
+	db->drift_since = world.now;
+	db->server->version++;
+}
+
+static void world_make(void *parent, unsigned servers, unsigned databases)
+{
+	world = (struct world){ .n = servers, .latency = 3, .servers = talloc_zero_array(parent, struct world_server, servers) };
+	for (unsigned i = 0; i < servers; i++) {
+		struct world_server *s = &world.servers[i];
+
+		snprintf(s->name, sizeof(s->name), "s%u", i);
+		snprintf(s->root.name, sizeof(s->root.name), "s%u", i);
+		s->root.server = s;
+		s->version = 1000;
+		s->second = -1;
+		s->databases = talloc_zero_array(parent, struct world_database, databases);
+		s->n = databases;
+		for (unsigned k = 0; k < databases; k++) {
+			s->databases[k].server = s;
+			snprintf(s->databases[k].name, sizeof(s->databases[k].name), "s%u/d%u", i, k);
+		}
+	}
+}
+
+static void server_settings_fill(struct settings *settings, struct server_settings *s, unsigned i, uint32_t max_connections)
+{
+	s->name = talloc_asprintf(settings, "s%u", i);
+	s->conninfo = "host=nowhere";
+	s->mode = MODE_ENFORCE;
+	s->interval = INTERVAL;
+	s->full_interval = 10 * INTERVAL;
+	s->max_connections = max_connections;
+	s->databases = talloc_zero_array(settings, struct database_settings, 1);
+	s->databases[0] = (struct database_settings){ .match = "d*", .mode = MODE_ENFORCE };
+	s->n_databases = 1;
+	world.servers[i].limit = max_connections;
+}
+
+static struct fleet *fleet_make(unsigned servers, unsigned databases, uint32_t max_connections, uint32_t per_server)
+{
+	struct fleet *f = talloc_zero(NULL, struct fleet);
+	struct settings *settings = talloc_zero(f, struct settings);
+	struct engine_options options = { .once = false };
+	struct error err;
+
+	error_clear(&err);
+	world_make(f, servers, databases);
+	f->random = seed;
+	f->base = event_base_new();
+	settings->mode = MODE_ENFORCE;
+	settings->interval = INTERVAL;
+	settings->max_connections = max_connections;
+	settings->connect_timeout = 10000;
+	settings->statement_timeout = 30000;
+	settings->lock_timeout = 500;
+	settings->pass_timeout = 300000;
+	settings->backoff_max = 300000;
+	settings->log_level = LOG_LEVEL_ERROR;
+	settings->n_servers = servers;
+	settings->servers = talloc_zero_array(settings, struct server_settings, servers);
+	for (unsigned i = 0; i < servers; i++)
+		server_settings_fill(settings, &settings->servers[i], i, per_server);
+	log_set_level(LOG_LEVEL_ERROR);
+	assert_int_equal(state_open(f, ":memory:", &f->state, &err), 0);
+	assert_int_equal(engine_new(f, f->base, &options, f->state, settings, &f->engine, &err), 0);
+	f->engine->random = seed;
+	for (uint32_t i = 0; i < f->engine->n_order; i++) {       /* the engine's first due time was the real clock's */
+		f->engine->order[i]->due = f->engine->order[i]->due == MSEC_NEVER ? MSEC_NEVER : 0;
+		target_wake_at(f->engine->order[i], f->engine->order[i]->due);
+	}
+	return f;
+}
+
+static void fleet_end(struct fleet *f)
+{
+	engine_stop(f->engine, world.now, 10000);
+	for (unsigned i = 0; i < 20000 && engine_turn(f->engine, world.now); i++)
+		world.now++;
+	assert_false(engine_turn(f->engine, world.now));
+	assert_int_equal(world.open, 0);
+	event_base_free(f->base);
+	talloc_free(f->engine);
+	talloc_free(f);
+}
+
+static void check_caps(const struct fleet *f)
+{
+	assert_true(world.open <= f->engine->hold->settings->max_connections);
+	for (unsigned i = 0; i < world.n; i++)
+		assert_true(world.servers[i].open <= world.servers[i].limit);
+}
+
+/* Turns until then; every moment at which something happens is visited. */
+static void run_until(struct fleet *f, msec_t then)
+{
+	while (world.now < then) {
+		msec_t next;
+
+		engine_turn(f->engine, world.now);
+		check_caps(f);
+		if (f->engine->marked != NULL)
+			continue;
+		next = f->engine->n_heap > 0 ? f->engine->heap[0]->wake : then;
+		world.now = next <= world.now ? world.now : next < then ? next : then;
+	}
+}
+
+/* ---- tests ---- */
+
+static void everybody_is_looked_at_and_then_only_asked(void **state)
+{
+	struct fleet *f = fleet_make(20, 100, 64, 8);
+	uint64_t looks;
+
+	(void)state;
+	run_until(f, 30000);
+	for (unsigned i = 0; i < world.n; i++)
+		for (unsigned k = 0; k < world.servers[i].n; k++)
+			assert_true(world.servers[i].databases[k].looks > 0);
+	run_until(f, 5 * INTERVAL);                     /* until every server's connection could be kept */
+	looks = world.looks;
+	run_until(f, 9 * INTERVAL);
+	assert_int_equal(world.looks, looks);           /* nothing changed: one question per target, no look */
+	assert_true(world.quiet > 0);
+	run_until(f, 16 * INTERVAL);
+	assert_true(world.looks > looks);               /* but every full_interval all the same */
+	fleet_end(f);
+}
+
+static void drift_goes_within_the_interval(void **state)
+{
+	struct fleet *f = fleet_make(10, 200, 64, 8);
+
+	(void)state;
+	run_until(f, INTERVAL);
+	for (unsigned step = 0; step < 600; step++) {
+		struct world_server *s = &world.servers[roll(f) % world.n];
+
+		/* not so often that the same thing looks like a fight */
+		world_drift(roll(f) % 20 == 0 && s->root.fixes < 4 ? &s->root : &s->databases[roll(f) % s->n]);
+		run_until(f, world.now + (msec_t)(roll(f) % 2000));
+	}
+	run_until(f, world.now + 2 * INTERVAL);
+	for (unsigned i = 0; i < world.n; i++) {
+		assert_false(world.servers[i].root.drift);
+		assert_true(world.servers[i].root.longest_drift <= INTERVAL + 2000);
+		for (unsigned k = 0; k < world.servers[i].n; k++) {
+			assert_false(world.servers[i].databases[k].drift);
+			assert_true(world.servers[i].databases[k].longest_drift <= INTERVAL + 2000);
+		}
+	}
+	fleet_end(f);
+}
+
+/* A tenth of each server's databases hang, one server hangs whole: the others do not notice. */
+static void who_hangs_delays_nobody(void **state)
+{
+	struct fleet *f = fleet_make(10, 100, 80, 8);
+
+	(void)state;
+	for (unsigned i = 0; i < world.n; i++)
+		for (unsigned k = 0; k < world.servers[i].n; k += 50)
+			world.servers[i].databases[k].frozen = true;
+	world.servers[3].root.frozen = true;
+	run_until(f, INTERVAL);
+	for (unsigned step = 0; step < 300; step++) {
+		struct world_server *s = &world.servers[roll(f) % world.n];
+
+		if (s != &world.servers[3])
+			world_drift(&s->databases[roll(f) % s->n]);
+		run_until(f, world.now + (msec_t)(roll(f) % 2000));
+	}
+	run_until(f, world.now + 2 * INTERVAL);
+	for (unsigned i = 0; i < world.n; i++)
+		for (unsigned k = 0; i != 3 && k < world.servers[i].n; k++) {
+			struct world_database *db = &world.servers[i].databases[k];
+
+			assert_false(db->drift);
+			assert_true(db->longest_drift <= INTERVAL + 5000);
+			if (!db->frozen)
+				assert_true(db->looks > 0);
+		}
+	fleet_end(f);
+}
+
+/* A server that is down is asked by one connection only, with growing pauses, and all come back soon after it does. */
+static void an_outage_is_no_storm(void **state)
+{
+	struct fleet *f = fleet_make(4, 500, 64, 8);
+	struct world_server *s = &world.servers[1];
+	uint32_t connects;
+
+	(void)state;
+	run_until(f, 2 * INTERVAL);
+	s->down = true;
+	s->version++;                                   /* nobody is content with "nothing changed" */
+	run_until(f, world.now + INTERVAL);
+	connects = s->connects;
+	run_until(f, world.now + 60 * INTERVAL);
+	assert_true(s->connects - connects <= 60);
+	s->down = false;
+	run_until(f, world.now + 301000);               /* backoff_max at the most */
+	run_until(f, world.now + INTERVAL);
+	for (unsigned k = 0; k < s->n; k++)
+		assert_string_equal(target_status_name(engine_find(f->engine, s->databases[k].name)->status), "in_sync");
+	fleet_end(f);
+}
+
+static void a_database_that_is_missing_backs_off(void **state)
+{
+	struct fleet *f = fleet_make(2, 10, 16, 4);
+	struct world_database *db = &world.servers[0].databases[4];
+	uint32_t connects;
+
+	(void)state;
+	run_until(f, INTERVAL);
+	assert_non_null(engine_find(f->engine, db->name));
+	db->absent = true;
+	db->server->version++;
+	run_until(f, 3 * INTERVAL);
+	assert_null(engine_find(f->engine, db->name));  /* it was found by a pattern: it goes with its database */
+	connects = db->connects;
+	run_until(f, 20 * INTERVAL);
+	assert_int_equal(db->connects, connects);
+	db->absent = false;
+	db->server->version++;
+	run_until(f, 22 * INTERVAL);
+	assert_non_null(engine_find(f->engine, db->name));
+	assert_true(db->connects > connects);
+	fleet_end(f);
+}
+
+/* Whose drift always comes back is not corrected for ever. */
+static void a_fight_is_given_up(void **state)
+{
+	struct fleet *f = fleet_make(1, 3, 8, 4);
+	struct world_database *db = &world.servers[0].databases[1];
+
+	(void)state;
+	run_until(f, INTERVAL);
+	db->stubborn = true;
+	world_drift(db);
+	run_until(f, 60 * INTERVAL);
+	assert_in_range(db->fixes, 3, 8);
+	assert_string_equal(target_status_name(engine_find(f->engine, db->name)->status), "blocked");
+	db->stubborn = false;
+	assert_int_equal(engine_reconcile(f->engine, db->name, "test"), 0);
+	for (uint32_t i = 0; i < f->engine->n_order; i++)       /* orders are stamped with the real clock */
+		if (strcmp(f->engine->order[i]->name, db->name) == 0) {
+			f->engine->order[i]->due = world.now;
+			target_wake_at(f->engine->order[i], world.now);
+		}
+	run_until(f, world.now + INTERVAL);
+	assert_false(db->drift);
+	fleet_end(f);
+}
+
+/* One connection per server: nothing can be kept, and still everybody gets his turn. */
+static void the_smallest_caps_still_serve_everybody(void **state)
+{
+	struct fleet *f = fleet_make(6, 30, 3, 1);
+
+	(void)state;
+	run_until(f, 10 * INTERVAL);
+	for (unsigned i = 0; i < world.n; i++)
+		for (unsigned k = 0; k < world.servers[i].n; k++)
+			assert_true(world.servers[i].databases[k].looks >= 8);
+	fleet_end(f);
+}
+
+/* Random trouble everywhere for an hour, then quiet: all are in sync. */
+static void after_any_trouble_all_converge(void **state)
+{
+	struct fleet *f = fleet_make(12, 80, 48, 6);
+
+	(void)state;
+	for (unsigned step = 0; step < 3000; step++) {
+		struct world_server *s = &world.servers[roll(f) % world.n];
+		struct world_database *db = &s->databases[roll(f) % s->n];
+
+		switch (roll(f) % 8) {
+		case 0: s->down = true; break;
+		case 1: case 2: s->down = false; break;
+		case 3: db->frozen = true; break;
+		case 4: case 5: db->frozen = false; break;
+		case 6: s->root.frozen = !s->root.frozen; break;
+		default: world_drift(db); break;
+		}
+		run_until(f, world.now + (msec_t)(roll(f) % 2400));
+	}
+	for (unsigned i = 0; i < world.n; i++) {
+		world.servers[i].down = world.servers[i].root.frozen = false;
+		for (unsigned k = 0; k < world.servers[i].n; k++)
+			world.servers[i].databases[k].frozen = false;
+	}
+	run_until(f, world.now + 301000 + 2 * INTERVAL);
+	for (uint32_t i = 0; i < engine_targets(f->engine); i++)
+		if (engine_view(f->engine, i)->status != TARGET_IN_SYNC)
+			fail_msg("seed %llu: %s is %s: %s", (unsigned long long)seed, engine_view(f->engine, i)->name,
+				 target_status_name(engine_view(f->engine, i)->status), engine_view(f->engine, i)->message);
+	fleet_end(f);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(everybody_is_looked_at_and_then_only_asked), cmocka_unit_test(drift_goes_within_the_interval),
+		cmocka_unit_test(who_hangs_delays_nobody), cmocka_unit_test(an_outage_is_no_storm),
+		cmocka_unit_test(a_database_that_is_missing_backs_off), cmocka_unit_test(a_fight_is_given_up),
+		cmocka_unit_test(the_smallest_caps_still_serve_everybody), cmocka_unit_test(after_any_trouble_all_converge),
+	};
+
+	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
+	printf("seed %llu\n", (unsigned long long)seed);
+	return cmocka_run_group_tests_name("fleet", tests, NULL, NULL);
+}
