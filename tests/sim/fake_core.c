@@ -103,6 +103,15 @@ static int plan_any(void *parent, const struct plan_context *context, struct nam
 	return 0;
 }
 
+struct expression_pair *plan_expressions(void *parent, struct desired *desired, const struct database_state *state, uint32_t *ret_n)
+{
+	(void)parent;
+	(void)desired;
+	(void)state;
+	*ret_n = 0;
+	return NULL;
+}
+
 int plan_server(void *parent, const struct plan_context *context, struct desired *desired, const struct server_state *state,
 		struct plan **ret, struct error *err)
 {
