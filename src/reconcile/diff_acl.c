@@ -45,7 +45,33 @@ static bool owners_own(const struct acl_context *c, name_id grantee)
 	return grantee == c->owner && grantee != NAME_NONE;
 }
 
-static void missing(const struct acl *acl, const struct acl_context *c, const struct fate *fates, const struct wanted *w, acl_emit emit,
+/* May we SET ROLE to it, directly or through others? Before 16 every membership allows that. */
+static bool may_set_role(const struct differ *d, name_id role, int depth)
+{
+	for (uint32_t i = 0; depth < 8 && i < d->server->n_memberships; i++) {
+		const struct membership *m = &d->server->memberships[i];
+
+		if (m->role == role && m->set && (m->member == d->me || may_set_role(d, m->member, depth + 1)))
+			return true;
+	}
+	return false;
+}
+
+/* Who must speak so that the entry is the owner's. A superuser's word counts as the owner's; anybody else may be taken for
+   another role that he inherits and that holds a grant option (select_best_grantor() of acl.c takes the first), so he says
+   who he is. NAME_NONE = no need, or no way. */
+static name_id as_owner(struct differ *d, name_id owner)
+{
+	if (d->server->facts.is_superuser || owner == d->me)
+		return NAME_NONE;
+	if (d->owner_asked != owner) {
+		d->owner_asked = owner;
+		d->owner_answer = may_set_role(d, owner, 0) ? owner : NAME_NONE;
+	}
+	return d->owner_answer;
+}
+
+static void missing(struct differ *d, const struct acl *acl, const struct acl_context *c, const struct fate *fates, const struct wanted *w, acl_emit emit,
 		    void *data)
 {
 	privs_t held = 0, grantable = 0, lacking, lacking_option;
@@ -65,6 +91,8 @@ static void missing(const struct acl *acl, const struct acl_context *c, const st
 	lacking = w->privs & ~held & ~lacking_option;
 	like.op = c->as_default ? CHANGE_DEFAULT_GRANT : CHANGE_GRANT;
 	like.phase = c->as_default ? PHASE_DEFAULTS : w->phase;
+	if (!c->as_default)
+		like.grantor = as_owner(d, c->owner);
 	if (lacking) {
 		like.privs = lacking;
 		emit(data, &like);
@@ -170,7 +198,7 @@ static void emit_removal(struct differ *d, const struct acl_context *c, const st
 
 	like.op = op;
 	like.phase = PHASE_REVOKES;
-	like.grantor = entry->grantor != c->owner ? entry->grantor : NAME_NONE;
+	like.grantor = entry->grantor != c->owner ? entry->grantor : c->as_default ? NAME_NONE : as_owner(d, c->owner);
 	like.grantable = op == CHANGE_REVOKE_GRANT_OPTION;
 	if (privs & ~blocked) {
 		like.privs = privs & ~blocked;
@@ -182,7 +210,6 @@ static void emit_removal(struct differ *d, const struct acl_context *c, const st
 			     "revoke those by hand, or declare the roles");
 		emit(data, &like);
 	}
-	(void)d;
 }
 
 static void remove_surplus(struct differ *d, const struct acl *acl, const struct acl_context *c, const struct wanted *wanted,
@@ -225,7 +252,7 @@ void diff_acl(struct differ *d, const struct acl *acl, const struct acl_context 
 			spread(acl, c, fates);
 	}
 	for (uint32_t i = 0; i < n_wanted; i++)
-		missing(acl, c, fates, &wanted[i], emit, data);
+		missing(d, acl, c, fates, &wanted[i], emit, data);
 	if (fates)
 		remove_surplus(d, acl, c, wanted, n_wanted, objects, fates, emit, data);
 	if (fates && fates != fast)

@@ -250,9 +250,10 @@ static void report_absent(struct differ *d, const bool *matched, bool shared)
 		change->grantable = rule->grantable;
 		change->names = talloc_array(d->plan, const char *, 1);
 		change->names[0] = rule->on.args ? talloc_asprintf(d->plan, "%s(%s)", rule->on.name, rule->on.args) : rule->on.name;
-		if (schema_will_be_made(d, rule))
+		/* a parameter without a row in pg_parameter_acl has its default: nobody but the superuser */
+		if (schema_will_be_made(d, rule) || (rule->on.kind == OBJECT_PARAMETER && d->version_num >= 150000))
 			continue;
-		if (rule->on.kind == OBJECT_PARAMETER && d->version_num < 150000)
+		if (rule->on.kind == OBJECT_PARAMETER)
 			change_block(change, "parameters can be granted from PostgreSQL 15 on", "remove the grant for this server");
 		else
 			change_block(change, talloc_asprintf(d->plan, "%s does not exist", what), "create it (a migration?) or correct the name");
@@ -494,8 +495,8 @@ static bool has_column_work(const struct differ *d)
 	return false;
 }
 
-/* Is the table in scope through a rule that names it? Its columns are part of it. */
-static bool table_in_scope(const struct differ *d, const struct object_group *g, const char *table)
+/* What the rules of a table say of its columns too: they are part of it. */
+static void scope_of_table(const struct differ *d, const struct object_group *g, const char *table, struct acl_context *context)
 {
 	name_id lists[2] = { g->schema, NAME_NONE };
 
@@ -506,11 +507,13 @@ static bool table_in_scope(const struct differ *d, const struct object_group *g,
 		for (uint32_t i = 0; i < n; i++) {
 			const struct rule *rule = &d->desired->rules[key[i].rule];
 
-			if (rule->exact && rule_speaks_of(rule, g->relkind, names_text(d->names, g->schema), table, strlen(table)))
-				return true;
+			if (!rule_speaks_of(rule, g->relkind, names_text(d->names, g->schema), table, strlen(table)))
+				continue;
+			context->exact |= rule->exact;
+			context->revoke_unmanaged |= rule->exact && rule->revoke_unmanaged;
+			context->public_named |= rule->grantee == NAME_NONE;
 		}
 	}
-	return false;
 }
 
 static void report_absent_columns(struct differ *d, const bool *matched)
@@ -548,9 +551,10 @@ static void diff_column_slots(struct differ *d, const struct column_map *map, st
 
 		context.taken = taken_from_column(d, acl, g, data.table, n_changes);
 		data.after_revokes = table_loses_anything(d, n_changes, g->schema, data.table);
-		context.exact = scope || (slot->want && slot->want->exact) || table_in_scope(d, g, data.table);
+		context.exact = scope || (slot->want && slot->want->exact);
 		context.revoke_unmanaged = (scope && scope->revoke_unmanaged) || (slot->want && slot->want->revoke_unmanaged);
 		context.public_named = slot->want && slot->want->public_named;
+		scope_of_table(d, g, data.table, &context);
 		diff_acl(d, acl, &context, slot->want ? slot->want->v : NULL, slot->want ? slot->want->n : 0, 1, emit_column, &data);
 	}
 }
