@@ -71,6 +71,46 @@ static name_id as_owner(struct differ *d, name_id owner)
 	return d->owner_answer;
 }
 
+static bool inherits(const struct differ *d, name_id role, int depth)
+{
+	if (role == d->me)
+		return true;
+	for (uint32_t i = 0; depth < 8 && i < d->server->n_memberships; i++)
+		if (d->server->memberships[i].role == role && d->server->memberships[i].inherit &&
+		    inherits(d, d->server->memberships[i].member, depth + 1))
+			return true;
+	return false;
+}
+
+/* Grant options that we hold on the object ourselves, by roles that we inherit. */
+static privs_t own_options(const struct differ *d, const struct acl *acl)
+{
+	privs_t options = 0;
+
+	for (uint32_t i = 0; i < acl->n; i++)
+		if (acl->v[i].grantable && acl->v[i].grantee && inherits(d, acl->v[i].grantee, 0))
+			options |= acl->v[i].grantable;
+	return options;
+}
+
+/* What the server would refuse, or take for a grant of somebody else, is said before it is tried. */
+static void block_out_of_reach(struct differ *d, const struct acl *acl, const struct acl_context *c, struct change *like)
+{
+	name_id needed = like->grantor ? like->grantor : c->owner;
+	const char *me = names_text(d->names, d->me), *who = names_text(d->names, needed);
+	const struct role *role = server_role(d->server, needed);
+
+	if (d->server->facts.is_superuser || c->as_default || like->state == CHANGE_BLOCKED || c->owner == d->me)
+		return;
+	if (like->grantor ? like->grantor == d->me || may_set_role(d, like->grantor, 0) : inherits(d, c->owner, 0))
+		return;
+	if (!like->grantor && like->op == CHANGE_GRANT && (like->privs & ~own_options(d, acl)) == 0)
+		return;
+	change_block(like, talloc_asprintf(d->plan, "%s is not a member of %s, who %s it", me, who, like->grantor ? "granted" : "owns"),
+		     role && (role->attrs & ROLE_SUPERUSER) ? "as a superuser, run the statement once, or give the object another owner" :
+		     talloc_asprintf(d->plan, "as a superuser, run once: GRANT \"%s\" TO \"%s\"", who, me));
+}
+
 static void missing(struct differ *d, const struct acl *acl, const struct acl_context *c, const struct fate *fates, const struct wanted *w, acl_emit emit,
 		    void *data)
 {
@@ -94,12 +134,16 @@ static void missing(struct differ *d, const struct acl *acl, const struct acl_co
 	if (!c->as_default)
 		like.grantor = as_owner(d, c->owner);
 	if (lacking) {
-		like.privs = lacking;
-		emit(data, &like);
+		struct change plain = like;
+
+		plain.privs = lacking;
+		block_out_of_reach(d, acl, c, &plain);
+		emit(data, &plain);
 	}
 	if (lacking_option) {
 		like.privs = lacking_option;
 		like.grantable = true;
+		block_out_of_reach(d, acl, c, &like);
 		emit(data, &like);
 	}
 }
@@ -191,7 +235,7 @@ static void spread(const struct acl *acl, const struct acl_context *c, struct fa
 	}
 }
 
-static void emit_removal(struct differ *d, const struct acl_context *c, const struct acl_entry *entry, enum change_op op, privs_t privs,
+static void emit_removal(struct differ *d, const struct acl *acl, const struct acl_context *c, const struct acl_entry *entry, enum change_op op, privs_t privs,
 			 privs_t blocked, struct source source, acl_emit emit, void *data)
 {
 	struct change like = template(c, entry->grantee, source);
@@ -201,8 +245,11 @@ static void emit_removal(struct differ *d, const struct acl_context *c, const st
 	like.grantor = entry->grantor != c->owner ? entry->grantor : c->as_default ? NAME_NONE : as_owner(d, c->owner);
 	like.grantable = op == CHANGE_REVOKE_GRANT_OPTION;
 	if (privs & ~blocked) {
-		like.privs = privs & ~blocked;
-		emit(data, &like);
+		struct change plain = like;
+
+		plain.privs = privs & ~blocked;
+		block_out_of_reach(d, acl, c, &plain);
+		emit(data, &plain);
 	}
 	if (privs & blocked) {
 		like.privs = privs & blocked;
@@ -227,10 +274,10 @@ static void remove_surplus(struct differ *d, const struct acl *acl, const struct
 			list_unmanaged(d, c, entry, objects);
 		taken &= ~fates[i].blocked;
 		if (fates[i].remove & ~taken)
-			emit_removal(d, c, entry, c->as_default ? CHANGE_DEFAULT_REVOKE : CHANGE_REVOKE, fates[i].remove & ~taken,
+			emit_removal(d, acl, c, entry, c->as_default ? CHANGE_DEFAULT_REVOKE : CHANGE_REVOKE, fates[i].remove & ~taken,
 				     fates[i].blocked, source, emit, data);
 		if (fates[i].remove_option && !c->as_default)
-			emit_removal(d, c, entry, CHANGE_REVOKE_GRANT_OPTION, fates[i].remove_option, fates[i].blocked, source, emit, data);
+			emit_removal(d, acl, c, entry, CHANGE_REVOKE_GRANT_OPTION, fates[i].remove_option, fates[i].blocked, source, emit, data);
 	}
 }
 
