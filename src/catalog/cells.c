@@ -230,6 +230,29 @@ const char *cell_array(struct reader *reader, unsigned column, size_t *ret_len, 
 	return value ? value : "";
 }
 
+const char *cell_members(struct reader *reader, unsigned column, unsigned count_column, size_t *ret_len, uint32_t *ret_n)
+{
+	uint32_t n = (uint32_t)cell_number(reader, count_column, 1, UINT32_MAX);
+	const char *array = cell_array(reader, column, ret_len, ret_n);
+
+	if (*ret_n != n)
+		reader_fail(reader, column, "%u names instead of %u", *ret_n, n);
+	return array;
+}
+
+void *grow_array(void *parent, void *v, size_t size, uint32_t n, uint32_t more)
+{
+	size_t room = talloc_get_size(v) / size;
+
+	if (room >= (size_t)n + more)
+		return v;
+	room = room * 2 > (size_t)n + more ? room * 2 : (size_t)n + more;
+	v = talloc_realloc_size(parent, v, room * size);
+	if (!v)
+		abort();
+	return v;
+}
+
 bool comes_twice(const void *v, size_t n, size_t size, int (*compare)(const void *, const void *))
 {
 	char *copy;

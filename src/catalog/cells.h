@@ -45,7 +45,11 @@ uint64_t cell_number_u64(struct reader *, unsigned column);                    /
 /* A one-dimensional array, none of its elements NULL or empty, and how many there are. */
 const char *cell_array(struct reader *, unsigned column, size_t *ret_len, uint32_t *ret_n);
 const char *cell_array_or_null(struct reader *, unsigned column, size_t *ret_len, uint32_t *ret_n);
+/* The names of what was grouped, as many as another column says. */
+const char *cell_members(struct reader *, unsigned column, unsigned count_column, size_t *ret_len, uint32_t *ret_n);
 
+/* Room for more elements after the first n of an array that talloc may have made; the address may change. */
+void *grow_array(void *parent, void *v, size_t size, uint32_t n, uint32_t more);
 /* Is there an element that compares equal to another? The array stays as it is. */
 bool comes_twice(const void *v, size_t n, size_t size, int (*compare)(const void *, const void *));
 

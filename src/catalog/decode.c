@@ -14,8 +14,8 @@ static const struct {
 	unsigned columns;
 	answer_decoder decode;
 } decoders[QUERIES] = {
-	[QUERY_ROLES] = { SERVER, 13, decode_roles },
-	[QUERY_MEMBERSHIPS] = { SERVER, 6, decode_memberships },
+	[QUERY_ROLES] = { SERVER, 7, decode_roles },
+	[QUERY_MEMBERSHIPS] = { SERVER, 7, decode_memberships },
 	[QUERY_SETTINGS] = { SERVER, 3, decode_settings },
 	[QUERY_DATABASES] = { SERVER, 6, decode_databases },
 	[QUERY_TABLESPACES] = { SERVER, 8, decode_objects },
@@ -31,7 +31,7 @@ static const struct {
 	[QUERY_DEFAULT_ACLS] = { DATABASE, 4, decode_default_acls },
 	[QUERY_EXTENSIONS] = { DATABASE, 5, decode_extensions },
 	[QUERY_AVAILABLE_EXTENSIONS] = { DATABASE, 2, decode_available_extensions },
-	[QUERY_POLICIES] = { DATABASE, 11, decode_policies },
+	[QUERY_POLICIES] = { DATABASE, 12, decode_policies },
 	[QUERY_LEDGER_RELATION] = { DATABASE, 7, decode_ledger_relation },
 };
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/text.h"
 #include "catalog/look.h"
 
 static int compare_u32(uint32_t a, uint32_t b)
@@ -122,8 +123,7 @@ static bool read_policy(struct reader *reader, struct policy *p)
 	uint32_t n;
 	size_t len;
 
-	p->schema = cell_name(reader, 0);
-	p->table = cell_text(reader, 1);
+	*p = (struct policy){ .schema = cell_name(reader, 0) };
 	p->name = cell_text(reader, 2);
 	p->command = cell_char(reader, 3);
 	p->permissive = cell_bool(reader, 4);
@@ -148,19 +148,46 @@ static int compare_policies(const void *a, const void *b)
 	return c ? c : strcmp(x->name, y->name);
 }
 
+/* The same policy on each of the tables; their names are copied to where they end in a zero byte. */
+static void spread_policy(struct look *look, struct policy *v, const struct policy *like, const char *tables, size_t len)
+{
+	char *texts = talloc_size(look->database, len);
+	struct text *scratch = text_new(NULL);
+	size_t cursor = 0, name_len;
+	const char *name;
+
+	if (!texts)
+		abort();
+	while ((name = array_next(tables, len, &cursor, scratch, &name_len))) {
+		*v = *like;
+		v++->table = memcpy(texts, name, name_len);
+		texts += name_len;
+		*texts++ = '\0';
+	}
+	talloc_free(scratch);
+}
+
 void decode_policies(struct look *look, enum query_id id, struct reader *reader)
 {
-	uint32_t rows = reader->rows->rows, n = 0;
-	struct policy *v = talloc_zero_array(look->database, struct policy, rows);
+	struct policy *v = NULL, like;
+	uint32_t n = 0, more;
 
 	(void)id;
-	if (!v)
-		abort();
-	for (; reader->row < rows && !reader->failed; reader->row++)
-		if (read_policy(reader, &v[n]))
-			n++;
-	if (!reader->failed && comes_twice(v, n, sizeof *v, compare_policies))
-		reader_fail(reader, 2, "a policy comes twice");
+	for (; reader->row < reader->rows->rows && !reader->failed; reader->row++) {
+		size_t len;
+		const char *tables = cell_members(reader, 1, 11, &len, &more);
+
+		if (!read_policy(reader, &like) || reader->failed)
+			continue;
+		v = grow_array(look->database, v, sizeof *v, n, more);
+		spread_policy(look, v + n, &like, tables, len);
+		n += more;
+	}
+	if (n > 1)
+		qsort(v, n, sizeof *v, compare_policies);
+	for (uint32_t i = 1; i < n && !reader->failed; i++)
+		if (compare_policies(&v[i], &v[i - 1]) == 0)
+			reader_fail(reader, 2, "a policy comes twice");
 	look->database->policies = v;
 	look->database->n_policies = n;
 }

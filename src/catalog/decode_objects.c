@@ -67,12 +67,8 @@ static void read_schema(struct reader *reader, struct object_group *group)
 
 static void read_members(struct reader *reader, struct object_group *group)
 {
-	uint32_t n = (uint32_t)cell_number(reader, COUNT, 1, UINT32_MAX);
-
-	group->names = cell_array(reader, MEMBERS, &group->names_len, &group->n);
+	group->names = cell_members(reader, MEMBERS, COUNT, &group->names_len, &group->n);
 	group->names_array = true;
-	if (group->n != n)
-		reader_fail(reader, MEMBERS, "%u names instead of %u", group->n, n);
 }
 
 static void read_group(struct look *look, enum query_id id, struct reader *reader, struct object_group *group)

@@ -5,10 +5,8 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/text.h"
 #include "catalog/look.h"
-
-/* The columns of QUERY_ROLES from the third on are the attributes, in the order of their bits. */
-#define ROLE_ATTR_COLUMN 2
 
 static int compare_u32(uint32_t a, uint32_t b)
 {
@@ -26,13 +24,11 @@ static void read_role(struct reader *reader, struct role *role)
 {
 	role->oid = (uint32_t)cell_number(reader, 0, 1, UINT32_MAX);
 	role->name = cell_name(reader, 1);
-	for (unsigned bit = 0; bit < ROLE_ATTRS; bit++)
-		if (cell_bool(reader, ROLE_ATTR_COLUMN + bit))
-			role->attrs |= 1u << bit;
-	role->connection_limit = (int32_t)cell_number(reader, 9, INT32_MIN, INT32_MAX);
-	role->valid_until = cell_text_or_null(reader, 10);
-	role->verifier = cell_text_or_null(reader, 11);
-	role->comment = cell_text_or_null(reader, 12);
+	role->attrs = (unsigned)cell_number(reader, 2, 0, (1 << ROLE_ATTRS) - 1);
+	role->connection_limit = (int32_t)cell_number(reader, 3, INT32_MIN, INT32_MAX);
+	role->valid_until = cell_text_or_null(reader, 4);
+	role->verifier = cell_text_or_null(reader, 5);
+	role->comment = cell_text_or_null(reader, 6);
 }
 
 void decode_roles(struct look *look, enum query_id id, struct reader *reader)
@@ -65,27 +61,40 @@ static int compare_memberships(const void *a, const void *b)
 	return c ? c : compare_u32(x->grantor, y->grantor);
 }
 
+/* One row: the members that have a role by the same grantor, with the same options. */
+static void read_memberships(struct reader *reader, struct membership *v, const char *members, size_t len, struct text *scratch)
+{
+	struct membership like = { .role = cell_name(reader, 0), .grantor = cell_name_or_none(reader, 1), .admin = cell_bool(reader, 2),
+				   .inherit = cell_bool(reader, 3), .set = cell_bool(reader, 4) };
+	size_t cursor = 0, name_len;
+	const char *name;
+
+	while ((name = array_next(members, len, &cursor, scratch, &name_len))) {
+		*v = like;
+		v++->member = name_intern_decodable(reader->names, name, name_len);
+	}
+}
+
 void decode_memberships(struct look *look, enum query_id id, struct reader *reader)
 {
-	uint32_t n = reader->rows->rows;
-	struct membership *v = talloc_zero_array(look->server, struct membership, n);
+	struct text *scratch = text_new(NULL);
+	struct membership *v = NULL;
+	uint32_t n = 0, more;
 
 	(void)id;
-	if (!v)
-		abort();
-	for (; reader->row < n && !reader->failed; reader->row++) {
-		struct membership *m = &v[reader->row];
+	for (; reader->row < reader->rows->rows && !reader->failed; reader->row++) {
+		size_t len;
+		const char *members = cell_members(reader, 6, 5, &len, &more);
 
-		m->role = cell_name(reader, 0);
-		m->member = cell_name(reader, 1);
-		m->grantor = cell_name_or_none(reader, 2);
-		m->admin = cell_bool(reader, 3);
-		m->inherit = cell_bool(reader, 4);
-		m->set = cell_bool(reader, 5);
+		v = grow_array(look->server, v, sizeof *v, n, more);
+		read_memberships(reader, v + n, members, len, scratch);
+		n += more;
 	}
+	talloc_free(scratch);
 	if (reader->failed)
 		return;
-	qsort(v, n, sizeof *v, compare_memberships);
+	if (n > 1)
+		qsort(v, n, sizeof *v, compare_memberships);
 	for (uint32_t i = 1; i < n; i++)
 		if (compare_memberships(&v[i], &v[i - 1]) == 0)
 			reader_fail(reader, 0, "membership of \"%s\" in \"%s\" by one grantor comes twice",

@@ -76,7 +76,7 @@ static const char assert_session_sql[] =
 	" ('password_encryption'), ('scram_iterations'), ('createrole_self_grant'), ('session_replication_role'),"
 	" ('event_triggers'), ('restrict_nonsystem_relation_kind'), ('statement_timeout'), ('lock_timeout'),"
 	" ('idle_in_transaction_session_timeout'), ('idle_session_timeout'), ('transaction_timeout'), ('exit_on_error'),"
-	" ('local_preload_libraries'), ('default_tablespace'), ('temp_tablespaces'),"
+	" ('session_preload_libraries'), ('local_preload_libraries'), ('default_tablespace'), ('temp_tablespaces'),"
 	" ('default_table_access_method'), ('lc_messages'), ('jit'), ('application_name'))"
 	" AS s(name)"
 	" UNION ALL SELECT 'pg_backend_pid()', pg_catalog.pg_backend_pid()::pg_catalog.text"
@@ -88,21 +88,26 @@ static const char assert_session_sql[] =
 
 /* --- a server's shared catalogs --- */
 
-/* No end and infinity are the same; the beginning of time is not, and sorts before every date. */
+/* The attributes as bits, in the order of enum role_attr: a column costs us as much as a comparison of a role does.
+   No end and infinity are the same; the beginning of time is not, and sorts before every date. */
+#define BIT(column, value) "r." column "::pg_catalog.int4 * " value
 #define ROLES(source, verifier) \
-	"SELECT r.oid, r.rolname, r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin, r.rolreplication," \
-	" r.rolbypassrls, r.rolconnlimit, CASE WHEN pg_catalog.isfinite(r.rolvaliduntil) THEN " UTC("r.rolvaliduntil") \
+	"SELECT r.oid, r.rolname, r.rolsuper::pg_catalog.int4 + " BIT("rolinherit", "2") " + " BIT("rolcreaterole", "4") \
+	" + " BIT("rolcreatedb", "8") " + " BIT("rolcanlogin", "16") " + " BIT("rolreplication", "32") \
+	" + " BIT("rolbypassrls", "64") ", r.rolconnlimit, CASE WHEN pg_catalog.isfinite(r.rolvaliduntil) THEN " UTC("r.rolvaliduntil") \
 	" WHEN r.rolvaliduntil < 'infinity' THEN '-infinity' END, " verifier ", " BOUNDED("d.description") \
 	" FROM pg_catalog." source " r LEFT JOIN pg_catalog.pg_shdescription d ON d.objoid = r.oid" \
 	" AND d.classoid = " CATALOG("pg_authid") \
 	" ORDER BY r.rolname" AT_MOST
 
-/* A membership of a role that a race has left behind drops out with the inner joins; its grantor may be gone (to 15). */
+/* Grouped: the members of one role by the same grantor with the same options. A membership of a role that a race has left
+   behind drops out with the inner joins; its grantor may be gone (to 15). */
 #define MEMBERSHIPS(inherit, set) \
-	"SELECT g.rolname, m.rolname, b.rolname, a.admin_option, " inherit ", " set \
-	" FROM pg_catalog.pg_auth_members a JOIN pg_catalog.pg_roles g ON g.oid = a.roleid JOIN " \
-	"pg_catalog.pg_roles m ON m.oid = a.member" \
-	" LEFT JOIN pg_catalog.pg_roles b ON b.oid = a.grantor" AT_MOST
+	"SELECT g.rolname, b.rolname, a.admin, a.inherit, a.set, a.n, a.members" \
+	" FROM (SELECT x.roleid, x.grantor, x.admin_option AS admin, " inherit " AS inherit, " set " AS set," \
+	" pg_catalog.count(*) AS n, pg_catalog.array_agg(m.rolname) AS members" \
+	" FROM pg_catalog.pg_auth_members x JOIN pg_catalog.pg_roles m ON m.oid = x.member GROUP BY 1, 2, 3, 4, 5) a" \
+	" JOIN pg_catalog.pg_roles g ON g.oid = a.roleid LEFT JOIN pg_catalog.pg_roles b ON b.oid = a.grantor" AT_MOST
 
 /* "name=value" is split by the decoder. A row of a role or database that is gone must not read as one for all. */
 static const char settings_sql[] =
@@ -257,20 +262,26 @@ static const char available_extensions_sql[] =
 
 /* PUBLIC is "PUBLIC" among the roles; a role of that name, which is legal, comes in quotes. pg_get_expr() is NULL when the
    table is gone meanwhile, hence the flags. An expression over a megabyte comes cut and so equals no wanted one.
-   The two OFFSET 0 keep the planner from reading all of pg_class, or the schemas once for each policy. */
+   Grouped: the tables of a schema that have the same policy.
+   The OFFSET 0 keep the planner from reading all of pg_class, or the schemas once for each policy. */
 static const char policies_sql[] =
-	"SELECT n.nspname, p.relname, p.polname, p.polcmd, p.polpermissive,"
+	"SELECT n.nspname, g.tables, g.polname, g.polcmd, g.polpermissive,"
 	" ARRAY(SELECT CASE WHEN u.o = 0 THEN 'PUBLIC' WHEN " OWNER("u.o") " = 'PUBLIC' THEN '\"PUBLIC\"'"
-	" ELSE " OWNER("u.o") " END FROM pg_catalog.unnest(p.polroles) AS u(o)),"
-	" p.polqual IS NOT NULL, pg_catalog.\"left\"(pg_catalog.pg_get_expr(p.polqual, p.polrelid), 1048576),"
-	" p.polwithcheck IS NOT NULL, pg_catalog.\"left\"(pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid), 1048576),"
+	" ELSE " OWNER("u.o") " END FROM pg_catalog.unnest(g.polroles) AS u(o)),"
+	" g.has_using, g.using, g.has_check, g.check, g.comment, g.n"
+	" FROM (SELECT p.relnamespace, p.polname, p.polcmd, p.polpermissive, p.polroles,"
+	" p.polqual IS NOT NULL AS has_using,"
+	" pg_catalog.\"left\"(pg_catalog.pg_get_expr(p.polqual, p.polrelid), 1048576) AS using,"
+	" p.polwithcheck IS NOT NULL AS has_check,"
+	" pg_catalog.\"left\"(pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid), 1048576) AS check,"
 	" (SELECT pg_catalog.\"left\"(s.description, 65536) FROM pg_catalog.pg_description s"
-	" WHERE s.objoid = p.oid AND s.classoid = " CATALOG("pg_policy") " AND s.objsubid = 0)"
+	" WHERE s.objoid = p.oid AND s.classoid = " CATALOG("pg_policy") " AND s.objsubid = 0) AS comment,"
+	" pg_catalog.count(*) AS n, pg_catalog.array_agg(p.relname) AS tables"
 	" FROM (SELECT o.*, c.relname, c.relnamespace FROM pg_catalog.pg_policy o"
 	" CROSS JOIN LATERAL (SELECT t.relname, t.relnamespace, t.relpersistence"
 	" FROM pg_catalog.pg_class t WHERE t.oid = o.polrelid OFFSET 0) c WHERE c.relpersistence <> 't' OFFSET 0) p"
-	" JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace WHERE " USER_SCHEMA("n")
-	" ORDER BY n.nspname, p.relname, p.polname" AT_MOST;
+	" GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 OFFSET 0) g"
+	" JOIN pg_catalog.pg_namespace n ON n.oid = g.relnamespace WHERE " USER_SCHEMA("n") AT_MOST;
 
 /* Is there anything that would run somebody else's code when we read or write the table? What its columns, defaults,
    constraints and indexes are made of may depend on tables and constraints alone, everything else that a user made
@@ -326,7 +337,7 @@ static const struct row {
 	{ QUERY_ASSERT_SESSION, ALWAYS, { "assert_session", assert_session_sql, 0 } },
 	{ QUERY_ROLES, VERIFIERS, { "roles_verifiers", ROLES("pg_authid", "r.rolpassword"), 0 } },
 	{ QUERY_ROLES, ALWAYS, { "roles", ROLES("pg_roles", "NULL"), 0 } },
-	{ QUERY_MEMBERSHIPS, 160000, 999999, false, { "memberships", MEMBERSHIPS("a.inherit_option", "a.set_option"), 0 } },
+	{ QUERY_MEMBERSHIPS, 160000, 999999, false, { "memberships", MEMBERSHIPS("x.inherit_option", "x.set_option"), 0 } },
 	{ QUERY_MEMBERSHIPS, ALWAYS, { "memberships_15", MEMBERSHIPS("m.rolinherit", "true"), 0 } },
 	{ QUERY_SETTINGS, ALWAYS, { "settings", settings_sql, 0 } },
 	{ QUERY_DATABASES, ALWAYS, { "databases", databases_sql, 0 } },
