@@ -22,30 +22,33 @@ static void add_id(struct differ *d, struct id_list *list, uint8_t *seen, name_i
 	list->v[list->n++] = id;
 }
 
-/* Members that have the privileges of the listed roles, and so create under their own name. */
+/* The memberships of one role; they are sorted by it. */
+static const struct membership *members_of(const struct server_state *server, name_id role)
+{
+	uint32_t low = 0, high = server->n_memberships;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (server->memberships[mid].role < role)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return server->memberships + low;
+}
+
+/* Members that have the privileges of the listed roles, and so create under their own name. The list grows meanwhile. */
 static void add_members(struct differ *d, struct id_list *list, uint8_t *seen)
 {
-	const struct server_state *server = d->server;
-	bool grown = true;
+	const struct membership *end = d->server->memberships + d->server->n_memberships;
 
-	while (grown) {
-		grown = false;
-		for (uint32_t i = 0; i < server->n_memberships; i++) {
-			const struct membership *m = &server->memberships[i];
+	for (uint32_t i = 0; i < list->n; i++) {
+		name_id role = list->v[i];
 
-			if (seen[m->role] && m->inherit && !seen[m->member]) {
+		for (const struct membership *m = members_of(d->server, role); m < end && m->role == role; m++)
+			if (m->inherit)
 				add_id(d, list, seen, m->member);
-				grown = true;
-			}
-		}
-		for (uint32_t i = 0; d->desired && i < d->desired->n_memberships && d->database == NULL; i++) {
-			const struct membership_want *want = &d->desired->memberships[i];
-
-			if (seen[want->role] && (!want->has_inherit || want->inherit) && !seen[want->member]) {
-				add_id(d, list, seen, want->member);
-				grown = true;
-			}
-		}
 	}
 }
 
