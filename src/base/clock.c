@@ -3,6 +3,14 @@
 
 #include <time.h>
 
+static int64_t read_clock_us(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
 static int64_t read_clock(clockid_t id)
 {
 	struct timespec ts;
@@ -14,6 +22,16 @@ static int64_t read_clock(clockid_t id)
 msec_t clock_monotonic(void)
 {
 	return read_clock(CLOCK_MONOTONIC);
+}
+
+int64_t clock_monotonic_us(void)
+{
+	return read_clock_us(CLOCK_MONOTONIC);
+}
+
+int64_t clock_cpu_us(void)
+{
+	return read_clock_us(CLOCK_THREAD_CPUTIME_ID);
 }
 
 int64_t clock_wall(void)

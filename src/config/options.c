@@ -99,6 +99,10 @@ static const struct option server_rows[] = {
 	  .help = "As daemon.full_interval, for this server." },
 	{ .key = "max_connections", .type = &type_count, IN(max_connections), .min = 1, .max = 1000, .fallback = "8",
 	  .help = "How many connections to this server may be open at the same time." },
+	{ .key = "keep_connections", .type = &type_count, IN(keep_connections), .min = 0, .max = 1000, .fallback = "0",
+	  .help = "How many connections to databases of this server stay open between two passes, besides the one to its maintenance "
+		  "database: looking is cheaper with them, but a database that somebody is connected to can be neither dropped nor "
+		  "copied." },
 	{ .key = "manifests", .type = &type_manifests, .flags = OPT_WORD, IN(manifests),
 	  .extra = offsetof(struct server_settings, n_manifests),
 	  .help = "The manifests for what belongs to the whole server: roles, memberships, databases." },

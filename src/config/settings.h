@@ -55,6 +55,7 @@ struct server_settings {
 	enum run_mode mode;
 	msec_t interval, full_interval;
 	uint32_t max_connections;     /* of ours, at the same time, on this server */
+	uint32_t keep_connections;    /* to its databases, between two passes */
 	const struct manifest **manifests;      /* cluster-wide */
 	uint32_t n_manifests;
 	const struct manifest **all_manifests;  /* these and those of its databases, each once: who is managed here */

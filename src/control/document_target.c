@@ -152,7 +152,9 @@ void get_target(struct request *request)
 	json_object_set_new(document, "last_error", last_error(view));
 	put_text(document, "server_version", view->server_version ?
 		 version_text(view->server_version, version, sizeof(version)) : NULL);
-	json_object_set_new(document, "last_duration_seconds", view->passes ? json_seconds(view->last_duration) : json_null());
+	json_object_set_new(document, "last_duration_seconds", view->passes ? json_microseconds(view->last_duration_us) : json_null());
+	json_object_set_new(document, "last_cpu_seconds", view->passes ? json_microseconds(view->last_cpu_us) : json_null());
+	json_object_set_new(document, "last_applied_seconds", view->last_applied_us ? json_microseconds(view->last_applied_us) : json_null());
 	reply_json(request, 200, document);
 }
 

@@ -173,6 +173,7 @@ json_t *json_document(const char *format);
 json_t *json_text(const char *);
 json_t *json_time(int64_t wall_ms);
 json_t *json_seconds(msec_t);
+json_t *json_microseconds(int64_t us);    /* as seconds */
 void put_text(json_t *object, const char *key, const char *value);
 void put_int(json_t *object, const char *key, int64_t value);
 void put_bool(json_t *object, const char *key, bool value);

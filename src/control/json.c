@@ -49,6 +49,11 @@ json_t *json_seconds(msec_t ms)
 	return json_real((double)ms / 1000.0);
 }
 
+json_t *json_microseconds(int64_t us)
+{
+	return json_real((double)us / 1e6);
+}
+
 void put_text(json_t *object, const char *key, const char *value)
 {
 	json_object_set_new(object, key, json_text(value));

@@ -82,7 +82,7 @@ json_t *pass_wait_rows(const struct pass_wait *wait, const struct engine *engine
 		put_int(row, "blocked", plan ? plan->blocked_objects : 0);
 		json_object_set_new(row, "changes_applied", waited ? json_integer((json_int_t)(view->changes_applied - wait->v[i].applied)) :
 				    json_null());
-		json_object_set_new(row, "duration_seconds", waited ? json_seconds(view->last_duration) : json_null());
+		json_object_set_new(row, "duration_seconds", waited ? json_microseconds(view->last_duration_us) : json_null());
 		put_text(row, "message", view->message ? view->message : "");
 		json_object_set_new(row, "plan", document_plan_id(plan));
 		json_array_append_new(rows, row);

@@ -315,6 +315,7 @@ static void group_over(struct target *t, msec_t now)
 
 	if (a->step == APPLY_COMMIT) {
 		apply_events_committed(t);
+		t->pass->applied_us = clock_monotonic_us() - t->pass->started_us;
 	} else {
 		retried = group_now(a)->n > 1 && !failure_is_transient(a->failure) && a->n_events > 0;
 		apply_events_failed(t, &a->error, retried);

@@ -52,7 +52,8 @@ struct target_view {
 	uint64_t passes, pass_failures, changes_applied, change_failures;
 	uint64_t failures_by[FAILURE_INTERNAL + 1];
 	uint64_t applied_by[DRIFT_KINDS], change_failures_by[DRIFT_KINDS];
-	msec_t last_duration;
+	int64_t last_duration_us, last_cpu_us;         /* of the last pass: wall clock, and CPU time of ours */
+	int64_t last_applied_us;       /* from its begin until its last change was committed; 0 = it made none */
 	int server_version;            /* 0 = not known */
 	bool reachable;
 	bool suspended; const char *suspend_reason; int64_t suspend_until_ms;

@@ -87,6 +87,7 @@ struct collect {
 
 struct pass {
 	msec_t started, deadline;
+	int64_t started_us, cpu_us, applied_us;
 	bool ordered, admitted, migrated, wrote, observed_only;
 	struct collect collect;
 	struct batch batch;
@@ -145,7 +146,7 @@ struct target {
 	/* connection */
 	struct session *session;
 	struct watch watch;
-	bool has_slot;
+	bool has_slot, kept;              /* kept: a database's connection, between two passes */
 
 	struct pass *pass;
 	struct doubt *doubt;
@@ -188,7 +189,7 @@ struct server {
 	bool released;                    /* root has come to rest once under gen: its databases may work */
 	bool down;                        /* root could not connect */
 	bool removed;
-	unsigned open;                    /* connections of ours */
+	unsigned open, kept;              /* connections of ours; those to databases that are kept between passes */
 	struct target *queue, **queue_tail;
 	/* learned by root, used to pin settings of every later connection */
 	int version_num;
@@ -225,6 +226,7 @@ struct engine {
 	msec_t timer_at;                  /* MSEC_NEVER = not armed */
 	msec_t timer_fired;               /* what it was armed for when it fired in this turn; 0 = it did not */
 	msec_t now;
+	int64_t cpu_mark;                 /* CPU time that is accounted for, us */
 	msec_t first_event;               /* when the first socket of this turn was seen ready; 0 = none */
 	bool stopping;
 	msec_t stop_deadline;
@@ -236,6 +238,7 @@ struct engine {
 void target_mark(struct target *);
 void target_wake_at(struct target *, msec_t when);      /* replaces the earlier wake */
 void target_unmark(struct target *);
+void engine_arm(struct engine *, msec_t now);             /* after wakes that were set outside a turn */
 uint64_t engine_random(struct engine *);                 /* uniform 64 bits; seeded, so that simulations replay */
 
 /* ---- watch.c ---- */
@@ -250,6 +253,9 @@ void target_turn(struct target *, msec_t now);
 void target_fail(struct target *, enum failure, const struct error *err, msec_t now);
 void target_failf(struct target *, enum failure, msec_t now, const char *hint, const char *format, ...) __attribute__((format(printf, 5, 6)));
 void target_disconnect(struct target *);
+/* What is worked between the two counts as the CPU time of the target's pass. */
+void target_work_begin(struct target *);
+void target_work_end(struct target *);
 /* Remembers a failure that does not end the pass. */
 void pass_note_failure(struct pass *, enum failure, const struct error *);
 /* Pulls outcomes: 0 more to come, 1 the batch is over, 2 the session failed. */
@@ -277,6 +283,7 @@ void slots_unqueue(struct target *);
 void slots_release(struct target *);
 void slots_admit(struct engine *, msec_t now);
 bool slots_may_keep(const struct target *);
+void slots_keep(struct target *, bool keep);
 
 /* expressions.c: policy expressions compared on the server, between look and plan. begin: false when there is nothing to
    compare; turn: 0 under way, 1 over (or the pass has failed), 2 the session failed. */

@@ -172,8 +172,8 @@ static struct statement look_statement(struct target *t, enum query_id id)
 	const struct query *q = query_get(id, session_server_version(t->session), t->pass->facts.can_read_verifiers);
 	struct statement s = { .sql = q->sql };
 
-	if (target_is_root(t))
-		s.name = q->name;             /* its connection is kept: parse once */
+	if (target_is_root(t) || target_server_settings(t)->keep_connections > 0)
+		s.name = q->name;             /* the connection is kept: parse once */
 	if (id == QUERY_LEDGER_RELATION) {
 		const char **params = talloc_array(t->pass->statements, const char *, 2);
 
@@ -190,8 +190,8 @@ int look_begin(struct target *t, msec_t now)
 	struct pass *p = t->pass;
 	struct target *root = t->server->root;
 
-	if (target_is_root(t) && t->look != NULL && p->facts.version_num == 0)
-		p->facts = t->look->server_state->facts;      /* a kept connection: what was asserted when it was made */
+	if (t->look != NULL && p->facts.version_num == 0)
+		p->facts = target_is_root(t) ? t->look->server_state->facts : t->look->database_state->facts;      /* a kept connection: what was asserted when it was made */
 	look_unref(p->look);
 	p->look = look_new(t->engine, t->gen);
 	p->look->at = now;

@@ -83,6 +83,7 @@ static int order_each(struct engine *e, const char *target, bool observed_only)
 		order_pass(t, observed_only, now);
 		wake_server(t, now);
 	}
+	engine_arm(e, now);
 	return 0;
 }
 
@@ -104,6 +105,7 @@ static void judge_again(struct target *t)
 {
 	t->plan_stale = true;
 	order_pass(t, false, clock_monotonic());
+	engine_arm(t->engine, clock_monotonic());
 }
 
 int engine_suspend(struct engine *e, const char *target, const char *reason, int64_t for_ms, const char *actor, struct error *err)

@@ -59,9 +59,33 @@ static void slot_take(struct target *t)
 	t->engine->open++;
 }
 
-/* A server connection that is only kept for the quiet check gives way to who has work. */
+void slots_keep(struct target *t, bool keep)
+{
+	keep = keep && !target_is_root(t);
+	if (t->kept == keep)
+		return;
+	t->kept = keep;
+	t->server->kept += keep ? 1 : -1u;
+}
+
+/* A kept connection to a database gives way to who has work. */
+static bool evict_database(struct server *s)
+{
+	for (uint32_t i = 0; s->kept > 0 && i < s->n_databases; i++) {
+		if (!s->databases[i]->kept)
+			continue;
+		target_disconnect(s->databases[i]);
+		return true;
+	}
+	return false;
+}
+
+/* And after those of the databases the ones that are only kept for the quiet check. */
 static bool evict(struct engine *e)
 {
+	for (uint32_t i = 0; i < e->n_servers; i++)
+		if (evict_database(e->servers[i]))
+			return true;
 	for (uint32_t i = 0; i < e->n_servers; i++) {
 		struct target *root = e->servers[i]->root;
 
@@ -78,7 +102,9 @@ bool slots_may_keep(const struct target *t)
 {
 	const struct engine *e = t->engine;
 
-	return target_is_root(t) && !e->stopping && !t->removed && !e->options.once && target_server_settings(t)->max_connections >= 2 &&
+	if (!target_is_root(t) && t->server->kept >= t->server->gen->server->keep_connections)
+		return false;
+	return !e->stopping && !t->removed && !e->options.once && target_server_settings(t)->max_connections >= 2 &&
 	       e->hold->settings->max_connections > e->n_servers && e->open < e->hold->settings->max_connections;
 }
 
@@ -90,14 +116,16 @@ static bool admit_one(struct engine *e, struct server *s, msec_t now)
 	if (t == NULL)
 		return false;
 	if (t->session == NULL) {
-		if (s->open >= s->gen->server->max_connections)
+		if (s->open >= s->gen->server->max_connections && !evict_database(s))
 			return false;
 		if (e->open >= e->hold->settings->max_connections && !evict(e))
 			return false;
 		slot_take(t);
 	}
 	slots_unqueue(t);
+	target_work_begin(t);
 	target_event(t, t->session != NULL ? TE_KEPT : TE_SLOT, now);
+	target_work_end(t);
 	return true;
 }
 

@@ -102,6 +102,7 @@ static void fail_session(struct target *t, msec_t now)
 void target_disconnect(struct target *t)
 {
 	watch_close(t);
+	slots_keep(t, false);
 	if (t->session != NULL && target_is_root(t))
 		quiet_lost(t->server, t->engine->now);
 	talloc_free(t->session);
@@ -228,9 +229,11 @@ static int pass_done(struct pass *p)
 
 static void pass_begin(struct target *t, msec_t now)
 {
+	slots_keep(t, false);
 	t->pass = talloc_zero(t, struct pass);
 	talloc_set_destructor(t->pass, pass_done);
 	t->pass->started = now;
+	t->pass->started_us = clock_monotonic_us();
 	t->pass->deadline = MSEC_NEVER;
 	t->pass->ordered = t->ordered;
 	t->pass->observed_only = t->ordered && t->order_observed;
@@ -242,12 +245,29 @@ static void pass_begin(struct target *t, msec_t now)
 	publish_start(t);
 }
 
+void target_work_begin(struct target *t)
+{
+	t->engine->cpu_mark = clock_cpu_us();
+}
+
+void target_work_end(struct target *t)
+{
+	int64_t cpu = clock_cpu_us();
+
+	if (t->pass != NULL)
+		t->pass->cpu_us += cpu - t->engine->cpu_mark;
+	t->engine->cpu_mark = cpu;
+}
+
 static void note_duration(struct target *t, msec_t now)
 {
 	struct engine_numbers *n = &t->engine->numbers;
 
 	bucket(n->duration_buckets, &n->duration_count, &n->duration_sum, now - t->pass->started);
-	t->view.last_duration = now - t->pass->started;
+	target_work_end(t);
+	t->view.last_duration_us = clock_monotonic_us() - t->pass->started_us;
+	t->view.last_cpu_us = t->pass->cpu_us;
+	t->view.last_applied_us = t->pass->applied_us;
 }
 
 static bool session_may_stay(const struct target *t)
@@ -264,7 +284,9 @@ static void pass_end(struct target *t, msec_t next, msec_t now)
 		note_duration(t, now);
 	slots_unqueue(t);
 	migrations_forget(t);
-	if (!session_may_stay(t))
+	if (session_may_stay(t))
+		slots_keep(t, true);
+	else
 		target_disconnect(t);
 	TALLOC_FREE(t->pass);
 	t->once_done = true;
@@ -311,12 +333,7 @@ static void effect_backoff(struct target *t, msec_t now)
 
 	publish_failure(t, failure == FAILURE_NONE ? FAILURE_INTERNAL : failure, &err, now);
 	pass_end(t, now + wait, now);
-	if (!target_is_root(t))
-		return;
-	/* what failed on the server itself does not keep its databases waiting, once it has been looked at */
-	if (!t->server->down && t->server->look != NULL && t->server->look->gen == t->server->gen)
-		fleet_release(t->server, now);
-	if (t->server->down || !t->server->released)
+	if (target_is_root(t) && (t->server->down || !t->server->released))
 		publish_server_down(t->server, now);
 }
 
@@ -450,13 +467,15 @@ void target_event(struct target *t, enum target_event event, msec_t now)
 /* At rest or waiting: a kept connection may have an answer for the quiet check, or may be gone. */
 static void kept_turn(struct target *t, msec_t now)
 {
-	if (t->session == NULL || !target_is_root(t))
+	if (t->session == NULL)
 		return;
-	quiet_turn(t->server, now);
-	if (t->session != NULL && session_state(t->session) != SESSION_READY && session_state(t->session) != SESSION_RUNNING) {
-		target_disconnect(t);
+	if (target_is_root(t))
+		quiet_turn(t->server, now);
+	if (t->session == NULL || session_state(t->session) == SESSION_READY || session_state(t->session) == SESSION_RUNNING)
+		return;
+	target_disconnect(t);
+	if (target_is_root(t))
 		t->due = min_msec(t->due, now);      /* look why at once */
-	}
 }
 
 static const target_effect_run turns[TARGET_STATES] = {
@@ -510,6 +529,7 @@ void target_turn(struct target *t, msec_t now)
 	unsigned ready = t->watch.ready;
 
 	t->watch.ready = 0;
+	target_work_begin(t);
 	if (t->session != NULL && session_turn(t->session, ready, now))
 		target_mark(t);
 	if (t->pass != NULL)
@@ -525,4 +545,5 @@ void target_turn(struct target *t, msec_t now)
 	if (t->pass == NULL || t->pass->migrator == NULL)
 		watch_update(t);
 	set_wake(t);
+	target_work_end(t);
 }

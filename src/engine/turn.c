@@ -145,7 +145,7 @@ static void turn_targets(struct engine *e, msec_t now)
 	}
 }
 
-static void arm_timer(struct engine *e, msec_t now)
+void engine_arm(struct engine *e, msec_t now)
 {
 	msec_t when = e->marked != NULL ? now : e->n_heap > 0 ? e->heap[0]->wake : MSEC_NEVER;
 	struct timeval tv;
@@ -236,7 +236,7 @@ bool engine_turn(struct engine *e, msec_t now)
 	fleet_reap(e);
 	secrets_watch(e);
 	note_cycle(e);
-	arm_timer(e, now);
+	engine_arm(e, now);
 	measure(e, late);
 	if (e->options.once && !e->stopping && once_over(e))
 		engine_stop(e, now, 0);
@@ -251,5 +251,5 @@ void engine_stop(struct engine *e, msec_t now, msec_t grace)
 	e->stop_deadline = now + grace;
 	for (uint32_t i = 0; i < e->n_order; i++)
 		target_event(e->order[i], TE_STOP, now);
-	arm_timer(e, now);
+	engine_arm(e, now);
 }

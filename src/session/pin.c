@@ -55,6 +55,7 @@ static const struct pin pins[] = {
 	{ "transform_null_equals", "off", NULL, 0, 0 },
 	{ "local_preload_libraries", "", NULL, 0, 0 },
 	{ "jit", "off", NULL, 0, 0 },
+	{ "max_parallel_workers_per_gather", "0", NULL, 0, 0 },     /* a look takes one core of the server, not three */
 	{ "exit_on_error", "off", NULL, 0, 0 },
 	{ "client_connection_check_interval", "0", NULL, 0, 0 },   /* non-zero is refused where the platform cannot do it */
 	{ "tcp_user_timeout", "0", NULL, PIN_UNSHOWN, 0 },

@@ -34,7 +34,7 @@ static struct target_view *add(struct engine *e, const char *server, const char 
 	v->last_attempt_ms = WALL;
 	v->reachable = true;
 	v->passes = v->passes_begun = 3;
-	v->last_duration = 120;
+	v->last_duration_us = 120000;
 	return v;
 }
 
