@@ -76,7 +76,7 @@ static const char assert_session_sql[] =
 	" ('password_encryption'), ('scram_iterations'), ('createrole_self_grant'), ('session_replication_role'),"
 	" ('event_triggers'), ('restrict_nonsystem_relation_kind'), ('statement_timeout'), ('lock_timeout'),"
 	" ('idle_in_transaction_session_timeout'), ('idle_session_timeout'), ('transaction_timeout'), ('exit_on_error'),"
-	" ('session_preload_libraries'), ('local_preload_libraries'), ('default_tablespace'), ('temp_tablespaces'),"
+	" ('local_preload_libraries'), ('default_tablespace'), ('temp_tablespaces'),"
 	" ('default_table_access_method'), ('lc_messages'), ('jit'), ('application_name'))"
 	" AS s(name)"
 	" UNION ALL SELECT 'pg_backend_pid()', pg_catalog.pg_backend_pid()::pg_catalog.text"

@@ -333,7 +333,12 @@ static void effect_backoff(struct target *t, msec_t now)
 
 	publish_failure(t, failure == FAILURE_NONE ? FAILURE_INTERNAL : failure, &err, now);
 	pass_end(t, now + wait, now);
-	if (target_is_root(t) && (t->server->down || !t->server->released))
+	if (!target_is_root(t))
+		return;
+	/* what failed on the server itself does not keep its databases waiting, once it has been looked at */
+	if (!t->server->down && t->server->look != NULL && t->server->look->gen == t->server->gen)
+		fleet_release(t->server, now);
+	if (t->server->down || !t->server->released)
 		publish_server_down(t->server, now);
 }
 

@@ -24,6 +24,7 @@ struct differ {
 	struct text *scratch;
 	void *temporary;                         /* freed with the differ */
 	uint32_t max_unmanaged;
+	name_id owner_asked, owner_answer;       /* the last answer of as_owner() */
 };
 
 /* A zeroed change at the end of the list, state ready. The address is good until the next call. */

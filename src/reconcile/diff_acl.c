@@ -45,7 +45,73 @@ static bool owners_own(const struct acl_context *c, name_id grantee)
 	return grantee == c->owner && grantee != NAME_NONE;
 }
 
-static void missing(const struct acl *acl, const struct acl_context *c, const struct fate *fates, const struct wanted *w, acl_emit emit,
+/* May we SET ROLE to it, directly or through others? Before 16 every membership allows that. */
+static bool may_set_role(const struct differ *d, name_id role, int depth)
+{
+	for (uint32_t i = 0; depth < 8 && i < d->server->n_memberships; i++) {
+		const struct membership *m = &d->server->memberships[i];
+
+		if (m->role == role && m->set && (m->member == d->me || may_set_role(d, m->member, depth + 1)))
+			return true;
+	}
+	return false;
+}
+
+/* Who must speak so that the entry is the owner's. A superuser's word counts as the owner's; anybody else may be taken for
+   another role that he inherits and that holds a grant option (select_best_grantor() of acl.c takes the first), so he says
+   who he is. NAME_NONE = no need, or no way. */
+static name_id as_owner(struct differ *d, name_id owner)
+{
+	if (d->server->facts.is_superuser || owner == d->me)
+		return NAME_NONE;
+	if (d->owner_asked != owner) {
+		d->owner_asked = owner;
+		d->owner_answer = may_set_role(d, owner, 0) ? owner : NAME_NONE;
+	}
+	return d->owner_answer;
+}
+
+static bool inherits(const struct differ *d, name_id role, int depth)
+{
+	if (role == d->me)
+		return true;
+	for (uint32_t i = 0; depth < 8 && i < d->server->n_memberships; i++)
+		if (d->server->memberships[i].role == role && d->server->memberships[i].inherit &&
+		    inherits(d, d->server->memberships[i].member, depth + 1))
+			return true;
+	return false;
+}
+
+/* Grant options that we hold on the object ourselves, by roles that we inherit. */
+static privs_t own_options(const struct differ *d, const struct acl *acl)
+{
+	privs_t options = 0;
+
+	for (uint32_t i = 0; i < acl->n; i++)
+		if (acl->v[i].grantable && acl->v[i].grantee && inherits(d, acl->v[i].grantee, 0))
+			options |= acl->v[i].grantable;
+	return options;
+}
+
+/* What the server would refuse, or take for a grant of somebody else, is said before it is tried. */
+static void block_out_of_reach(struct differ *d, const struct acl *acl, const struct acl_context *c, struct change *like)
+{
+	name_id needed = like->grantor ? like->grantor : c->owner;
+	const char *me = names_text(d->names, d->me), *who = names_text(d->names, needed);
+	const struct role *role = server_role(d->server, needed);
+
+	if (d->server->facts.is_superuser || c->as_default || like->state == CHANGE_BLOCKED || c->owner == d->me)
+		return;
+	if (like->grantor ? like->grantor == d->me || may_set_role(d, like->grantor, 0) : inherits(d, c->owner, 0))
+		return;
+	if (!like->grantor && like->op == CHANGE_GRANT && (like->privs & ~own_options(d, acl)) == 0)
+		return;
+	change_block(like, talloc_asprintf(d->plan, "%s is not a member of %s, who %s it", me, who, like->grantor ? "granted" : "owns"),
+		     role && (role->attrs & ROLE_SUPERUSER) ? "as a superuser, run the statement once, or give the object another owner" :
+		     talloc_asprintf(d->plan, "as a superuser, run once: GRANT \"%s\" TO \"%s\"", who, me));
+}
+
+static void missing(struct differ *d, const struct acl *acl, const struct acl_context *c, const struct fate *fates, const struct wanted *w, acl_emit emit,
 		    void *data)
 {
 	privs_t held = 0, grantable = 0, lacking, lacking_option;
@@ -65,13 +131,19 @@ static void missing(const struct acl *acl, const struct acl_context *c, const st
 	lacking = w->privs & ~held & ~lacking_option;
 	like.op = c->as_default ? CHANGE_DEFAULT_GRANT : CHANGE_GRANT;
 	like.phase = c->as_default ? PHASE_DEFAULTS : w->phase;
+	if (!c->as_default)
+		like.grantor = as_owner(d, c->owner);
 	if (lacking) {
-		like.privs = lacking;
-		emit(data, &like);
+		struct change plain = like;
+
+		plain.privs = lacking;
+		block_out_of_reach(d, acl, c, &plain);
+		emit(data, &plain);
 	}
 	if (lacking_option) {
 		like.privs = lacking_option;
 		like.grantable = true;
+		block_out_of_reach(d, acl, c, &like);
 		emit(data, &like);
 	}
 }
@@ -163,18 +235,21 @@ static void spread(const struct acl *acl, const struct acl_context *c, struct fa
 	}
 }
 
-static void emit_removal(struct differ *d, const struct acl_context *c, const struct acl_entry *entry, enum change_op op, privs_t privs,
+static void emit_removal(struct differ *d, const struct acl *acl, const struct acl_context *c, const struct acl_entry *entry, enum change_op op, privs_t privs,
 			 privs_t blocked, struct source source, acl_emit emit, void *data)
 {
 	struct change like = template(c, entry->grantee, source);
 
 	like.op = op;
 	like.phase = PHASE_REVOKES;
-	like.grantor = entry->grantor != c->owner ? entry->grantor : NAME_NONE;
+	like.grantor = entry->grantor != c->owner ? entry->grantor : c->as_default ? NAME_NONE : as_owner(d, c->owner);
 	like.grantable = op == CHANGE_REVOKE_GRANT_OPTION;
 	if (privs & ~blocked) {
-		like.privs = privs & ~blocked;
-		emit(data, &like);
+		struct change plain = like;
+
+		plain.privs = privs & ~blocked;
+		block_out_of_reach(d, acl, c, &plain);
+		emit(data, &plain);
 	}
 	if (privs & blocked) {
 		like.privs = privs & blocked;
@@ -182,7 +257,6 @@ static void emit_removal(struct differ *d, const struct acl_context *c, const st
 			     "revoke those by hand, or declare the roles");
 		emit(data, &like);
 	}
-	(void)d;
 }
 
 static void remove_surplus(struct differ *d, const struct acl *acl, const struct acl_context *c, const struct wanted *wanted,
@@ -200,10 +274,10 @@ static void remove_surplus(struct differ *d, const struct acl *acl, const struct
 			list_unmanaged(d, c, entry, objects);
 		taken &= ~fates[i].blocked;
 		if (fates[i].remove & ~taken)
-			emit_removal(d, c, entry, c->as_default ? CHANGE_DEFAULT_REVOKE : CHANGE_REVOKE, fates[i].remove & ~taken,
+			emit_removal(d, acl, c, entry, c->as_default ? CHANGE_DEFAULT_REVOKE : CHANGE_REVOKE, fates[i].remove & ~taken,
 				     fates[i].blocked, source, emit, data);
 		if (fates[i].remove_option && !c->as_default)
-			emit_removal(d, c, entry, CHANGE_REVOKE_GRANT_OPTION, fates[i].remove_option, fates[i].blocked, source, emit, data);
+			emit_removal(d, acl, c, entry, CHANGE_REVOKE_GRANT_OPTION, fates[i].remove_option, fates[i].blocked, source, emit, data);
 	}
 }
 
@@ -225,7 +299,7 @@ void diff_acl(struct differ *d, const struct acl *acl, const struct acl_context 
 			spread(acl, c, fates);
 	}
 	for (uint32_t i = 0; i < n_wanted; i++)
-		missing(acl, c, fates, &wanted[i], emit, data);
+		missing(d, acl, c, fates, &wanted[i], emit, data);
 	if (fates)
 		remove_surplus(d, acl, c, wanted, n_wanted, objects, fates, emit, data);
 	if (fates && fates != fast)

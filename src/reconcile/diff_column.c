@@ -272,8 +272,8 @@ static bool has_column_work(const struct differ *d)
 	return false;
 }
 
-/* Is the table in scope through a rule that names it? Its columns are part of it. */
-static bool table_in_scope(const struct differ *d, const struct object_group *g, const char *table)
+/* What the rules of a table say of its columns too: they are part of it. */
+static void scope_of_table(const struct differ *d, const struct object_group *g, const char *table, struct acl_context *context)
 {
 	name_id lists[2] = { g->schema, NAME_NONE };
 
@@ -284,11 +284,13 @@ static bool table_in_scope(const struct differ *d, const struct object_group *g,
 		for (uint32_t i = 0; i < n; i++) {
 			const struct rule *rule = &d->desired->rules[key[i].rule];
 
-			if (rule->exact && rule_speaks_of(rule, g->relkind, names_text(d->names, g->schema), table, strlen(table)))
-				return true;
+			if (!rule_speaks_of(rule, g->relkind, names_text(d->names, g->schema), table, strlen(table)))
+				continue;
+			context->exact |= rule->exact;
+			context->revoke_unmanaged |= rule->exact && rule->revoke_unmanaged;
+			context->public_named |= rule->grantee == NAME_NONE;
 		}
 	}
-	return false;
 }
 
 static void report_absent_columns(struct differ *d, const bool *matched)
@@ -326,9 +328,10 @@ static void diff_column_slots(struct differ *d, const struct column_map *map, ui
 
 		context.taken = taken_from_column(d, acl, g, data.table, n_changes);
 		data.after_revokes = table_loses_anything(d, n_changes, g->schema, data.table);
-		context.exact = scope || (slot->want && slot->want->exact) || table_in_scope(d, g, data.table);
+		context.exact = scope || (slot->want && slot->want->exact);
 		context.revoke_unmanaged = (scope && scope->revoke_unmanaged) || (slot->want && slot->want->revoke_unmanaged);
 		context.public_named = slot->want && slot->want->public_named;
+		scope_of_table(d, g, data.table, &context);
 		diff_acl(d, acl, &context, slot->want ? slot->want->v : NULL, slot->want ? slot->want->n : 0, 1, emit_column, &data);
 	}
 }

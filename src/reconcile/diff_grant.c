@@ -237,7 +237,14 @@ static void report_absent(struct differ *d, const bool *matched, bool shared)
 		change->names[0] = rule->on.args ? talloc_asprintf(d->plan, "%s(%s)", rule->on.name, rule->on.args) : rule->on.name;
 		if (schema_will_be_made(d, rule))
 			continue;
-		if (rule->on.kind == OBJECT_PARAMETER && d->version_num < 150000)
+		/* a parameter without a row in pg_parameter_acl has its default: nobody but the superuser */
+		if (rule->on.kind == OBJECT_PARAMETER && d->version_num >= 150000) {
+			if (!d->server->facts.is_superuser)
+				change_block(change, "only a superuser may grant on a parameter that nobody was granted yet",
+					     "as a superuser, run the statement once");
+			continue;
+		}
+		if (rule->on.kind == OBJECT_PARAMETER)
 			change_block(change, "parameters can be granted from PostgreSQL 15 on", "remove the grant for this server");
 		else
 			change_block(change, talloc_asprintf(d->plan, "%s does not exist", what), "create it (a migration?) or correct the name");

@@ -111,8 +111,7 @@ static void write_grant(struct writer *w)
 	const struct change *c = w->change;
 	bool revoke = c->op != CHANGE_GRANT;
 
-	if (revoke)
-		as_grantor(w, true);
+	as_grantor(w, true);
 	for (uint32_t at = 0; at < c->n;) {
 		uint32_t end = c->n - at > OBJECTS_PER_STATEMENT ? at + OBJECTS_PER_STATEMENT : c->n;
 
@@ -132,8 +131,7 @@ static void write_grant(struct writer *w)
 		finish(w);
 		at = end;
 	}
-	if (revoke)
-		as_grantor(w, false);
+	as_grantor(w, false);
 }
 
 static const char *default_plural(char objtype)

@@ -21,7 +21,7 @@ fail() {
 # A copy with safe modes, whatever the umask of the checkout was.
 prepare() {
 	rm -rf "$work/case"
-	(umask 022 && cp -R "$1" "$work/case" && chmod -R go-w "$work/case")
+	(umask 022 && cp -R "$1" "$work/case" && chmod -R u+w,go-w "$work/case")
 	rm -f "$work/case/expected"
 	if [ -f "$work/case/setup" ]; then
 		(cd "$work/case" && umask 022 && sh ./setup)

@@ -140,6 +140,9 @@ def pytest_terminal_summary(terminalreporter):
             match = re.search(r"\[.*?PostgreSQL (\d+)", getattr(report, "nodeid", ""))
             if match and int(match.group(1)) in counts:
                 counts[int(match.group(1))][outcome] += 1
+            for name, text in getattr(report, "user_properties", ()):
+                if name == "table":               # what a test wants to be read, whether it passed or not
+                    terminalreporter.write_line(f"{text}\n")
     for major, count in counts.items():
         version = subprocess.run([f"{bindir(major)}/postgres", "--version"], capture_output=True, text=True).stdout.split()
         terminalreporter.write_line(
