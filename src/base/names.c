@@ -5,9 +5,13 @@
 #include <string.h>
 #include <talloc.h>
 
+#define BLOCK 4096
+
 struct names {
 	char **texts;            /* by id; [0] is "" */
-	uint32_t *hashes;
+	uint32_t *hashes, *lengths;
+	char *block;             /* texts lie in blocks: thousands of small ones */
+	size_t block_left;
 	uint32_t count, capacity;
 	uint32_t *slots;         /* open addressing; 0 = empty; the number of slots is a power of two */
 	uint32_t mask;
@@ -31,12 +35,13 @@ struct names *names_new(void *parent)
 	names->capacity = 64;
 	names->texts = talloc_array(names, char *, names->capacity + 1);
 	names->hashes = talloc_array(names, uint32_t, names->capacity + 1);
+	names->lengths = talloc_array(names, uint32_t, names->capacity + 1);
 	names->mask = 255;
 	names->slots = talloc_zero_array(names, uint32_t, names->mask + 1);
-	if (!names->texts || !names->hashes || !names->slots)
+	if (!names->texts || !names->hashes || !names->lengths || !names->slots)
 		abort();
 	names->texts[0] = talloc_strdup(names, "");
-	names->hashes[0] = 0;
+	names->hashes[0] = names->lengths[0] = 0;
 	return names;
 }
 
@@ -47,7 +52,7 @@ static uint32_t *find_slot(const struct names *names, const char *text, size_t l
 	while (names->slots[i]) {
 		uint32_t id = names->slots[i];
 
-		if (names->hashes[id] == h && strncmp(names->texts[id], text, len) == 0 && names->texts[id][len] == '\0')
+		if (names->hashes[id] == h && names->lengths[id] == len && memcmp(names->texts[id], text, len) == 0)
 			break;
 		i = (i + 1) & names->mask;
 	}
@@ -59,10 +64,11 @@ static void grow(struct names *names)
 	names->capacity *= 2;
 	names->texts = talloc_realloc(names, names->texts, char *, names->capacity + 1);
 	names->hashes = talloc_realloc(names, names->hashes, uint32_t, names->capacity + 1);
+	names->lengths = talloc_realloc(names, names->lengths, uint32_t, names->capacity + 1);
 	talloc_free(names->slots);
 	names->mask = names->capacity * 4 - 1;
 	names->slots = talloc_zero_array(names, uint32_t, names->mask + 1);
-	if (!names->texts || !names->hashes || !names->slots)
+	if (!names->texts || !names->hashes || !names->lengths || !names->slots)
 		abort();
 	for (uint32_t id = 1; id <= names->count; id++) {
 		uint32_t i = names->hashes[id] & names->mask;
@@ -71,6 +77,23 @@ static void grow(struct names *names)
 			i = (i + 1) & names->mask;
 		names->slots[i] = id;
 	}
+}
+
+static char *keep_text(struct names *names, const char *text, size_t len)
+{
+	char *kept;
+
+	if (names->block_left < len + 1) {
+		names->block_left = len + 1 > BLOCK ? len + 1 : BLOCK;
+		names->block = talloc_size(names, names->block_left);
+		if (!names->block)
+			abort();
+	}
+	kept = memcpy(names->block, text, len);
+	kept[len] = '\0';
+	names->block += len + 1;
+	names->block_left -= len + 1;
+	return kept;
 }
 
 name_id names_intern(struct names *names, const char *text, size_t len)
@@ -88,10 +111,9 @@ name_id names_intern(struct names *names, const char *text, size_t len)
 		slot = find_slot(names, text, len, h);
 	}
 	names->count++;
-	names->texts[names->count] = talloc_strndup(names->texts, text, len);
-	if (!names->texts[names->count])
-		abort();
+	names->texts[names->count] = keep_text(names, text, len);
 	names->hashes[names->count] = h;
+	names->lengths[names->count] = (uint32_t)len;
 	*slot = names->count;
 	return names->count;
 }

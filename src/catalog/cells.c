@@ -191,6 +191,27 @@ uint64_t cell_number_u64(struct reader *reader, unsigned column)
 	return number;
 }
 
+/* Most arrays need no quotes: elements are what lies between commas. False when it is not that simple, or not an array. */
+static bool count_plain(const char *array, size_t len, uint32_t *ret_n)
+{
+	uint32_t n = 1;
+	size_t start = 1;
+
+	if (len < 3 || array[0] != '{' || array[len - 1] != '}' || memchr(array, '"', len) || memchr(array + 1, '{', len - 1) ||
+	    memchr(array, '}', len - 1))
+		return false;
+	for (size_t i = 1; i < len; i++) {
+		if (array[i] != ',' && i < len - 1)
+			continue;
+		if (i == start || (i - start == 4 && memcmp(array + start, "NULL", 4) == 0))
+			return false;
+		n += i < len - 1;
+		start = i + 1;
+	}
+	*ret_n = n;
+	return true;
+}
+
 /* How many elements; false when the text is not "{a,b}". array_next() itself is lenient. */
 static bool count_elements(const char *array, size_t len, uint32_t *ret_n)
 {
@@ -214,7 +235,7 @@ const char *cell_array_or_null(struct reader *reader, unsigned column, size_t *r
 	const char *value = cell(reader, column, CELL_ARRAY_MAX, ret_len);
 
 	*ret_n = 0;
-	if (value && !count_elements(value, *ret_len, ret_n)) {
+	if (value && !count_plain(value, *ret_len, ret_n) && !count_elements(value, *ret_len, ret_n)) {
 		fail_value(reader, column, "an array", value, *ret_len);
 		return NULL;
 	}

@@ -185,8 +185,10 @@ static void statements(struct target *t, msec_t now)
 	a->events = talloc_zero_array(a->texts, int64_t, g->n);
 	a->described = talloc_zero_array(a->texts, char *, g->n);
 	a->n_events = g->n;
+	state_batch_begin(t->engine->state);
 	for (uint32_t i = 0; i < g->n; i++)
 		add_change(t, i, &t->plan->changes[g->first + i], &n);
+	apply_events_stored(t);
 	a->owner[n] = 0;
 	a->statements[n++] = (struct statement){ .sql = xid_sql };
 	t->pass->wrote = true;

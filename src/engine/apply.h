@@ -28,6 +28,7 @@ struct apply {
 };
 
 void apply_event_add(struct target *, uint32_t slot, const char *sql, const char *inverse);
+void apply_events_stored(struct target *);               /* the end of a batch of them */
 void apply_events_committed(struct target *);
 /* retried: the changes come again one by one, so that this is no failure of theirs yet. */
 void apply_events_failed(struct target *, const struct error *, bool retried);

@@ -24,10 +24,17 @@ void apply_event_add(struct target *t, uint32_t slot, const char *sql, const cha
 	state_event_add(t->engine->state, &event, &a->events[slot]);
 }
 
+void apply_events_stored(struct target *t)
+{
+	if (state_batch_end(t->engine->state) < 0)
+		log_target(LOG_LEVEL_WARNING, t->name, MESSAGE_STATE_NOT_STORED, "the history of these changes could not be stored");
+}
+
 void apply_events_committed(struct target *t)
 {
 	struct apply *a = t->pass->apply;
 
+	state_batch_begin(t->engine->state);
 	for (uint32_t i = 0; i < a->n_events; i++) {
 		const struct change *c = change_at(t, i);
 
@@ -39,12 +46,14 @@ void apply_events_committed(struct target *t)
 		t->view.changes_applied++;
 		t->view.applied_by[c->kind]++;
 	}
+	apply_events_stored(t);
 }
 
 void apply_events_failed(struct target *t, const struct error *err, bool retried)
 {
 	struct apply *a = t->pass->apply;
 
+	state_batch_begin(t->engine->state);
 	for (uint32_t i = 0; i < a->n_events; i++) {
 		const struct change *c = change_at(t, i);
 		bool culprit = i == a->culprit;
@@ -57,6 +66,7 @@ void apply_events_failed(struct target *t, const struct error *err, bool retried
 		t->view.change_failures++;
 		t->view.change_failures_by[c->kind]++;
 	}
+	apply_events_stored(t);
 }
 
 void apply_doubt(struct target *t)

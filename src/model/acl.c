@@ -9,34 +9,42 @@
 #include "model/observed.h"
 
 /* A name of an aclitem: plain up to a delimiter, or in double quotes with "" for one quote (PostgreSQL's putid()). */
-static const char *item_name(const char *p, const char *end, struct text *name)
+static const char *item_name(const char *p, const char *end, struct text *name, const char **ret, size_t *ret_len)
 {
-	text_clear(name);
+	const char *start = p;
+
 	if (p < end && *p == '"') {
+		text_clear(name);
 		for (p++; p < end; p++) {
-			if (*p == '"' && p + 1 < end && p[1] == '"')
+			if (*p == '"' && p + 1 < end && p[1] == '"') {
 				p++;
-			else if (*p == '"')
+			} else if (*p == '"') {
+				*ret = name->s;
+				*ret_len = name->len;
 				return p + 1;
+			}
 			text_add_char(name, *p);
 		}
 		return NULL;
 	}
-	for (; p < end && *p != '=' && *p != '/'; p++)
-		text_add_char(name, *p);
+	while (p < end && *p != '=' && *p != '/')
+		p++;
+	*ret = start;
+	*ret_len = (size_t)(p - start);
 	return p;
 }
 
 /* "grantee=privileges/grantor" */
 static int parse_item(struct names *names, const char *item, size_t len, struct text *name, struct acl_entry *ret)
 {
-	const char *p = item, *end = item + len;
+	const char *p = item, *end = item + len, *role;
+	size_t role_len;
 
 	*ret = (struct acl_entry){ 0 };
-	p = item_name(p, end, name);
+	p = item_name(p, end, name, &role, &role_len);
 	if (!p || p >= end || *p != '=')
 		return 1;
-	ret->grantee = names_intern(names, name->s, name->len);
+	ret->grantee = names_intern(names, role, role_len);
 	for (p++; p < end && *p != '/'; p++) {
 		privs_t one = privilege_from_letter(*p);
 
@@ -48,10 +56,10 @@ static int parse_item(struct names *names, const char *item, size_t len, struct 
 	}
 	if (p >= end)
 		return 1;
-	p = item_name(p + 1, end, name);
-	if (p != end || name->len == 0)
+	p = item_name(p + 1, end, name, &role, &role_len);
+	if (p != end || role_len == 0)
 		return 1;
-	ret->grantor = names_intern(names, name->s, name->len);
+	ret->grantor = names_intern(names, role, role_len);
 	return 0;
 }
 

@@ -333,6 +333,13 @@ static int compare_memberships(const void *a, const void *b)
 	return (x->member > y->member) - (x->member < y->member);
 }
 
+static int compare_scopes(const void *a, const void *b)
+{
+	const struct scope_schema *x = a, *y = b;
+
+	return (x->schema > y->schema) - (x->schema < y->schema);
+}
+
 static uint64_t key_of(enum object_kind kind, name_id schema)
 {
 	return (uint64_t)kind << 32 | schema;
@@ -371,10 +378,17 @@ const struct rule_key *desired_rules(const struct desired *desired, enum object_
 
 const struct scope_schema *desired_scope(const struct desired *desired, name_id schema)
 {
-	for (uint32_t i = 0; i < desired->n_scopes; i++)
-		if (desired->scopes[i].schema == schema)
-			return &desired->scopes[i];
-	return NULL;
+	uint32_t low = 0, high = desired->n_scopes;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (desired->scopes[mid].schema < schema)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < desired->n_scopes && desired->scopes[low].schema == schema ? &desired->scopes[low] : NULL;
 }
 
 static struct desired *begin(void *parent, struct names *names, const struct server_settings *server,
@@ -454,6 +468,8 @@ int desired_database(void *parent, struct names *names, const struct server_sett
 			add_default_wish(desired, manifest, &manifest->defaults[i]);
 	}
 	add_ledger_access(desired, &database->migrations);
+	if (desired->n_scopes > 1)
+		qsort(desired->scopes, desired->n_scopes, sizeof *desired->scopes, compare_scopes);
 	index_rules(desired);
 	*ret = desired;
 	return 0;

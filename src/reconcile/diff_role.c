@@ -151,24 +151,18 @@ void diff_roles(struct differ *d)
 
 /* --- memberships --------------------------------------------------------------------------------------------------- */
 
-/* First of the rows of (role, member), *ret_n of them: one for each grantor. */
-static const struct membership *rows_of(const struct server_state *server, name_id role, name_id member, uint32_t *ret_n)
+/* First of the rows of (role, member), *ret_n of them: one for each grantor. What is asked for is sorted as they are: *at moves on. */
+static const struct membership *rows_of(const struct server_state *server, name_id role, name_id member, uint32_t *at, uint32_t *ret_n)
 {
-	uint32_t low = 0, high = server->n_memberships, n = 0;
+	const struct membership *m = server->memberships;
+	uint32_t n = 0;
 
-	while (low < high) {
-		uint32_t mid = low + (high - low) / 2;
-		const struct membership *m = &server->memberships[mid];
-
-		if (m->role < role || (m->role == role && m->member < member))
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	while (low + n < server->n_memberships && server->memberships[low + n].role == role && server->memberships[low + n].member == member)
+	while (*at < server->n_memberships && (m[*at].role < role || (m[*at].role == role && m[*at].member < member)))
+		++*at;
+	while (*at + n < server->n_memberships && m[*at + n].role == role && m[*at + n].member == member)
 		n++;
 	*ret_n = n;
-	return server->memberships + low;
+	return m + *at;
 }
 
 /* PostgreSQL 16 gives the creator of a role, when it is no superuser, an edge with ADMIN only, granted by the bootstrap
@@ -241,7 +235,7 @@ static void adjust_membership(struct differ *d, const struct membership_want *wa
 
 /* From 16 on the same membership can exist once for each grantor, and what holds is the union: an option that is not
    wanted is taken from every row, one that is missing is given to the first. */
-static void want_membership(struct differ *d, const struct membership_want *want)
+static void want_membership(struct differ *d, const struct membership_want *want, uint32_t *at)
 {
 	bool options = d->version_num >= 160000, first = true;
 	bool raise_admin = want->has_admin && want->admin, raise_inherit = options && want->has_inherit && want->inherit;
@@ -249,7 +243,7 @@ static void want_membership(struct differ *d, const struct membership_want *want
 	const struct membership *rows;
 	uint32_t n, usable = 0;
 
-	rows = rows_of(d->server, want->role, want->member, &n);
+	rows = rows_of(d->server, want->role, want->member, at, &n);
 	if (expired(d, want->until)) {
 		withdraw_membership(d, want, rows, n);
 		return;
@@ -284,20 +278,15 @@ static void want_membership(struct differ *d, const struct membership_want *want
 	}
 }
 
-static bool membership_wanted(const struct differ *d, name_id role, name_id member)
+/* What is asked for is sorted as the wishes are: *at moves on. */
+static bool membership_wanted(const struct differ *d, name_id role, name_id member, uint32_t *at)
 {
-	uint32_t low = 0, high = d->desired->n_memberships;
+	const struct membership_want *want = d->desired->memberships;
+	uint32_t n = d->desired->n_memberships;
 
-	while (low < high) {
-		uint32_t mid = low + (high - low) / 2;
-		const struct membership_want *want = &d->desired->memberships[mid];
-
-		if (want->role < role || (want->role == role && want->member < member))
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < d->desired->n_memberships && d->desired->memberships[low].role == role && d->desired->memberships[low].member == member;
+	while (*at < n && (want[*at].role < role || (want[*at].role == role && want[*at].member < member)))
+		++*at;
+	return *at < n && want[*at].role == role && want[*at].member == member;
 }
 
 /* A bit for each role: its memberships are described completely. */
@@ -314,6 +303,7 @@ static uint8_t *exact_members(struct differ *d)
 static void surplus_memberships(struct differ *d)
 {
 	uint8_t *exact = exact_members(d);
+	uint32_t at = 0;
 
 	for (uint32_t i = 0; i < d->server->n_memberships; i++) {
 		const struct membership *m = &d->server->memberships[i];
@@ -322,7 +312,7 @@ static void surplus_memberships(struct differ *d)
 		if (!exact[m->member])
 			continue;
 		d->plan->in_scope++;
-		if (implicit_creator_edge(d, m) || m->role == d->me || membership_wanted(d, m->role, m->member))
+		if (implicit_creator_edge(d, m) || m->role == d->me || membership_wanted(d, m->role, m->member, &at))
 			continue;
 		change = membership_change(d, CHANGE_REVOKE_MEMBERSHIP, PHASE_REVOKES, m->role, m->member, (struct source){ 0 });
 		change->grantor = d->version_num >= 160000 ? m->grantor : NAME_NONE;
@@ -335,9 +325,10 @@ static void surplus_memberships(struct differ *d)
 void diff_memberships(struct differ *d)
 {
 	bool any_exact = false;
+	uint32_t at = 0;
 
 	for (uint32_t i = 0; i < d->desired->n_memberships; i++)
-		want_membership(d, &d->desired->memberships[i]);
+		want_membership(d, &d->desired->memberships[i], &at);
 	for (uint32_t i = 0; i < d->desired->n_roles; i++)
 		any_exact |= d->desired->roles[i].exact;
 	if (any_exact)

@@ -199,6 +199,22 @@ int state_limit(struct state *state, uint32_t pages)
 	return pragma_int(state->db, sql, &got);
 }
 
+void state_batch_begin(struct state *state)
+{
+	sqlite3_exec(state->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+}
+
+int state_batch_end(struct state *state)
+{
+	int rc = SQLITE_OK;
+
+	if (!sqlite3_get_autocommit(state->db))
+		rc = sqlite3_exec(state->db, "COMMIT", NULL, NULL, NULL);
+	if (!sqlite3_get_autocommit(state->db))
+		sqlite3_exec(state->db, "ROLLBACK", NULL, NULL, NULL);
+	return rc == SQLITE_OK ? 0 : state_errno(rc);
+}
+
 int state_get(struct state *state, void *parent, const char *key, char **ret)
 {
 	sqlite3_stmt *stmt = state_statement(state, SQL_GET);

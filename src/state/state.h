@@ -38,6 +38,11 @@ struct event {
 	const char *sqlstate, *message;   /* may be NULL */
 	const char *plan;          /* plan id, may be NULL */
 };
+/* What is written between the two is one transaction: a hundred intents cost one commit. Negative on I/O: nothing of it was
+   stored. Without the begin, or when that failed, every write is a transaction of its own. */
+void state_batch_begin(struct state *);
+int state_batch_end(struct state *);
+
 /* 0 ok, *ret_id filled (ret_id may be NULL); negative on I/O. An intent is an event with result "started", later closed by
    state_event_close. A text over 64 KiB is cut and ends in "…". */
 int state_event_add(struct state *, const struct event *, int64_t *ret_id);
