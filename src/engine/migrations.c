@@ -94,6 +94,26 @@ static void count_change(struct plan *plan, const struct change *c)
 	plan->blocked_by_kind[DRIFT_LEDGER]++;
 }
 
+/* A schema that cannot be made: what runs before it stands would fail, on the ledger or in the files. */
+static const struct change *blocked_schema(const struct plan *plan)
+{
+	for (uint32_t i = 0; plan != NULL && i < plan->n_changes; i++)
+		if (plan->changes[i].op == CHANGE_CREATE_SCHEMA && plan->changes[i].state == CHANGE_BLOCKED)
+			return &plan->changes[i];
+	return NULL;
+}
+
+static void wait_for_schema(const struct plan *plan, struct change *c)
+{
+	const struct change *schema = blocked_schema(plan);
+
+	if (schema == NULL || c->state == CHANGE_BLOCKED)
+		return;
+	c->state = CHANGE_BLOCKED;
+	c->reason = talloc_asprintf(plan, "schema %s is blocked: %s", schema->name, schema->reason);
+	c->remedy = schema->remedy;
+}
+
 /* Pending migrations become changes of the plan, in their place; a list that is blocked is one blocked change at least. */
 void migrations_append(struct target *t, struct plan *plan)
 {
@@ -124,6 +144,7 @@ void migrations_append(struct target *t, struct plan *plan)
 			if (c->name == NULL)
 				c->name = "ledger";
 		}
+		wait_for_schema(plan, c);
 		count_change(plan, c);
 	}
 }
@@ -151,5 +172,6 @@ static bool wave_open(const struct target *t)
 
 bool migrations_runnable(const struct target *t)
 {
-	return t->migrations != NULL && !t->migrations->blocked && count_pending(t->migrations) > 0 && wave_open(t);
+	return t->migrations != NULL && !t->migrations->blocked && count_pending(t->migrations) > 0 && blocked_schema(t->plan) == NULL &&
+	       wave_open(t);
 }

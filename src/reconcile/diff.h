@@ -81,5 +81,7 @@ struct id_list { name_id *v; uint32_t n; };
 struct id_list schema_creators(struct differ *, name_id schema);
 
 void guard_apply(struct differ *);
+/* Blocks what needs the rights of a role that we are not a member of. Before the guard: what is blocked counts in no budget. */
+void rights_apply(struct differ *);
 
 #endif

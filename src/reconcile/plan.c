@@ -185,6 +185,7 @@ static void count(struct plan *plan)
 
 static void differ_end(struct differ *d, struct plan **ret)
 {
+	rights_apply(d);
 	guard_apply(d);
 	sort_changes(d->plan);
 	count(d->plan);

@@ -357,3 +357,35 @@ def test_bootstrap_guide_corrects_what_psql_did(pg, guide):
     assert s.run("analytics", "SHOW statement_timeout") == [("5min",)]
     assert s.value("SELECT rolconnlimit FROM pg_roles WHERE rolname = 'analytics'") == 5
     s.nothing_is_sent()
+
+
+def test_bootstrap_guide_without_a_superuser(pg, scenario):
+    """As on a managed service: CREATEROLE, and the owner of the database. What that does not allow is blocked, with the
+    statement that an administrator has to run; after it everything is made."""
+    s = scenario("bootstrap-guide", "platform", GUIDE)
+    d = s.daemon
+    pg.sql(f"ALTER ROLE {MASTER} NOSUPERUSER CREATEROLE")
+    pg.sql(f"CREATE DATABASE platform OWNER {MASTER}")
+    if pg.major == 14:
+        s.sql(f"ALTER SCHEMA public OWNER TO {MASTER}")      # later versions: who owns the database
+    s.require_passwords()
+    result = d.once()
+    assert result.code == 5 and "shared: in_sync" in result.err, result.err
+    d.start()
+    blocked = wait_for(lambda: s.row("shared/platform")["state"] == "blocked" and s.row("shared/platform"), 20, "blocked", d.log_tail)
+    assert "cannot act as role migration" in blocked["message"]
+    assert not [text for _, _, text in pg.statements() if text.startswith("CREATE SCHEMA")], "nothing is tried in vain"
+    assert " ERROR:  " not in pg.log_since()
+    plan = d.http(d.target_path("shared/platform", "plan")).json()
+    remedies = {change["remedy"] for change in plan["changes"] if change["op"] in ("create_schema", "default_grant", "migrate")}
+    assert remedies == {'GRANT "migration" TO "dbreconcile"' + (" WITH INHERIT TRUE, SET TRUE" if pg.major >= 16 else "")}
+    for remedy in remedies:
+        pg.sql(remedy)
+    d.reconcile()
+    d.wait_in_sync()
+    s.run("application", "INSERT INTO accounts.users (email) VALUES ('ada@example.com')")
+    assert s.run("analytics", "SELECT count(id) FROM accounts.users") == [(1,)]
+    assert not s.may("analytics", "SELECT email FROM accounts.users")
+    with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
+        s.connect("analytics", "not the password")
+    s.nothing_is_sent()
