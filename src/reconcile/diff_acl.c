@@ -71,6 +71,17 @@ static name_id as_owner(struct differ *d, name_id owner)
 	return d->owner_answer;
 }
 
+/* pg_database_owner has one member that no catalog shows: the owner of the database that we are in. */
+static name_id really(const struct differ *d, name_id role)
+{
+	if (!d->database || strcmp(names_text(d->names, role), "pg_database_owner") != 0)
+		return role;
+	for (uint32_t i = 0; i < d->server->n_databases; i++)
+		if (d->server->databases[i].name == d->database->facts.database)
+			return d->server->databases[i].owner;
+	return role;
+}
+
 static bool inherits(const struct differ *d, name_id role, int depth)
 {
 	if (role == d->me)
@@ -102,7 +113,7 @@ static void block_out_of_reach(struct differ *d, const struct acl *acl, const st
 
 	if (d->server->facts.is_superuser || c->as_default || like->state == CHANGE_BLOCKED || c->owner == d->me)
 		return;
-	if (like->grantor ? like->grantor == d->me || may_set_role(d, like->grantor, 0) : inherits(d, c->owner, 0))
+	if (like->grantor ? like->grantor == d->me || may_set_role(d, like->grantor, 0) : inherits(d, really(d, c->owner), 0))
 		return;
 	if (!like->grantor && like->op == CHANGE_GRANT && (like->privs & ~own_options(d, acl)) == 0)
 		return;
