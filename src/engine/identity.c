@@ -93,6 +93,12 @@ static bool cluster_accepted(struct target *t, struct identity was, struct ident
 	return !target_is_root(t) && was.system != is.system && identity_known(t, t->server->name).system == is.system;
 }
 
+/* What was never known cannot differ. */
+static bool another(struct identity was, struct identity is)
+{
+	return (was.system != 0 && was.system != is.system) || (was.oid != 0 && was.oid != is.oid);
+}
+
 int identity_check(struct target *t, const struct server_facts *facts, struct error *err)
 {
 	struct identity is = { facts->system_identifier, target_is_root(t) ? 0 : facts->database_oid };
@@ -110,7 +116,9 @@ int identity_check(struct target *t, const struct server_facts *facts, struct er
 		error_hint(err, "GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() TO the role of conninfo");
 		return 1;
 	}
-	if (was.system != 0 && !cluster_accepted(t, was, is) && !identity_approved(t, is))
+	if (was.system == 0 && !target_is_root(t))
+		was.system = identity_known(t, t->server->name).system;      /* a new database, but of the cluster that we know */
+	if (another(was, is) && !cluster_accepted(t, was, is) && !identity_approved(t, is))
 		return refuse(t, was, is, err);
 	identity_remember(t, is);
 	t->identity_offered[0] = '\0';

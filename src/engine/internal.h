@@ -147,6 +147,7 @@ struct target {
 	struct session *session;
 	struct watch watch;
 	bool has_slot, kept;              /* kept: a database's connection, between two passes */
+	bool asserted;                    /* this session is on the right server, with our settings: only such a one is kept */
 
 	struct pass *pass;
 	struct doubt *doubt;

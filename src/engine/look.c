@@ -116,6 +116,7 @@ static void facts_judge(struct target *t, msec_t now)
 	} else if (assert_session(t, &p->collect.v[FACTS_ASSERT]->rows, &err) != 0 || identity_check(t, &p->facts, &err) != 0) {
 		target_fail(t, FAILURE_IDENTITY, &err, now);
 	} else {
+		t->asserted = true;
 		if (target_is_root(t))
 			t->server->down = false;
 		target_event(t, TE_ASSERTED, now);
@@ -229,6 +230,11 @@ static int look_decode(struct target *t, struct error *err)
 	return r;
 }
 
+static const struct server_facts *look_facts(const struct look *look)
+{
+	return look->server_state != NULL ? &look->server_state->facts : &look->database_state->facts;
+}
+
 static void look_accept(struct target *t)
 {
 	struct pass *p = t->pass;
@@ -267,6 +273,12 @@ static int look_catalogs(struct target *t, msec_t now)
 	}
 	if (look_decode(t, &err) != 0) {
 		target_fail(t, FAILURE_INTERNAL, &err, now);
+		return 1;
+	}
+	/* on a kept connection too: nothing is planned from a look at a stranger */
+	if (identity_check(t, look_facts(p->look), &err) != 0) {
+		t->asserted = false;
+		target_fail(t, FAILURE_IDENTITY, &err, now);
 		return 1;
 	}
 	return 0;

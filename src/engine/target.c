@@ -103,6 +103,7 @@ void target_disconnect(struct target *t)
 {
 	watch_close(t);
 	slots_keep(t, false);
+	t->asserted = false;
 	if (t->session != NULL && target_is_root(t))
 		quiet_lost(t->server, t->engine->now);
 	talloc_free(t->session);
@@ -185,6 +186,7 @@ static void connect_begin(struct target *t, msec_t now)
 static void effect_connect(struct target *t, msec_t now)
 {
 	watch_close(t);
+	t->asserted = false;
 	if (t->session != NULL && target_is_root(t))
 		quiet_lost(t->server, now);
 	TALLOC_FREE(t->session);
@@ -270,9 +272,12 @@ static void note_duration(struct target *t, msec_t now)
 	t->view.last_applied_us = t->pass->applied_us;
 }
 
+/* Only what was asserted and looked at once: the next pass on it begins with the look. */
 static bool session_may_stay(const struct target *t)
 {
-	return t->session != NULL && session_state(t->session) == SESSION_READY && session_transaction(t->session) == 'I' && slots_may_keep(t);
+	if (t->session == NULL || !t->asserted || t->look == NULL)
+		return false;
+	return session_state(t->session) == SESSION_READY && session_transaction(t->session) == 'I' && slots_may_keep(t);
 }
 
 /* Both ends of a pass: the connection goes or is kept, the next due time is set. */

@@ -296,11 +296,49 @@ def test_another_cluster_behind_the_name_is_not_touched(pg, new_pg, daemon):
     d.start()
     refused = wait_state(d, "prod", "failed")
     assert refused["failure"] == "identity"
+    # and so it stays: a refusal is no matter of one attempt
+    again = wait_for(lambda: row(d, "prod")["pass_failures"] >= refused["pass_failures"] + 3 and row(d, "prod"), 20, "more attempts", d.log_tail)
+    d.ctl("reconcile", "--wait", "prod")
+    assert again["failure"] == row(d, "prod")["failure"] == "identity"
     assert other.changes() == []
     approval = re.search(r"approve prod ([0-9a-f]{16})", refused["message"]).group(1)
     d.ctl("approve", "prod", approval, expect=0)
     d.wait_in_sync("prod")
     assert other.value("SELECT rolconnlimit FROM pg_roles WHERE rolname = 'app'") == 7
+
+
+@pytest.mark.majors(15)
+def test_a_standby_is_not_written_and_is_used_once_promoted(new_pg, daemon):
+    pg = new_pg(15)
+    orders_database(pg)
+    pg.stop()
+    open(os.path.join(pg.data, "standby.signal"), "w", encoding="utf-8").close()
+    pg.start()
+    d = make(daemon, pg, "orders").start()
+    refused = wait_state(d, "prod", "failed")
+    assert refused["failure"] == "identity" and "not the primary" in refused["message"]
+    wait_for(lambda: row(d, "prod")["pass_failures"] >= refused["pass_failures"] + 3, 20, "more attempts", d.log_tail)
+    assert row(d, "prod")["failure"] == "identity" and pg.changes() == []
+    assert row(d, "prod/orders")["failure"] == "identity"
+    pg.sql("SELECT pg_promote()")
+    d.wait_in_sync()
+
+
+@pytest.mark.majors(15)
+def test_a_database_that_was_made_anew_is_not_touched(pg, daemon):
+    orders_database(pg)
+    d = make(daemon, pg, "orders").start()
+    d.wait_in_sync()
+    pg.sql("DROP DATABASE orders WITH (FORCE)")
+    orders_database(pg)
+    refused = wait_state(d, "prod/orders", "failed")
+    wait_for(lambda: row(d, "prod/orders")["failure"] == "identity", 20, "the new oid is noticed", d.log_tail)
+    refused = row(d, "prod/orders")
+    wait_for(lambda: row(d, "prod/orders")["pass_failures"] >= refused["pass_failures"] + 3, 30, "more attempts", d.log_tail)
+    assert not pg.value("SELECT has_table_privilege('app', 'app.orders', 'SELECT')", dbname="orders")
+    approval = re.search(r"approve prod/orders ([0-9a-f]{16})", row(d, "prod/orders")["message"]).group(1)
+    d.ctl("approve", "prod/orders", approval, expect=0)
+    d.wait_in_sync()
 
 
 @pytest.mark.majors(15)
