@@ -444,6 +444,7 @@ class Malformed(WithDaemon):
             client.close()
 
     def test_leaving_early(self):
+        # The sockets of the tests before may still be closing: what counts is that none of these stays.
         idle = self.sockets()
         for request in (b"GET /v1/events?follow=1 HTTP/1.1\r\n\r\n", b"POST /v1/reconcile?target=prod%2Fstuck&wait=60 HTTP/1.1\r\n\r\n",
                         b"GET /v1/status HTTP/1.1\r\n\r\n", b"GET /v1/st", b"", b"POST /v1/reload HTTP/1.1\r\nContent-Length: 10\r\n\r\na"):
@@ -454,7 +455,7 @@ class Malformed(WithDaemon):
         deadline = time.monotonic() + 10
         while self.sockets() > idle and time.monotonic() < deadline:
             select.select([], [], [], 0.05)
-        self.assertEqual(self.sockets(), idle)
+        self.assertLessEqual(self.sockets(), idle)
 
     def sockets(self):
         n = 0

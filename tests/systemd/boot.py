@@ -109,7 +109,7 @@ class Container:
         self.nspawn = subprocess.Popen(["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network", "-b", "-D",
                                         str(self.root)], stdin=subprocess.DEVNULL, stdout=self.console, stderr=self.console)
         self.leader = wait_for("the container's init", self.find_leader)
-        wait_for("the boot", lambda: self.run("systemctl is-system-running", ok=None).stdout.strip() in ("running", "degraded"), 60)
+        wait_for("the boot", lambda: self.run("systemctl is-system-running", ok=None).stdout.strip() in ("running", "degraded"), 180)
 
     def find_leader(self):
         children = pathlib.Path("/proc/%d/task/%d/children" % (self.nspawn.pid, self.nspawn.pid)).read_text().split()

@@ -109,12 +109,20 @@ need_container() {
 
 cores() { nproc 2>/dev/null || echo 2; }
 
+# What autoreconf writes is all there: a clean that kept some of it would fail later, far from its cause.
+generated_whole() {
+	local file
+	for file in configure Makefile.in aclocal.m4 config.h.in build-aux/{ar-lib,compile,depcomp,install-sh,missing,test-driver}; do
+		[ -e "$file" ] || return
+	done
+}
+
 # configure_in DIRECTORY [OPTION...]: generates and configures what is not there yet; make does the rest when files change.
 configure_in() {
 	local dir=$1
 	shift
 	[ ! -e config.status ] || die "this tree was configured in place; run 'make distclean' first, the build goes to $dir/"
-	[ -x configure ] && [ -e Makefile.in ] || autoreconf -fi
+	generated_whole || autoreconf -fi || return
 	[ -e "$dir/Makefile" ] && [ "$(cat "$dir/.options" 2>/dev/null)" = "$*" ] && return
 	mkdir -p "$dir"
 	# Objects of other options do not link with these, and make cannot see it.
