@@ -10,7 +10,7 @@
 enum target { SERVER = 1, DATABASE = 2 };
 
 static const struct {
-	enum target target;
+	unsigned targets;          /* enum target */
 	unsigned columns;
 	answer_decoder decode;
 } decoders[QUERIES] = {
@@ -33,6 +33,7 @@ static const struct {
 	[QUERY_AVAILABLE_EXTENSIONS] = { DATABASE, 2, decode_available_extensions },
 	[QUERY_POLICIES] = { DATABASE, 12, decode_policies },
 	[QUERY_LEDGER_RELATION] = { DATABASE, 7, decode_ledger_relation },
+	[QUERY_ROLE_DEPENDENCIES] = { SERVER | DATABASE, 6, decode_role_dependencies },
 };
 
 int decode_facts(struct names *names, const struct rowset *rows, struct server_facts *ret, struct error *err)
@@ -85,7 +86,7 @@ static int decode_answer(struct look *look, enum target target, enum query_id id
 
 	if (id == QUERY_FACTS)
 		return 0;
-	if (!query || decoders[id].target != target) {
+	if (!query || (decoders[id].targets & target) == 0) {
 		error_set(look->err, "query %s is not one of this look", query ? query->name : "?");
 		return 1;
 	}
@@ -148,35 +149,4 @@ int decode_database(void *parent, struct names *names, const enum query_id *ids,
 failed:
 	talloc_free(database);
 	return 1;
-}
-
-int decode_role_dependencies(void *parent, struct names *names, const struct rowset *rows, struct role_dependency **ret,
-			     uint32_t *ret_n, struct error *err)
-{
-	struct reader reader;
-	struct role_dependency *v;
-
-	reader_begin(&reader, "role_dependencies", rows, 6, names, err);
-	if (reader.failed)
-		return 1;
-	v = talloc_array(parent, struct role_dependency, rows->rows);
-	if (!v)
-		abort();
-	for (; reader.row < rows->rows && !reader.failed; reader.row++) {
-		struct role_dependency *d = &v[reader.row];
-
-		d->database = cell_name_or_none(&reader, 0);
-		d->deptype = cell_char(&reader, 1);
-		d->catalog = cell_text_or_null(&reader, 2);
-		d->objid = (uint32_t)cell_number(&reader, 3, 0, UINT32_MAX);
-		d->objsubid = (int32_t)cell_number(&reader, 4, INT32_MIN, INT32_MAX);
-		d->object = cell_text_or_null(&reader, 5);
-	}
-	if (reader.failed) {
-		talloc_free(v);
-		return 1;
-	}
-	*ret = v;
-	*ret_n = rows->rows;
-	return 0;
 }

@@ -24,18 +24,4 @@ int decode_server(void *parent, struct names *, const enum query_id *ids, const 
 int decode_database(void *parent, struct names *, const enum query_id *ids, const struct rowset *answers, unsigned n,
 		    struct database_state **ret, struct error *err);
 
-/* What keeps a role from being dropped; strings point into the rows. */
-struct role_dependency {
-	name_id database;              /* NAME_NONE = a shared object */
-	char deptype;                  /* pg_shdepend: 'o' owner, 'a' ACL, 'r' policy, 'i' initial ACL (17+) */
-	const char *catalog;           /* "pg_class"; NULL when not known here */
-	uint32_t objid;
-	int32_t objsubid;
-	const char *object;            /* "table app.users"; NULL when it is in another database, or gone */
-};
-
-/* The answer of QUERY_ROLE_DEPENDENCIES; a talloc child of parent. */
-int decode_role_dependencies(void *parent, struct names *, const struct rowset *, struct role_dependency **ret, uint32_t *ret_n,
-			     struct error *err);
-
 #endif

@@ -183,3 +183,29 @@ void decode_databases(struct look *look, enum query_id id, struct reader *reader
 	look->server->databases = v;
 	look->server->n_databases = n;
 }
+
+void decode_role_dependencies(struct look *look, enum query_id id, struct reader *reader)
+{
+	uint32_t n = reader->rows->rows;
+	void *parent = look->server ? (void *)look->server : look->database;
+	struct role_dependency *v = talloc_zero_array(parent, struct role_dependency, n);
+
+	(void)id;
+	if (!v)
+		abort();
+	for (; reader->row < n && !reader->failed; reader->row++)
+		v[reader->row] = (struct role_dependency){
+			.role = cell_name(reader, 0), .database = cell_name_or_none(reader, 1), .type = cell_char(reader, 2),
+			.catalog = cell_text_or_null(reader, 3), .n = (uint32_t)cell_number(reader, 4, 0, UINT32_MAX),
+			.objects = cell_text_or_null(reader, 5),
+		};
+	if (reader->failed)
+		return;
+	if (look->server) {
+		look->server->dependencies = v;
+		look->server->n_dependencies = n;
+	} else {
+		look->database->dependencies = v;
+		look->database->n_dependencies = n;
+	}
+}

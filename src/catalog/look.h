@@ -29,6 +29,7 @@ void decode_extensions(struct look *, enum query_id, struct reader *);
 void decode_available_extensions(struct look *, enum query_id, struct reader *);
 void decode_policies(struct look *, enum query_id, struct reader *);
 void decode_ledger_relation(struct look *, enum query_id, struct reader *);
+void decode_role_dependencies(struct look *, enum query_id, struct reader *);
 
 /* When every answer has been read, in whatever order they came. */
 void decode_default_versions(struct look *);

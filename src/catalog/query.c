@@ -313,15 +313,22 @@ static const char ledger_relation_sql[] =
 
 /* --- on demand --- */
 
-/* Objects can be described only from inside their database. */
+/* Objects can be described only from inside their database, and are only as samples. Sessions come as deptype 's'. */
 static const char role_dependencies_sql[] =
-	"SELECT d.datname, s.deptype, c.relname, s.objid, s.objsubid, CASE WHEN s.dbid = 0 OR d.datname ="
-	" pg_catalog.current_database()"
-	" THEN pg_catalog.pg_describe_object(s.classid, s.objid, s.objsubid) END"
-	" FROM pg_catalog.pg_shdepend s JOIN pg_catalog.pg_roles r ON r.oid = s.refobjid AND s.refclassid = " CATALOG("pg_authid")
-	" LEFT JOIN pg_catalog.pg_database d ON d.oid = s.dbid LEFT JOIN pg_catalog.pg_class c ON c.oid = s.classid"
-	" WHERE s.deptype <> 'p' AND r.rolname = $1::pg_catalog.name"
-	" ORDER BY d.datname NULLS FIRST, s.deptype, s.classid, s.objid, s.objsubid" AT_MOST;
+	"SELECT " OWNER("x.refobjid") ", x.datname, x.deptype, x.relname, pg_catalog.count(*),"
+	" pg_catalog.string_agg(CASE WHEN x.nth <= 3 AND x.here THEN"
+	" pg_catalog.\"left\"(pg_catalog.pg_describe_object(x.classid, x.objid, x.objsubid), 512) END, ', ' ORDER BY x.objid)"
+	" FROM (SELECT s.refobjid, s.deptype, s.classid, s.objid, s.objsubid, d.datname, c.relname,"
+	" s.dbid = 0 OR d.datname = pg_catalog.current_database() AS here,"
+	" pg_catalog.row_number() OVER (PARTITION BY s.refobjid, s.dbid, s.deptype, s.classid ORDER BY s.objid) AS nth"
+	" FROM pg_catalog.pg_shdepend s LEFT JOIN pg_catalog.pg_database d ON d.oid = s.dbid"
+	" LEFT JOIN pg_catalog.pg_class c ON c.oid = s.classid"
+	" WHERE s.deptype <> 'p' AND s.refclassid = " CATALOG("pg_authid")
+	" AND s.refobjid IN (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = ANY ($1::pg_catalog.name[]))) x"
+	" GROUP BY x.refobjid, x.datname, x.deptype, x.relname"
+	" UNION ALL SELECT a.usename, a.datname, 's', 'pg_stat_activity', pg_catalog.count(*), NULL"
+	" FROM pg_catalog.pg_stat_activity a WHERE a.usename = ANY ($1::pg_catalog.name[]) GROUP BY 1, 2"
+	" ORDER BY 1, 2 NULLS FIRST, 3, 4" AT_MOST;
 
 #define ALWAYS 0, 999999, false
 #define VERIFIERS 0, 999999, true

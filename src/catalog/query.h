@@ -37,7 +37,8 @@ enum query_id {
 	QUERY_LEDGER_RELATION,    /* $1 schema, $2 table */
 	/* on demand */
 	QUERY_SNAPSHOT,           /* pg_current_snapshot()::text */
-	QUERY_ROLE_DEPENDENCIES,  /* $1 role: what blocks DROP ROLE, cluster-wide */
+	QUERY_ROLE_DEPENDENCIES,  /* $1 array of roles: their sessions and what blocks DROP ROLE, cluster-wide. Part of a look
+	                             when roles are to go */
 	QUERY_XACT_STATUS,        /* $1 xid */
 	QUERIES
 };

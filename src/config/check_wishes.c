@@ -34,7 +34,7 @@ void check_role(struct reader *r, const config_setting_t *s, void *base)
 					       "connection_limit", "valid_until", "comment", "password_credential", "password_file",
 					       "password_command", "settings", "database_settings", NULL };
 	static const char *const member[] = { "member_of", NULL };
-	static const char *const retiring[] = { "reassign_owned_to", "drop_owned", NULL };
+	static const char *const retiring[] = { "reassign_owned_to", NULL };
 	const struct role_wish *role = base;
 
 	if (role->name && strncmp(role->name, "pg_", 3) == 0)

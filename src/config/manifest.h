@@ -51,7 +51,6 @@ struct role_wish {
 	struct setting_block *settings; uint32_t n_settings;
 	struct strings member_of;
 	const char *reassign_owned_to;   /* absent only */
-	bool drop_owned;                 /* absent only: also drops what it owns; always held */
 	struct source source;
 };
 

@@ -71,7 +71,6 @@ static const struct option role_rows[] = {
 	  .help = "Roles that this role is a member of; they need not be declared." },
 	{ .key = "reassign_owned_to", .type = &type_string, .flags = OPT_ROLE, IN(reassign_owned_to),
 	  .help = "With ensure = absent: the role that receives what this one owns." },
-	{ .key = "drop_owned", .type = &type_bool, IN(drop_owned), .help = "With ensure = absent: also drop what it owns; always held." },
 };
 #undef IN
 static const struct option_group role_group = {

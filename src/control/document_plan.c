@@ -22,7 +22,7 @@ static const char *const op_names[CHANGE_OPS] = {
 	[CHANGE_DEFAULT_REVOKE] = "default_revoke", [CHANGE_ROW_SECURITY] = "row_security",
 	[CHANGE_CREATE_POLICY] = "create_policy", [CHANGE_ALTER_POLICY] = "alter_policy",
 	[CHANGE_REPLACE_POLICY] = "replace_policy", [CHANGE_DROP_POLICY] = "drop_policy",
-	[CHANGE_REASSIGN_OWNED] = "reassign_owned", [CHANGE_DROP_OWNED_PRIVILEGES] = "drop_owned_privileges",
+	[CHANGE_REASSIGN_OWNED] = "reassign_owned", [CHANGE_END_SESSIONS] = "end_sessions",
 	[CHANGE_DROP_ROLE] = "drop_role",
 };
 

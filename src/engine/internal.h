@@ -96,6 +96,7 @@ struct pass {
 	enum query_id *ids;               /* of the look under way, QUERIES long */
 	unsigned n_ids;
 	unsigned look_step;
+	const char *retiring;             /* roles that are to go, as array text: their dependencies are part of the look */
 	unsigned rounds;                  /* of applying */
 	struct look *look;                /* being made */
 	struct server_facts facts;

@@ -10,8 +10,10 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/text.h"
 #include "catalog/decode.h"
 #include "catalog/query.h"
+#include "model/quote.h"
 
 #define BEGIN_LOOK "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -158,6 +160,30 @@ static bool wants_available_extensions(const struct target *t)
 	return false;
 }
 
+/* Roles declared absent that may still be there, as array text; NULL when none. */
+static const char *retiring_roles(struct target *t)
+{
+	const struct server_settings *server = target_server_settings(t);
+	const struct look *look = t->server->look;
+	struct text *out = NULL;
+
+	for (uint32_t m = 0; m < server->n_all_manifests; m++)
+		for (uint32_t i = 0; i < server->all_manifests[m]->n_roles; i++) {
+			const struct role_wish *wish = &server->all_manifests[m]->roles[i];
+
+			if (!wish->absent || (!target_is_root(t) && look != NULL &&
+					      server_role(look->server_state, names_put(look->server_state->names, wish->name)) == NULL))
+				continue;
+			if (out == NULL)
+				out = text_new(t->pass);
+			text_add(out, out->len > 0 ? "," : "{");
+			quote_array_element(out, wish->name);
+		}
+	if (out != NULL)
+		text_add(out, "}");
+	return out != NULL ? out->s : NULL;
+}
+
 static void look_queries(struct target *t)
 {
 	struct pass *p = t->pass;
@@ -166,6 +192,9 @@ static void look_queries(struct target *t)
 	p->ids = talloc_zero_array(p, enum query_id, QUERIES);
 	p->n_ids = target_is_root(t) ? query_server_look(version, p->facts.can_read_verifiers, p->ids)
 				     : query_database_look(version, t->db->migrations.enabled, wants_available_extensions(t), p->ids);
+	p->retiring = retiring_roles(t);
+	if (p->retiring != NULL)
+		p->ids[p->n_ids++] = QUERY_ROLE_DEPENDENCIES;
 }
 
 static struct statement look_statement(struct target *t, enum query_id id)
@@ -182,6 +211,9 @@ static struct statement look_statement(struct target *t, enum query_id id)
 		params[1] = t->db->migrations.table_name;
 		s.n_params = 2;
 		s.params = params;
+	} else if (id == QUERY_ROLE_DEPENDENCIES) {
+		s.n_params = 1;
+		s.params = &t->pass->retiring;
 	}
 	return s;
 }

@@ -106,7 +106,8 @@ static enum target_status plan_status(const struct target *t)
 		return t->suspended ? TARGET_SUSPENDED : TARGET_IN_SYNC;
 	if (t->suspended)
 		return TARGET_SUSPENDED;
-	if (target_mode(t) == MODE_OBSERVE || t->pass->observed_only)
+	/* a pass that only looked (diff) leaves what could be made; what is held or blocked is so for every pass */
+	if (target_mode(t) == MODE_OBSERVE || (t->pass->observed_only && plan->ready > 0))
 		return TARGET_DRIFT;
 	if (plan->blocked > 0)
 		return TARGET_BLOCKED;
@@ -126,15 +127,6 @@ static const char *plural(uint32_t n)
 	return n == 1 ? "" : "s";
 }
 
-static char *message_blocked(const struct target *t, void *parent)
-{
-	const struct change *c = first_blocked(t->plan);
-
-	return talloc_asprintf(parent, "%u change%s blocked: %s%s%s", t->plan->blocked, plural(t->plan->blocked),
-			       c->reason != NULL ? c->reason : "no reason was given", c->remedy != NULL ? "; " : "",
-			       c->remedy != NULL ? c->remedy : "");
-}
-
 static char *message_held(const struct target *t, void *parent)
 {
 	const struct plan *plan = t->plan;
@@ -143,6 +135,17 @@ static char *message_held(const struct target *t, void *parent)
 		return talloc_asprintf(parent, "plan %s was rejected by %s", plan->id, t->rejected_by);
 	return talloc_asprintf(parent, "plan %s waits for approval: %s; dbreconcilectl approve %s %s", plan->id,
 			       plan->held_reason != NULL ? plan->held_reason : "over budget", t->name, plan->id);
+}
+
+static char *message_blocked(const struct target *t, void *parent)
+{
+	const struct change *c = first_blocked(t->plan);
+
+	char *blocked = talloc_asprintf(parent, "%u change%s blocked: %s%s%s", t->plan->blocked, plural(t->plan->blocked),
+					c->reason != NULL ? c->reason : "no reason was given", c->remedy != NULL ? "; " : "",
+					c->remedy != NULL ? c->remedy : "");
+
+	return t->plan->held > 0 ? talloc_asprintf(parent, "%s; %s", message_held(t, parent), blocked) : blocked;
 }
 
 static char *message_plan(const struct target *t, enum target_status status, void *parent)

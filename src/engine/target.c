@@ -322,6 +322,12 @@ static void effect_rest(struct target *t, msec_t now)
 	t->failures = 0;
 	publish_rest(t, now);
 	pass_end(t, next, now);
+	/* the last step of a retirement is the server's: as soon as nothing here depends on the role */
+	if (wrote && !target_is_root(t) && t->look != NULL && t->server->look != NULL && t->server->look->server_state->n_dependencies > 0 &&
+	    !t->engine->options.once && t->server->root->due != MSEC_NEVER) {
+		t->server->root->due = now;
+		target_wake_at(t->server->root, now);
+	}
 	if (wrote && target_is_root(t))
 		for (uint32_t i = 0; i < t->server->n_databases; i++)
 			if (t->server->databases[i]->due != MSEC_NEVER && !t->engine->options.once) {

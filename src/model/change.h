@@ -41,7 +41,7 @@ enum change_op {
 	CHANGE_REPLACE_POLICY,        /* command or kind differs: drop and create in one transaction */
 	CHANGE_DROP_POLICY,
 	CHANGE_REASSIGN_OWNED,
-	CHANGE_DROP_OWNED_PRIVILEGES, /* privileges only: refused where it would drop objects */
+	CHANGE_END_SESSIONS,          /* of a role that is to go */
 	CHANGE_DROP_ROLE,
 	CHANGE_OPS
 };
@@ -98,6 +98,7 @@ struct change {
 	const char *roles;            /* policy roles as SQL list text */
 	char command;                 /* policy: '*' r a w d */
 	bool permissive, enable, force, has_enable, has_force;
+	bool retires;                 /* part of retiring a role: done before it is dropped */
 	const char *from;             /* what is there, for people; may be NULL */
 	struct source source;
 };

@@ -91,6 +91,16 @@ struct ledger_relation {
 	bool schema_exists;
 };
 
+/* What a role that is to go leaves behind, counted; strings point into the rows. Asked for only when roles are to go. */
+struct role_dependency {
+	name_id role;
+	name_id database;              /* NAME_NONE = shared objects */
+	char type;                     /* pg_shdepend.deptype: 'o' owner, 'a' ACL, 'r' policy, 'i' initial ACL (17+); 's' sessions */
+	const char *catalog;           /* "pg_class"; NULL when not known here */
+	uint32_t n;
+	const char *objects;           /* some of them: "table app.users, view app.v"; NULL in other databases */
+};
+
 struct server_state {
 	struct server_facts facts;
 	struct names *names;           /* not owned */
@@ -99,6 +109,7 @@ struct server_state {
 	struct setting *settings; uint32_t n_settings;            /* sorted by (role, database, name) */
 	struct database *databases; uint32_t n_databases;
 	struct object_group *objects; uint32_t n_objects;         /* tablespaces, parameters */
+	struct role_dependency *dependencies; uint32_t n_dependencies;
 };
 
 struct database_state {
@@ -110,6 +121,7 @@ struct database_state {
 	const char **available_extensions; uint32_t n_available;  /* NULL when not asked */
 	struct policy *policies; uint32_t n_policies;
 	struct ledger_relation ledger;
+	struct role_dependency *dependencies; uint32_t n_dependencies;
 };
 
 /* NULL when there is no such role; roles are sorted, this is a binary search. */

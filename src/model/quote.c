@@ -39,3 +39,14 @@ void quote_ident_display(struct text *out, const char *name)
 	else
 		quote_ident(out, name);
 }
+
+void quote_array_element(struct text *out, const char *value)
+{
+	text_add_char(out, '"');
+	for (; *value != '\0'; value++) {
+		if (*value == '"' || *value == '\\')
+			text_add_char(out, '\\');
+		text_add_char(out, *value);
+	}
+	text_add_char(out, '"');
+}

@@ -257,11 +257,13 @@ static void described(struct text *out, const struct plan *plan, const struct ch
 	case CHANGE_REASSIGN_OWNED:
 		text_add(out, "REASSIGN OWNED BY ");
 		name(out, plan, c->role);
-		text_add(out, " TO ");
-		name(out, plan, c->other);
+		if (c->other) {
+			text_add(out, " TO ");
+			name(out, plan, c->other);
+		}
 		break;
-	case CHANGE_DROP_OWNED_PRIVILEGES:
-		text_add(out, "REVOKE EVERY PRIVILEGE OF ");
+	case CHANGE_END_SESSIONS:
+		text_addf(out, "END %u SESSION%s OF ", c->n, c->n == 1 ? "" : "S");
 		name(out, plan, c->role);
 		break;
 	case CHANGE_DROP_ROLE:
@@ -301,7 +303,7 @@ static const struct {
 	[CHANGE_DEFAULT_REVOKE] = { '-', CHANGE_DEFAULT_GRANT }, [CHANGE_ROW_SECURITY] = { '~', CHANGE_ROW_SECURITY },
 	[CHANGE_CREATE_POLICY] = { '+', CHANGE_DROP_POLICY }, [CHANGE_ALTER_POLICY] = { '~', CHANGE_OPS },
 	[CHANGE_REPLACE_POLICY] = { '~', CHANGE_OPS }, [CHANGE_DROP_POLICY] = { '-', CHANGE_OPS },
-	[CHANGE_REASSIGN_OWNED] = { '~', CHANGE_OPS }, [CHANGE_DROP_OWNED_PRIVILEGES] = { '-', CHANGE_OPS },
+	[CHANGE_REASSIGN_OWNED] = { '~', CHANGE_OPS }, [CHANGE_END_SESSIONS] = { '-', CHANGE_OPS },
 	[CHANGE_DROP_ROLE] = { '-', CHANGE_OPS },
 };
 

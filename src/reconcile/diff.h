@@ -10,6 +10,12 @@
 #include "reconcile/desired_internal.h"
 #include "reconcile/plan.h"
 
+/* A role that is declared absent and still there. */
+struct retiring {
+	name_id role, heir;                      /* heir: reassign_owned_to, or NAME_NONE */
+	const struct role_wish *wish;
+};
+
 struct differ {
 	struct plan *plan;
 	const struct plan_context *context;
@@ -25,6 +31,8 @@ struct differ {
 	void *temporary;                         /* freed with the differ */
 	uint32_t max_unmanaged;
 	name_id owner_asked, owner_answer;       /* the last answer of as_owner() */
+	struct retiring *retiring;
+	uint32_t n_retiring;
 };
 
 /* A zeroed change at the end of the list, state ready. The address is good until the next call. */
@@ -61,6 +69,7 @@ struct acl_context {
 	const char *column;
 	bool exact, revoke_unmanaged, public_named;
 	bool as_default;                         /* default privileges instead of an object */
+	bool everyone;                           /* every entry is in scope: the defaults of a creator that is to go */
 	const struct acl *initial;
 	const privs_t *taken;                    /* by entry: what other changes of this plan take along; NULL = nothing */
 	struct source scope_source;
@@ -79,6 +88,13 @@ bool setting_is_list(const char *name);
 /* May role create in the schema: owner, CREATE by grant, or membership in such a one; superusers are not counted. */
 struct id_list { name_id *v; uint32_t n; };
 struct id_list schema_creators(struct differ *, name_id schema);
+
+/* retire.c. Steps of roles that are to go; their privileges are taken by diff_acl() wherever it is handed an ACL. */
+void retire_begin(struct differ *);
+const struct retiring *retiring(const struct differ *, name_id role);      /* NULL = stays */
+bool names_retiring(const struct differ *, const struct acl *);            /* does one of them hold something? */
+void retire_on_server(struct differ *);
+void retire_in_database(struct differ *);          /* after every other part: it looks at what they planned */
 
 void guard_apply(struct differ *);
 /* Blocks what needs the rights of a role that we are not a member of. Before the guard: what is blocked counts in no budget. */

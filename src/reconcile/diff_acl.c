@@ -185,20 +185,25 @@ static void list_unmanaged(struct differ *d, const struct acl_context *c, const 
 /* What is surplus in one entry by itself. */
 static struct fate judge(struct differ *d, const struct acl_context *c, const struct acl_entry *entry, const struct wanted *w)
 {
-	privs_t known = ~(privs_t)PRIV_UNKNOWN;
+	bool goes = !w && retiring(d, entry->grantee);
+	privs_t known = ~(privs_t)PRIV_UNKNOWN, initial = goes ? 0 : given_initially(c->initial, entry->grantee);
 	struct fate fate = { 0 };
 
 	if (owners_own(c, entry->grantee))
 		return fate;
-	if (entry->grantee == NAME_NONE)
+	if (goes || c->everyone)
+		fate.in_scope = true;
+	else if (!c->exact)
+		return fate;
+	else if (entry->grantee == NAME_NONE)
 		fate.in_scope = c->public_named || w;
 	else
 		fate.in_scope = w || c->revoke_unmanaged || desired_manages(d->desired, entry->grantee);
 	if (!fate.in_scope)
 		return fate;
-	fate.remove = entry->privs & ~(w ? w->privs : given_initially(c->initial, entry->grantee)) & known;
+	fate.remove = entry->privs & ~(w ? w->privs : initial) & known;
 	fate.remove_option = entry->grantable & ~fate.remove & ~(w ? w->grantable : 0) & known;
-	if (!w && c->initial)
+	if (!w && c->initial && !goes)
 		fate.remove_option = 0;
 	return fate;
 }
@@ -281,7 +286,7 @@ static void remove_surplus(struct differ *d, const struct acl *acl, const struct
 
 		if (fates[i].in_scope)
 			d->plan->in_scope += objects;
-		else if (entry->grantee != NAME_NONE && !owners_own(c, entry->grantee))
+		else if (c->exact && entry->grantee != NAME_NONE && !owners_own(c, entry->grantee))
 			list_unmanaged(d, c, entry, objects);
 		taken &= ~fates[i].blocked;
 		if (fates[i].remove & ~taken)
@@ -298,7 +303,7 @@ void diff_acl(struct differ *d, const struct acl *acl, const struct acl_context 
 	struct fate fast[ENTRIES_FAST], *fates = NULL;
 	bool foreign = false;
 
-	if (c->exact) {
+	if (c->exact || c->everyone || names_retiring(d, acl)) {
 		fates = acl->n <= ENTRIES_FAST ? fast : talloc_array(d->temporary, struct fate, acl->n);
 		for (uint32_t i = 0; i < acl->n; i++) {
 			fates[i] = judge(d, c, &acl->v[i], find_wanted(wanted, n_wanted, acl->v[i].grantee));

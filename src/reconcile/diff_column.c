@@ -257,7 +257,7 @@ static bool table_loses_anything(const struct differ *d, uint32_t n_changes, nam
 
 static bool has_column_work(const struct differ *d)
 {
-	bool exact = d->desired->n_scopes > 0;
+	bool exact = d->desired->n_scopes > 0 || d->n_retiring > 0;
 
 	for (uint32_t i = 0; i < d->desired->n_rules; i++) {
 		if (d->desired->rules[i].on.kind == OBJECT_COLUMN)

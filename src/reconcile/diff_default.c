@@ -147,7 +147,7 @@ struct id_list schema_creators(struct differ *d, name_id schema)
 
 		if (strncmp(name, "pg_", 3) == 0)
 			continue;
-		if (role && (role->attrs & ROLE_SUPERUSER) && !declared_owner)
+		if ((role && (role->attrs & ROLE_SUPERUSER) && !declared_owner) || retiring(d, list.v[i]))
 			continue;
 		if ((creators.n & (creators.n - 1)) == 0)
 			creators.v = talloc_realloc(d->temporary, creators.v, name_id, creators.n ? creators.n * 2 : 1);
@@ -200,7 +200,7 @@ struct default_key {
 	char objtype;
 	struct wanted *v;
 	uint32_t n;
-	bool exact, public_named;
+	bool exact, public_named, everyone;
 	struct source source;
 };
 
@@ -323,6 +323,37 @@ static void warn_forgotten_creators(struct differ *d, const struct default_keys 
 	}
 }
 
+/* What a creator that is to go gives to others ends as if it had never said anything: only then its row vanishes. */
+static void end_defaults(struct differ *d, struct default_key *key, const struct retiring *r)
+{
+	const struct acl *builtin;
+
+	key->everyone = true;
+	key->source = r->wish->source;
+	builtin = key->schema ? NULL : acl_default(d->temporary, kind_of_objtype(key->objtype), key->creator, d->version_num);
+	for (uint32_t i = 0; builtin && i < builtin->n; i++) {
+		if (builtin->v[i].grantee == key->creator)
+			continue;
+		key->v = talloc_realloc(d->temporary, key->v, struct wanted, key->n + 1);
+		if (!key->v)
+			abort();
+		key->v[key->n++] = (struct wanted){ .grantee = builtin->v[i].grantee, .privs = builtin->v[i].privs, .source = r->wish->source };
+	}
+}
+
+static void collect_retiring(struct differ *d, struct default_keys *keys)
+{
+	for (uint32_t i = 0; d->n_retiring && i < d->database->n_default_acls; i++) {
+		const struct default_acl *row = &d->database->default_acls[i];
+		const struct retiring *r = retiring(d, row->role);
+
+		if (r)
+			end_defaults(d, key_for(d, keys, row->role, row->schema, row->objtype), r);
+		else if (names_retiring(d, row->acl))
+			key_for(d, keys, row->role, row->schema, row->objtype);
+	}
+}
+
 /* Rows of schemas that are in scope as a whole, for which nothing is wanted: their entries are surplus. */
 static void collect_surplus(struct differ *d, struct default_keys *keys)
 {
@@ -341,11 +372,12 @@ void diff_defaults(struct differ *d)
 	collect_keys(d, &keys);
 	warn_forgotten_creators(d, &keys);
 	collect_surplus(d, &keys);
+	collect_retiring(d, &keys);
 	for (uint32_t i = 0; i < keys.n; i++) {
 		struct default_key *key = &keys.v[i];
 		struct acl_context context = {
 			.kind = kind_of_objtype(key->objtype), .objtype = key->objtype, .schema = key->schema, .creator = key->creator,
-			.owner = key->creator, .exact = key->exact, .public_named = key->public_named, .as_default = true,
+			.owner = key->creator, .exact = key->exact, .everyone = key->everyone, .public_named = key->public_named, .as_default = true,
 			.scope_source = key->source,
 		};
 

@@ -136,7 +136,7 @@ static void diff_part(struct differ *d, const struct object_group *g, const stru
 		context.exact = scope != NULL;
 		context.revoke_unmanaged = scope && scope->revoke_unmanaged;
 	}
-	if (list.n || context.exact)
+	if (list.n || context.exact || names_retiring(d, g->acl))
 		diff_acl(d, g->acl, &context, list.v, list.n, objects, emit_objects, &data);
 	name_unmanaged(d, n_unmanaged, g, part);
 	talloc_free(list.v);
@@ -267,7 +267,7 @@ void diff_grants(struct differ *d, const struct object_group *groups, uint32_t n
 			matched[c->whole[w]] = true;
 		if (c->n_named || (g->kind == OBJECT_SCHEMA && d->desired->n_scopes))
 			diff_by_name(d, g, c, matched);
-		else if (c->n_whole || (g->schema && desired_scope(d->desired, g->schema)))
+		else if (c->n_whole || (g->schema && desired_scope(d->desired, g->schema)) || names_retiring(d, g->acl))
 			diff_part(d, g, c, NULL);
 	}
 	report_absent(d, matched, shared);

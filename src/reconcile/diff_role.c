@@ -100,16 +100,6 @@ static void alter_role(struct differ *d, const struct role_want *want, const str
 	want_password(d, want, live);
 }
 
-static void drop_role(struct differ *d, const struct role_want *want)
-{
-	struct change *change;
-
-	change = differ_add(d, CHANGE_DROP_ROLE, DRIFT_ROLE, PHASE_DROPS, want->wish->source);
-	change->role = want->name;
-	change->other = want->reassign_to;
-	hold(change, "drops need approval");
-}
-
 static void rename_role(struct differ *d, const struct role_want *want)
 {
 	struct change *change = differ_add(d, CHANGE_RENAME_ROLE, DRIFT_ROLE, PHASE_ROLES, want->wish->source);
@@ -133,10 +123,9 @@ void diff_roles(struct differ *d)
 		const struct role_want *want = &d->desired->roles[i];
 		const struct role *live = server_role(d->server, want->name);
 
-		if (want->wish->absent) {
-			if (live)
-				drop_role(d, want);
-		} else if (want->wish->external) {
+		if (want->wish->absent)
+			continue;                /* retire.c */
+		if (want->wish->external) {
 			if (!live)
 				report_external(d, want);
 		} else if (live) {

@@ -28,7 +28,7 @@ static bool touches_role(const struct change *c)
 	switch (c->op) {
 	case CHANGE_CREATE_ROLE: case CHANGE_ALTER_ROLE: case CHANGE_RENAME_ROLE: case CHANGE_SET_PASSWORD: case CHANGE_COMMENT_ROLE:
 	case CHANGE_SET_SETTING: case CHANGE_RESET_SETTING: case CHANGE_GRANT_MEMBERSHIP: case CHANGE_REVOKE_MEMBERSHIP:
-	case CHANGE_DROP_ROLE: case CHANGE_REASSIGN_OWNED: case CHANGE_DROP_OWNED_PRIVILEGES: case CHANGE_REVOKE:
+	case CHANGE_DROP_ROLE: case CHANGE_REASSIGN_OWNED: case CHANGE_END_SESSIONS: case CHANGE_REVOKE:
 	case CHANGE_REVOKE_GRANT_OPTION: case CHANGE_DEFAULT_REVOKE:
 		return c->role != NAME_NONE;
 	default:
@@ -115,7 +115,21 @@ static bool is_revoke(const struct change *c)
 static bool is_drop(const struct change *c)
 {
 	return c->op == CHANGE_DROP_ROLE || c->op == CHANGE_DROP_EXTENSION || c->op == CHANGE_DROP_POLICY ||
-	       c->op == CHANGE_DROP_OWNED_PRIVILEGES || c->op == CHANGE_REASSIGN_OWNED;
+	       (c->retires && (c->op == CHANGE_ALTER_ROLE || c->op == CHANGE_END_SESSIONS));
+}
+
+/* The steps of one retirement are one drop: the login counts while the role itself cannot be dropped yet. */
+static bool counts_as_drop(const struct differ *d, const struct change *c)
+{
+	if (c->op == CHANGE_END_SESSIONS)
+		return false;
+	if (c->op != CHANGE_ALTER_ROLE)
+		return is_drop(c);
+	for (uint32_t i = 0; c->retires && i < d->plan->n_changes; i++)
+		if (d->plan->changes[i].op == CHANGE_DROP_ROLE && d->plan->changes[i].role == c->role &&
+		    d->plan->changes[i].state != CHANGE_BLOCKED)
+			return false;
+	return c->retires;
 }
 
 static void hold_all(struct differ *d, bool (*which)(const struct change *), const char *reason)
@@ -154,7 +168,7 @@ static void budgets(struct differ *d)
 			continue;
 		if (is_revoke(c))
 			revokes += c->n;
-		if (is_drop(c))
+		if (counts_as_drop(d, c))
 			drops += c->n;
 	}
 	if (drops > guard->max_drops)

@@ -27,6 +27,7 @@ static int differ_begin(struct differ *d, void *parent, const struct plan_contex
 	d->version_num = server->facts.version_num;
 	d->me = server->facts.me;
 	d->max_unmanaged = UNMANAGED_MAX;
+	retire_begin(d);
 	return 0;
 }
 
@@ -236,6 +237,7 @@ int plan_server(void *parent, const struct plan_context *context, struct desired
 	diff_databases(&d);
 	shared = shared_objects(&d, server, &n);
 	diff_grants(&d, shared, n);
+	retire_on_server(&d);
 	differ_end(&d, ret);
 	return 0;
 }
@@ -254,6 +256,7 @@ int plan_database(void *parent, const struct plan_context *context, struct desir
 	diff_columns(&d);
 	diff_defaults(&d);
 	diff_row_security(&d);
+	retire_in_database(&d);
 	differ_end(&d, ret);
 	return 0;
 }

@@ -45,6 +45,9 @@ static enum need need_of(const struct change *c, name_id *ret_role)
 	case CHANGE_DEFAULT_GRANT: case CHANGE_DEFAULT_REVOKE:
 		*ret_role = c->other;
 		return NEED_PRIVILEGES;
+	case CHANGE_REASSIGN_OWNED:
+		*ret_role = c->role;
+		return NEED_PRIVILEGES;
 	default:
 		return NEED_NOTHING;
 	}

@@ -470,6 +470,13 @@ static void write_reassign(struct writer *w)
 	finish(w);
 }
 
+static void write_end_sessions(struct writer *w)
+{
+	add(w, "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE usename = ");
+	quote_literal(w->text, names_text(w->plan->names, w->change->role));
+	finish(w);
+}
+
 static void write_drop_role(struct writer *w)
 {
 	add(w, "DROP ROLE ");
@@ -493,7 +500,7 @@ static void (*const writers[CHANGE_OPS])(struct writer *) = {
 	[CHANGE_REVOKE_GRANT_OPTION] = write_grant, [CHANGE_DEFAULT_GRANT] = write_default, [CHANGE_DEFAULT_REVOKE] = write_default,
 	[CHANGE_ROW_SECURITY] = write_row_security, [CHANGE_CREATE_POLICY] = write_policy, [CHANGE_ALTER_POLICY] = write_policy,
 	[CHANGE_REPLACE_POLICY] = write_policy, [CHANGE_DROP_POLICY] = write_policy, [CHANGE_REASSIGN_OWNED] = write_reassign,
-	[CHANGE_DROP_OWNED_PRIVILEGES] = write_nothing, [CHANGE_DROP_ROLE] = write_drop_role,
+	[CHANGE_END_SESSIONS] = write_end_sessions, [CHANGE_DROP_ROLE] = write_drop_role,
 };
 
 static int write_change(void *parent, const struct plan *plan, const struct change *change, int version_num, bool display,

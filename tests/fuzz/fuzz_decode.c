@@ -85,9 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct answers a = { .n = 0 };
 	struct server_state *server;
 	struct database_state *database;
-	struct role_dependency *dependencies;
 	struct error err = { 0 };
-	uint32_t n;
 
 	split(mem, &a, (const char *)data, size);
 	if (!has_facts(&a))
@@ -100,9 +98,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (decode_database(mem, names, a.ids, a.rows, a.n, &database, &err) == 0)
 		must(model_text_database(mem, database) != NULL && !error_is_set(&err));
 	else
-		must(error_is_set(&err));
-	error_clear(&err);
-	if (a.n && decode_role_dependencies(mem, names, &a.rows[0], &dependencies, &n, &err))
 		must(error_is_set(&err));
 	talloc_free(mem);
 	return 0;

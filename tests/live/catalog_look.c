@@ -3,7 +3,7 @@
  * Looks at a real server with the program's own queries and decoders, everything of the server and of the database in
  * one pipelined batch, and prints what was understood. Run by tests/live/test_catalog.py.
  *
- *	catalog_look [--ledger SCHEMA TABLE] [--dump DIRECTORY] [--dependencies ROLE] CONNINFO
+ *	catalog_look [--ledger SCHEMA TABLE] [--dump DIRECTORY] [--dependencies ROLES] CONNINFO
  *
  * --dump writes each answer as the file that tests/unit/test_catalog reads.
  */
@@ -149,22 +149,26 @@ static void print_models(const enum query_id *ids, const struct rowset *answers,
 	talloc_free(mem);
 }
 
-static void print_dependencies(PGconn *conn, int version, const char *role)
+static void print_dependencies(PGconn *conn, int version, const char *roles)
 {
 	void *mem = talloc_new(NULL);
 	struct names *names = names_new(mem);
-	PGresult *result = ask(conn, QUERY_ROLE_DEPENDENCIES, version, 1, &role);
-	struct rowset rows = rows_of(result);
-	struct role_dependency *v;
-	struct error err = { 0 };
-	uint32_t n;
+	const enum query_id ids[] = { QUERY_FACTS, QUERY_ROLE_DEPENDENCIES };
+	PGresult *results[] = { ask(conn, ids[0], version, 0, NULL), ask(conn, ids[1], version, 1, &roles) };
+	struct rowset answers[] = { rows_of(results[0]), rows_of(results[1]) };
+	struct server_state *server;
+	struct error err;
 
-	if (decode_role_dependencies(mem, names, &rows, &v, &n, &err))
+	if (decode_server(mem, names, ids, answers, 2, &server, &err))
 		die("decode", err.text);
-	for (uint32_t i = 0; i < n; i++)
-		printf("%s\t%c\t%s\t%s\n", names_text(names, v[i].database), v[i].deptype, v[i].catalog ? v[i].catalog : "",
-		       v[i].object ? v[i].object : "");
-	PQclear(result);
+	for (uint32_t i = 0; i < server->n_dependencies; i++) {
+		const struct role_dependency *v = &server->dependencies[i];
+
+		printf("%s\t%s\t%c\t%s\t%u\t%s\n", names_text(names, v->role), names_text(names, v->database), v->type, v->catalog ? v->catalog : "",
+		       v->n, v->objects ? v->objects : "");
+	}
+	PQclear(results[0]);
+	PQclear(results[1]);
 	talloc_free(mem);
 }
 
@@ -208,7 +212,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (!options.conninfo)
-		die("usage", "catalog_look [--ledger SCHEMA TABLE] [--dump DIRECTORY] [--dependencies ROLE] CONNINFO");
+		die("usage", "catalog_look [--ledger SCHEMA TABLE] [--dump DIRECTORY] [--dependencies ROLES] CONNINFO");
 	conn = connect_pinned(options.conninfo);
 	if (options.role)
 		print_dependencies(conn, PQserverVersion(conn), options.role);

@@ -243,13 +243,13 @@ def test_ledger_is_read_only_when_nothing_of_others_is_in_it(pg):
 
 
 def test_what_blocks_the_drop_of_a_role(filled):
-    result = run("tests/live/catalog_look", "--dependencies", "app", filled.conninfo("db"))
+    result = run("tests/live/catalog_look", "--dependencies", "{app,nobody}", filled.conninfo("db"))
     assert result.code == 0, result.err
-    rows = {tuple(line.split("\t")) for line in result.out.splitlines()}
-    assert ("db", "a", "pg_class", "table app.t") in rows
-    assert ("", "a", "pg_tablespace", "tablespace ts") in rows
-    assert ("db", "r", "pg_policy", "policy p on table app.odd0") in rows
-    assert len(rows) > 20
+    rows = {tuple(line.split("\t")[:4]): line.split("\t")[4:] for line in result.out.splitlines()}
+    assert int(rows["app", "db", "a", "pg_class"][0]) > 3
+    assert len(rows["app", "db", "a", "pg_class"][1].split(", ")) == 3
+    assert rows["app", "", "a", "pg_tablespace"] == ["1", "tablespace ts"]
+    assert "policy p on table app.odd0" in rows["app", "db", "r", "pg_policy"][1]
 
 
 @pytest.mark.majors(18)

@@ -315,18 +315,22 @@ static void zero_bytes_are_refused(void **state)
 
 static void dependencies_are_read(void **state)
 {
+	static const char rows[] = "old\t\\N\to\tpg_database\t1\tdatabase db\nold\tother\ta\t\\N\t7\t\\N\nold\tdb\ts\tpg_stat_activity\t2\t\\N\n";
 	struct test *t = test_new();
-	const char *text = "\\N\to\tpg_database\t16385\t0\tdatabase db\nother\ta\t\\N\t16390\t-2\t\\N\n";
-	struct role_dependency *v;
-	uint32_t n;
+	enum query_id ids[] = { QUERY_FACTS, QUERY_ROLE_DEPENDENCIES };
+	struct rowset answers[] = { *tsv_rows(t, facts, sizeof facts - 1, 0), *tsv_rows(t, rows, sizeof rows - 1, 0) };
+	const struct role_dependency *v;
 
 	(void)state;
-	assert_int_equal(decode_role_dependencies(t, t->names, tsv_rows(t, text, strlen(text), 0), &v, &n, &t->err), 0);
-	assert_int_equal(n, 2);
+	assert_int_equal(decode_server(t, t->names, ids, answers, 2, &t->server, &t->err), 0);
+	assert_int_equal(t->server->n_dependencies, 3);
+	v = t->server->dependencies;
+	assert_string_equal(names_text(t->names, v[0].role), "old");
 	assert_int_equal(v[0].database, NAME_NONE);
-	assert_string_equal(v[0].object, "database db");
-	assert_int_equal(v[1].objsubid, -2);
-	assert_null(v[1].object);
+	assert_string_equal(v[0].objects, "database db");
+	assert_int_equal(v[1].n, 7);
+	assert_null(v[1].objects);
+	assert_int_equal(v[2].type, 's');
 	talloc_free(t);
 }
 
