@@ -78,9 +78,10 @@ void decode_available_extensions(struct look *look, enum query_id id, struct rea
 {
 	uint32_t n = reader->rows->rows;
 	const char **v = talloc_zero_array(look->database, const char *, n + 1);
+	bool *untrusted = talloc_zero_array(look->database, bool, n + 1);
 
 	(void)id;
-	if (!v)
+	if (!v || !untrusted)
 		abort();
 	for (; reader->row < n && !reader->failed; reader->row++) {
 		v[reader->row] = cell_text(reader, 0);
@@ -88,8 +89,10 @@ void decode_available_extensions(struct look *look, enum query_id id, struct rea
 		if (reader->row && strcmp(v[reader->row - 1], v[reader->row]) >= 0)
 			reader_fail(reader, 0, "extensions out of order");
 		(void)cell_text_or_null(reader, 1);
+		untrusted[reader->row] = cell_bool(reader, 2);
 	}
 	look->database->available_extensions = v;
+	look->database->untrusted_extensions = untrusted;
 	look->database->n_available = n;
 	look->available = reader->rows;
 }

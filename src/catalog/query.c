@@ -256,9 +256,13 @@ static const char extensions_sql[] =
 	"SELECT x.extname, x.extversion, n.nspname, " OWNER("x.extowner") ", x.extrelocatable"
 	" FROM pg_catalog.pg_extension x JOIN pg_catalog.pg_namespace n ON n.oid = x.extnamespace ORDER BY x.extname" AT_MOST;
 
-/* Reads every control file of the server: asked for only when a manifest is about extensions. */
+/* Reads every control file of the server: asked for only when a manifest is about extensions. The last: only a superuser may
+   create its default version. */
 static const char available_extensions_sql[] =
-	"SELECT a.name, a.default_version FROM pg_catalog.pg_available_extensions() a ORDER BY a.name" AT_MOST;
+	"SELECT a.name, a.default_version, coalesce(v.superuser AND NOT v.trusted, false)"
+	" FROM pg_catalog.pg_available_extensions() a"
+	" LEFT JOIN pg_catalog.pg_available_extension_versions() v ON v.name = a.name AND v.version = a.default_version"
+	" ORDER BY a.name" AT_MOST;
 
 /* PUBLIC is "PUBLIC" among the roles; a role of that name, which is legal, comes in quotes. pg_get_expr() is NULL when the
    table is gone meanwhile, hence the flags. An expression over a megabyte comes cut and so equals no wanted one.

@@ -4,6 +4,7 @@
  * there twice, and what stands where it cannot work.
  */
 #include <string.h>
+#include <strings.h>
 #include <talloc.h>
 
 #include "base/names.h"
@@ -173,6 +174,31 @@ static void check_shared_database(struct fleet *f, const struct manifest *a, con
 	}
 }
 
+/* What belongs to the whole server, said by two manifests: neither could win. */
+static void check_shared_server(struct fleet *f, const struct manifest *a, const struct manifest *b)
+{
+	char path[96];
+
+	for (uint32_t i = 0; i < b->n_databases; i++) {
+		for (uint32_t k = 0; k < a->n_databases; k++) {
+			if (!b->databases[i].name || !a->databases[k].name || strcmp(a->databases[k].name, b->databases[i].name) != 0)
+				continue;
+			snprintf(path, sizeof(path), "databases.[%u].name", i);
+			reader_error_at(f->r, &b->databases[i].source, path, "the database \"%s\" is declared twice (also at %s:%u)",
+					b->databases[i].name, a->databases[k].source.file, a->databases[k].source.line);
+		}
+	}
+	for (uint32_t i = 0; i < b->n_settings; i++) {
+		for (uint32_t k = 0; k < a->n_settings; k++) {
+			if (strcasecmp(a->settings[k].name, b->settings[i].name) != 0)
+				continue;
+			snprintf(path, sizeof(path), "settings.%.64s", b->settings[i].name);
+			reader_error_at(f->r, &b->settings[i].source, path, "the setting is declared twice for one server (also at %s:%u)",
+					a->settings[k].source.file, a->settings[k].source.line);
+		}
+	}
+}
+
 static void check_databases(struct fleet *f)
 {
 	for (uint32_t d = 0; d < f->server->n_databases; d++) {
@@ -253,6 +279,9 @@ static void check_server_manifests(struct reader *r, const struct server_setting
 	f->names = names_new(f);
 	declare_roles(f);
 	check_databases(f);
+	for (uint32_t i = 0; i < server->n_all_manifests; i++)
+		for (uint32_t k = 0; k < i; k++)
+			check_shared_server(f, server->all_manifests[k], server->all_manifests[i]);
 	for (uint32_t i = 0; i < server->n_all_manifests; i++) {
 		check_references(f, server->all_manifests[i]);
 		check_privileged(f, server->all_manifests[i]);

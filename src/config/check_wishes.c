@@ -296,7 +296,7 @@ static void check_duplicates(struct reader *r, const config_setting_t *s, const 
 
 void check_manifest(struct reader *r, const config_setting_t *s, void *base)
 {
-	static const char *const content[] = { "levels", "roles", "memberships", "databases", "extensions", "schemas", "owners", "grants",
+	static const char *const content[] = { "levels", "roles", "memberships", "databases", "settings", "extensions", "schemas", "owners", "grants",
 					       "default_privileges", "row_security" };
 	const struct manifest *m = base;
 	bool found = false;

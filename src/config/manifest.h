@@ -155,6 +155,7 @@ struct manifest {
 	struct default_wish *defaults; uint32_t n_defaults;
 	struct owner_wish *owners; uint32_t n_owners;
 	struct database_wish *databases; uint32_t n_databases;
+	struct name_value *settings; uint32_t n_settings;      /* of every role in every database: ALTER ROLE ALL SET */
 	struct row_security_wish *row_security; uint32_t n_row_security;
 	struct level *levels; uint32_t n_levels;       /* own ones */
 };

@@ -248,6 +248,8 @@ static const struct option root_rows[] = {
 	  .help = "Who is a member of which role." },
 	{ .key = "databases", .type = &type_list, LIST(struct manifest, databases), .group = &database_group,
 	  .help = "Owner, limit and settings of databases; databases are never created or dropped." },
+	{ .key = "settings", .type = &type_settings, LIST(struct manifest, settings),
+	  .help = "What every role of the server begins with in every database (ALTER ROLE ALL SET); settings of databases and roles are stronger." },
 	{ .key = "extensions", .type = &type_list, LIST(struct manifest, extensions), .group = &extension_group, .help = "Extensions." },
 	{ .key = "schemas", .type = &type_list, LIST(struct manifest, schemas), .group = &schema_group, .help = "Schemas." },
 	{ .key = "owners", .type = &type_list, LIST(struct manifest, owners), .group = &owner_group, .help = "Owners of other objects." },

@@ -119,6 +119,7 @@ struct database_state {
 	struct default_acl *default_acls; uint32_t n_default_acls;
 	struct extension *extensions; uint32_t n_extensions;
 	const char **available_extensions; uint32_t n_available;  /* NULL when not asked */
+	const bool *untrusted_extensions;                         /* of each: only a superuser may create it */
 	struct policy *policies; uint32_t n_policies;
 	struct ledger_relation ledger;
 	struct role_dependency *dependencies; uint32_t n_dependencies;

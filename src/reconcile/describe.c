@@ -123,6 +123,8 @@ static void describe_setting(struct text *out, const struct plan *plan, const st
 		text_add(out, " in database ");
 		name(out, plan, c->database);
 	}
+	if (!c->role && !c->database)
+		text_add(out, " for every role");
 }
 
 static void describe_policy(struct text *out, const struct plan *plan, const struct change *c, const char *verb)

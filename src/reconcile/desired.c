@@ -157,6 +157,19 @@ static void add_databases(struct desired *desired, const struct manifest *manife
 	}
 }
 
+/* Of every role in every database; whichever manifest of the server says it. */
+static void add_server_settings(struct desired *desired, const struct manifest *manifest)
+{
+	for (uint32_t i = 0; i < manifest->n_settings; i++) {
+		struct setting_want *want = APPEND(desired, settings);
+
+		*want = (struct setting_want){ .name = manifest->settings[i].name, .value = manifest->settings[i].value,
+					       .source = manifest->settings[i].source };
+	}
+	if (manifest->authority == AUTHORITY_EXACT && manifest->n_settings)
+		(void)APPEND(desired, setting_scopes);      /* a zeroed one: no role, no database */
+}
+
 static struct rule *add_rule(struct desired *desired, const struct manifest *manifest, const char *to, const struct selector *on,
 			     const struct grant_wish *wish)
 {
@@ -422,6 +435,7 @@ int desired_server(void *parent, struct names *names, const struct server_settin
 	for (uint32_t m = 0; m < server->n_all_manifests; m++) {
 		add_roles(desired, server->all_manifests[m]);
 		add_memberships(desired, server->all_manifests[m]);
+		add_server_settings(desired, server->all_manifests[m]);
 	}
 	for (uint32_t m = 0; m < server->n_manifests; m++) {
 		add_databases(desired, server->manifests[m], NULL);

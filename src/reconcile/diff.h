@@ -33,6 +33,8 @@ struct differ {
 	name_id owner_asked, owner_answer;       /* the last answer of as_owner() */
 	struct retiring *retiring;
 	uint32_t n_retiring;
+	uint8_t *reach;                          /* by name id: see reaches() */
+	uint32_t n_reach;
 };
 
 /* A zeroed change at the end of the list, state ready. The address is good until the next call. */
@@ -88,6 +90,17 @@ bool setting_is_list(const char *name);
 /* May role create in the schema: owner, CREATE by grant, or membership in such a one; superusers are not counted. */
 struct id_list { name_id *v; uint32_t n; };
 struct id_list schema_creators(struct differ *, name_id schema);
+
+/* reach.c. As whom we can act: always true for a superuser. */
+enum reach {
+	REACH_MEMBER,                            /* a member, however */
+	REACH_PRIVILEGES,                        /* its privileges are ours: memberships that inherit */
+	REACH_SET,                               /* SET ROLE is allowed */
+};
+void reach_begin(struct differ *);
+bool reaches(const struct differ *, name_id role, enum reach how);
+/* pg_database_owner has one member that no catalog shows: the owner of the database that we are in. */
+name_id role_really(const struct differ *, name_id role);
 
 /* retire.c. Steps of roles that are to go; their privileges are taken by diff_acl() wherever it is handed an ACL. */
 void retire_begin(struct differ *);

@@ -45,18 +45,6 @@ static bool owners_own(const struct acl_context *c, name_id grantee)
 	return grantee == c->owner && grantee != NAME_NONE;
 }
 
-/* May we SET ROLE to it, directly or through others? Before 16 every membership allows that. */
-static bool may_set_role(const struct differ *d, name_id role, int depth)
-{
-	for (uint32_t i = 0; depth < 8 && i < d->server->n_memberships; i++) {
-		const struct membership *m = &d->server->memberships[i];
-
-		if (m->role == role && m->set && (m->member == d->me || may_set_role(d, m->member, depth + 1)))
-			return true;
-	}
-	return false;
-}
-
 /* Who must speak so that the entry is the owner's. A superuser's word counts as the owner's; anybody else may be taken for
    another role that he inherits and that holds a grant option (select_best_grantor() of acl.c takes the first), so he says
    who he is. NAME_NONE = no need, or no way. */
@@ -66,31 +54,9 @@ static name_id as_owner(struct differ *d, name_id owner)
 		return NAME_NONE;
 	if (d->owner_asked != owner) {
 		d->owner_asked = owner;
-		d->owner_answer = may_set_role(d, owner, 0) ? owner : NAME_NONE;
+		d->owner_answer = reaches(d, owner, REACH_SET) ? owner : NAME_NONE;
 	}
 	return d->owner_answer;
-}
-
-/* pg_database_owner has one member that no catalog shows: the owner of the database that we are in. */
-static name_id really(const struct differ *d, name_id role)
-{
-	if (!d->database || strcmp(names_text(d->names, role), "pg_database_owner") != 0)
-		return role;
-	for (uint32_t i = 0; i < d->server->n_databases; i++)
-		if (d->server->databases[i].name == d->database->facts.database)
-			return d->server->databases[i].owner;
-	return role;
-}
-
-static bool inherits(const struct differ *d, name_id role, int depth)
-{
-	if (role == d->me)
-		return true;
-	for (uint32_t i = 0; depth < 8 && i < d->server->n_memberships; i++)
-		if (d->server->memberships[i].role == role && d->server->memberships[i].inherit &&
-		    inherits(d, d->server->memberships[i].member, depth + 1))
-			return true;
-	return false;
 }
 
 /* Grant options that we hold on the object ourselves, by roles that we inherit. */
@@ -99,7 +65,7 @@ static privs_t own_options(const struct differ *d, const struct acl *acl)
 	privs_t options = 0;
 
 	for (uint32_t i = 0; i < acl->n; i++)
-		if (acl->v[i].grantable && acl->v[i].grantee && inherits(d, acl->v[i].grantee, 0))
+		if (acl->v[i].grantable && acl->v[i].grantee && reaches(d, acl->v[i].grantee, REACH_PRIVILEGES))
 			options |= acl->v[i].grantable;
 	return options;
 }
@@ -113,7 +79,7 @@ static void block_out_of_reach(struct differ *d, const struct acl *acl, const st
 
 	if (d->server->facts.is_superuser || c->as_default || like->state == CHANGE_BLOCKED || c->owner == d->me)
 		return;
-	if (like->grantor ? like->grantor == d->me || may_set_role(d, like->grantor, 0) : inherits(d, really(d, c->owner), 0))
+	if (like->grantor ? like->grantor == d->me || reaches(d, like->grantor, REACH_SET) : reaches(d, role_really(d, c->owner), REACH_PRIVILEGES))
 		return;
 	if (!like->grantor && like->op == CHANGE_GRANT && (like->privs & ~own_options(d, acl)) == 0)
 		return;

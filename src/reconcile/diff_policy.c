@@ -160,6 +160,27 @@ static const char *roles_sql(struct differ *d, const struct strings *to)
 	return to->n ? out->s : "PUBLIC";
 }
 
+/* A role that the policy names and that is neither there nor about to be made; NULL when there is none. */
+static const char *unknown_role(const struct differ *d, const struct strings *to)
+{
+	for (uint32_t i = 0; i < to->n; i++) {
+		name_id role = names_find(d->names, to->v[i], strlen(to->v[i]));
+
+		if (strcmp(to->v[i], "PUBLIC") != 0 && (!role || (!server_role(d->server, role) && !desired_manages(d->desired, role))))
+			return to->v[i];
+	}
+	return NULL;
+}
+
+static void block_unknown_roles(struct differ *d, const struct policy_wish *policy, struct change *change)
+{
+	const char *role = unknown_role(d, &policy->to);
+
+	if (role)
+		change_block(change, talloc_asprintf(d->plan, "role %s does not exist on this server", role),
+			     "declare it in 'roles', or create it where it comes from");
+}
+
 static void want_policy(struct differ *d, const struct row_security_wish *wish, const struct policy_wish *policy, const struct policy *live)
 {
 	enum expression_state using_state, check_state;
@@ -174,6 +195,7 @@ static void want_policy(struct differ *d, const struct row_security_wish *wish, 
 	if (!live) {
 		change = policy_change(d, CHANGE_CREATE_POLICY, wish, policy);
 		change->roles = roles_sql(d, &policy->to);
+		block_unknown_roles(d, policy, change);
 		return;
 	}
 	if (live->command != policy->command || live->permissive != policy->permissive ||
@@ -181,6 +203,7 @@ static void want_policy(struct differ *d, const struct row_security_wish *wish, 
 		change = policy_change(d, CHANGE_REPLACE_POLICY, wish, policy);
 		change->roles = roles_sql(d, &policy->to);
 		hold_policy(change, "replacing a policy changes who sees which rows");
+		block_unknown_roles(d, policy, change);
 		return;
 	}
 	using_state = compare_expressions(d, wish, policy->using_expr, live->using_expr, &reason);
@@ -194,6 +217,7 @@ static void want_policy(struct differ *d, const struct row_security_wish *wish, 
 	if (using_state == EXPRESSION_UNKNOWN || check_state == EXPRESSION_UNKNOWN)
 		change->reason = talloc_asprintf(d->plan, "the expression reads back differently and could not be compared: %s",
 						 reason ? reason : "not compared yet");
+	block_unknown_roles(d, policy, change);
 }
 
 static const struct policy *live_policy(const struct differ *d, name_id schema, const char *table, const char *name)

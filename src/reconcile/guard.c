@@ -61,18 +61,6 @@ static void protect_role(struct differ *d, struct change *c, name_id role)
 		change_block(c, "the role is protected (guard.protected_roles or built in)", "remove it from the manifest, or unprotect it");
 }
 
-/* Are we a member of the role, directly or through others that inherit? */
-static bool we_have_privileges_of(const struct differ *d, name_id role, int depth)
-{
-	if (role == d->me)
-		return true;
-	for (uint32_t i = 0; depth < 8 && i < d->server->n_memberships; i++)
-		if (d->server->memberships[i].role == role && d->server->memberships[i].inherit &&
-		    we_have_privileges_of(d, d->server->memberships[i].member, depth + 1))
-			return true;
-	return false;
-}
-
 /* CONNECT that PUBLIC is about to lose: do we keep one of our own? */
 static bool we_stay_connected(const struct differ *d, const char *database)
 {
@@ -81,11 +69,11 @@ static bool we_stay_connected(const struct differ *d, const char *database)
 
 		if (strcmp(names_text(d->names, db->name), database) != 0)
 			continue;
-		if (we_have_privileges_of(d, db->owner, 0))
+		if (reaches(d, db->owner, REACH_PRIVILEGES))
 			return true;
 		for (uint32_t e = 0; e < db->acl->n; e++)
 			if (db->acl->v[e].grantee && (db->acl->v[e].privs & PRIV_CONNECT) &&
-			    we_have_privileges_of(d, db->acl->v[e].grantee, 0))
+			    reaches(d, db->acl->v[e].grantee, REACH_PRIVILEGES))
 				return true;
 	}
 	return false;

@@ -27,6 +27,7 @@ static int differ_begin(struct differ *d, void *parent, const struct plan_contex
 	d->version_num = server->facts.version_num;
 	d->me = server->facts.me;
 	d->max_unmanaged = UNMANAGED_MAX;
+	reach_begin(d);
 	retire_begin(d);
 	return 0;
 }

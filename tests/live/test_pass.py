@@ -441,3 +441,18 @@ def test_a_full_connection_table(new_pg, daemon):
     for connection in held:
         connection.close()
     d.wait_in_sync("prod")
+
+
+@pytest.mark.majors(14, 18)
+def test_settings_of_every_role(pg, daemon):
+    """ALTER ROLE ALL SET, compared by unit; in an exact manifest what is not declared there goes."""
+    pg.sql("ALTER ROLE ALL SET work_mem = '8192kB'; ALTER ROLE ALL SET statement_timeout = '1h'; ALTER ROLE ALL SET jit = 'off'")
+    d = daemon(servers={"name": "prod", "conninfo": pg.conninfo(), "manifests": ["all"]},
+               manifests={"all": 'authority = "exact";\nsettings: { work_mem = "8MB"; statement_timeout = "5min"; };\n'}).start()
+    d.wait_in_sync()
+    assert pg.value("SELECT setconfig FROM pg_db_role_setting WHERE setrole = 0 AND setdatabase = 0") == \
+        ["work_mem=8192kB", "statement_timeout=5min"]
+    assert pg.value("SHOW statement_timeout") == "5min"
+    pg.sql("ALTER ROLE ALL RESET ALL")
+    d.reconcile()
+    assert pg.value("SHOW work_mem") == "8MB"

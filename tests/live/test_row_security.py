@@ -104,3 +104,15 @@ def test_disabling_is_held_enabling_is_not(pg, start):
     d.ctl("reconcile", "--wait")
     assert d.json("diff", "prod/orders", expect=1)["plans"][0]["summary"]["held"] == 1
     assert pg.value("SELECT relrowsecurity FROM pg_class WHERE oid = 'app.t'::regclass", dbname="orders")
+
+
+@pytest.mark.majors(15)
+def test_a_policy_for_a_role_that_is_not_there_is_not_tried(pg, start):
+    mark = pg.log_mark()
+    d = start('row_security: ( { table = "app.t"; policies = ( { name = "p"; to = [ "reader", "nobody_made_it" ]; using = "true"; } ); } );\n')
+    assert d.ctl("reconcile", "--wait").code == 5
+    assert "role nobody_made_it does not exist on this server" in d.ctl("diff").out
+    pg.sql("CREATE ROLE nobody_made_it")
+    d.reconcile()
+    assert policies(pg) == [("p", "true")]
+    assert not [line for line in pg.log_since(mark).splitlines() if "ERROR:" in line]

@@ -248,7 +248,7 @@ static const struct {
 	{ QUERY_DEFAULT_ACLS, "a\t\\N\tr\t\\N\n", "query default_acls, row 1, column 4: NULL where" },
 	{ QUERY_POLICIES, "app\t{t}\tone\t*\tf\t{}\tt\t(a = 1)\tf\t\\N\twhy\t1\n", "a policy for no role" },
 	{ QUERY_LEDGER_RELATION, "f\t\\N\t\\N\t\\N\t\\N\t\\N\t\\N\nf\t\\N\t\\N\t\\N\t\\N\t\\N\t\\N\n", "2 rows instead of one" },
-	{ QUERY_AVAILABLE_EXTENSIONS, "b\t1\na\t1\n", "extensions out of order" },
+	{ QUERY_AVAILABLE_EXTENSIONS, "b\t1\tf\na\t1\tf\n", "extensions out of order" },
 	{ QUERY_DATABASES, "1\tdb\to\tt\t-1\t\\N\n2\tx\to\tt\t-1\t\\N\n3\tdb\to\tt\t-1\t\\N\n", "a database comes twice" },
 	{ QUERY_DEFAULT_ACLS, "a\tb\tr\t{}\na\t\\N\tr\t{}\na\tb\tr\t{}\n", "default privileges for one role, schema and kind come twice" },
 	{ QUERY_EXTENSIONS, "x\t1\tpublic\to\tt\nx\t2\tpublic\to\tt\n", "an extension comes twice" },
