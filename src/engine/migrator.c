@@ -40,6 +40,21 @@ static const struct migrator_step steps[MIGRATOR_STATES] = {
 	[MS_COMMIT] = { "commit", commit_begin, commit_over, file_error, commit_lost },
 	[MS_CLEAN] = { "clean", clean_begin, clean_over, NULL, NULL },
 	[MS_ROLLBACK] = { "rollback", rollback_begin, rollback_over, NULL, NULL },
+	[MS_TABLE] = { "ledger", split_table_begin, split_table_over, split_own_error, split_lost },
+	[MS_SETUP] = { "begin", split_setup_begin, split_setup_over, split_own_error, split_lost },
+	[MS_REPLAY] = { "begin", split_replay_begin, split_replay_over, split_replay_error, split_lost },
+	[MS_LOOK] = { "look", lookup_begin, lookup_over, split_own_error, split_lost },
+	[MS_VERDICT] = { "look", verdict_begin, verdict_over, split_own_error, split_lost },
+	[MS_INTENT] = { "intent", split_intent_begin, split_intent_over, split_own_error, split_lost },
+	[MS_ALONE] = { "alone", split_run_begin, split_alone_over, split_statement_error, split_alone_lost },
+	[MS_DONE] = { "record", split_done_begin, split_done_over, split_own_error, split_lost },
+	[MS_OPEN] = { "begin", split_open_begin, split_open_over, split_own_error, split_lost },
+	[MS_STATEMENT] = { "statement", split_run_begin, split_statement_over, split_statement_error, split_lost },
+	[MS_NOTE] = { "record", split_note_begin, split_note_over, split_own_error, split_lost },
+	[MS_CLOSE] = { "commit", split_close_begin, split_close_over, split_statement_error, split_lost },
+	[MS_AGAIN] = { "rollback", rollback_begin, split_again_over, split_own_error, split_lost },
+	[MS_FAIL] = { "record", split_fail_begin, split_fail_over, split_fail_error, split_fail_error },
+	[MS_FINISH] = { "record", split_finish_begin, split_finish_over, split_own_error, split_lost },
 	[MS_UNLOCK] = { "unlock", unlock_begin, unlock_over, NULL, NULL },
 	[MS_END] = { "end", NULL, NULL, NULL, NULL },
 };
@@ -271,8 +286,12 @@ void migrator_cancel(struct migrator *m, msec_t now)
 	m->cancelled = true;
 	if (m->status != MIGRATOR_RUNNING || m->state == MS_COMMIT || m->in_doubt)
 		return;
+	/* What runs outside of a transaction is not cut in two: it ends, is noted, and the next one does not begin. */
+	if (m->file && !m->file->transactional && !m->waiting && m->state != MS_STATEMENT)
+		return;
 	if (m->file) {
-		error_set_at(&err, m->file->path, 0, "stopped while it ran: it was rolled back");
+		error_set_at(&err, m->file->path, 0, m->file->transactional ? "stopped while it ran: it was rolled back" :
+			     "stopped: the statement that ran was rolled back, those before it are done");
 		error_hint(&err, "it runs again after the next start");
 		migrator_note(m, MIGRATOR_FAILED_FILE, &err);
 	} else {

@@ -12,12 +12,13 @@
 #include <string.h>
 #include <talloc.h>
 
-#define ATTEMPTS_MAX 5          /* when somebody else holds a lock */
+#include "base/text.h"
+
 #define RECONNECTS_MAX 10
 #define DOUBTS_MAX 5            /* lost at COMMIT and rolled back, in one run */
 #define ASKED_MAX 60            /* half a second apart, while the transaction is in progress */
 
-static msec_t backoff(unsigned attempt)
+msec_t file_backoff(unsigned attempt)
 {
 	msec_t span = (msec_t)200 << attempt;
 
@@ -27,6 +28,10 @@ static msec_t backoff(unsigned attempt)
 void file_next(struct migrator *m, msec_t now)
 {
 	m->file = NULL;
+	if (m->cancelled) {
+		file_end_cancelled(m);
+		return;
+	}
 	while (m->next < m->list->n && !migration_runs(&m->list->v[m->next]))
 		m->next++;
 	if (m->next == m->list->n) {
@@ -36,7 +41,10 @@ void file_next(struct migrator *m, msec_t now)
 	m->file = m->list->v[m->next].file;
 	m->attempts = 0;
 	migrator_note(m, MIGRATOR_STARTED, NULL);
-	migrator_go(m, MS_BEGIN, now);
+	if (m->file->transactional)
+		migrator_go(m, MS_BEGIN, now);
+	else
+		migrator_go(m, m->progress_exists ? MS_SETUP : MS_TABLE, now);
 }
 
 static const char *ms_setting(struct migrator *m, const char *name, msec_t ms)
@@ -79,7 +87,7 @@ void script_begin(struct migrator *m, msec_t now)
 }
 
 /* The file is over: the run ends here, what is not committed goes with the connection. */
-static void fail_file(struct migrator *m, enum failure failure, const struct error *err)
+void file_fail(struct migrator *m, enum failure failure, const struct error *err)
 {
 	migrator_note(m, MIGRATOR_FAILED_FILE, err);
 	migrator_end(m, MIGRATOR_FAILED, failure, err);
@@ -93,7 +101,7 @@ static void fail_escaped(struct migrator *m)
 	error_set_at(&err, m->file->path, 0, "the file ended the transaction it runs in; what it did before that is committed, and not in "
 					     "the ledger");
 	error_hint(&err, "find the COMMIT or ROLLBACK and take it out, and put the database right by hand before it runs again");
-	fail_file(m, FAILURE_SQL, &err);
+	file_fail(m, FAILURE_SQL, &err);
 }
 
 void script_over(struct migrator *m, msec_t now)
@@ -105,12 +113,33 @@ void script_over(struct migrator *m, msec_t now)
 		migrator_go(m, MS_RECORD, now);
 }
 
-/* The file may have changed role, path and encoding for itself; none of it may touch the ledger's row. */
-void record_begin(struct migrator *m, msec_t now)
+/* The file may have changed role, path and encoding for itself; none of it may touch what we write. */
+void file_pin(struct migrator *m)
+{
+	migrator_add(m, "SET LOCAL SESSION AUTHORIZATION DEFAULT", 0, NULL);
+	migrator_add(m, "SET LOCAL ROLE NONE", 0, NULL);
+	migrator_add(m, "SET LOCAL search_path = pg_catalog, pg_temp", 0, NULL);
+	migrator_add(m, "SET LOCAL client_encoding = 'UTF8'", 0, NULL);
+}
+
+/* Columns: the transaction's id, is the lock of the ledger still ours. */
+void file_add_lock_check(struct migrator *m)
+{
+	const char **key = talloc_array(m->step, const char *, 2);
+	uint64_t lock = (uint64_t)ledger_lock_key(m->params.schema, m->params.table);
+
+	key[0] = talloc_asprintf(m->step, "%" PRIu32, (uint32_t)(lock >> 32));
+	key[1] = talloc_asprintf(m->step, "%" PRIu32, (uint32_t)lock);
+	migrator_add(m, "SELECT pg_catalog.pg_current_xact_id(), EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory'"
+			" AND l.granted AND l.pid = pg_catalog.pg_backend_pid() AND l.objsubid = 1"
+			" AND l.classid = $1::pg_catalog.oid AND l.objid = $2::pg_catalog.oid)", 2, key);
+}
+
+/* Its row in the ledger. */
+void file_add_record(struct migrator *m, bool success)
 {
 	const struct migration_file *file = m->file;
-	const char **params = talloc_array(m->step, const char *, 8), **key = talloc_array(m->step, const char *, 2);
-	uint64_t lock = (uint64_t)ledger_lock_key(m->params.schema, m->params.table);
+	const char **params = talloc_array(m->step, const char *, 8);
 
 	params[0] = talloc_asprintf(m->step, "%d", m->rank + 1);
 	params[1] = file->version;
@@ -119,34 +148,38 @@ void record_begin(struct migrator *m, msec_t now)
 	params[4] = ledger_script(m->step, file);
 	params[5] = talloc_asprintf(m->step, "%d", file->checksum);
 	params[6] = talloc_asprintf(m->step, "%d", m->execution_time_ms);
-	params[7] = "t";
-	key[0] = talloc_asprintf(m->step, "%" PRIu32, (uint32_t)(lock >> 32));
-	key[1] = talloc_asprintf(m->step, "%" PRIu32, (uint32_t)lock);
-	migrator_add(m, "SET LOCAL SESSION AUTHORIZATION DEFAULT", 0, NULL);
-	migrator_add(m, "SET LOCAL ROLE NONE", 0, NULL);
-	migrator_add(m, "SET LOCAL search_path = pg_catalog, pg_temp", 0, NULL);
-	migrator_add(m, "SET LOCAL client_encoding = 'UTF8'", 0, NULL);
-	migrator_add(m, "SELECT pg_catalog.pg_current_xact_id(), EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory'"
-			" AND l.granted AND l.pid = pg_catalog.pg_backend_pid() AND l.objsubid = 1"
-			" AND l.classid = $1::pg_catalog.oid AND l.objid = $2::pg_catalog.oid)", 2, key);
+	params[7] = success ? "t" : "f";
 	migrator_add(m, ledger_sql_insert(m->step, m->params.schema, m->params.table), 8, params);
+}
+
+void file_lock_was_released(struct migrator *m)
+{
+	struct error err = { 0 };
+
+	error_set_at(&err, m->file->path, 0, m->file->transactional ? "the file released the lock of the ledger; it was rolled back" :
+		     "the file released the lock of the ledger; it stops there");
+	error_hint(&err, "take pg_advisory_unlock_all() out of it");
+	file_fail(m, FAILURE_SQL, &err);
+}
+
+void record_begin(struct migrator *m, msec_t now)
+{
+	file_pin(m);
+	file_add_lock_check(m);
+	file_add_record(m, true);
 	migrator_submit(m, BATCH_PIPELINE, 0, now);
 }
 
 void record_over(struct migrator *m, msec_t now)
 {
 	const char *xid = migrator_cell(m, 4, 0), *locked = migrator_cell(m, 4, 1);
-	struct error err = { 0 };
 
-	if (!xid || strcmp(xid, m->xid)) {
+	if (!xid || strcmp(xid, m->xid))
 		fail_escaped(m);
-	} else if (!locked || *locked != 't') {
-		error_set_at(&err, m->file->path, 0, "the file released the lock of the ledger; it was rolled back");
-		error_hint(&err, "take pg_advisory_unlock_all() out of it");
-		fail_file(m, FAILURE_SQL, &err);
-	} else {
+	else if (!locked || *locked != 't')
+		file_lock_was_released(m);
+	else
 		migrator_go(m, MS_COMMIT, now);
-	}
 }
 
 /* Deferred constraints are checked here, which may take as long as the file itself. */
@@ -156,7 +189,7 @@ void commit_begin(struct migrator *m, msec_t now)
 	migrator_submit(m, BATCH_ALONE, m->params.file_timeout, now);
 }
 
-static void applied(struct migrator *m)
+void file_applied(struct migrator *m)
 {
 	migrator_note(m, MIGRATOR_APPLIED, NULL);
 	m->file = NULL;
@@ -164,7 +197,7 @@ static void applied(struct migrator *m)
 	m->in_doubt = false;
 }
 
-static void end_cancelled(struct migrator *m)
+void file_end_cancelled(struct migrator *m)
 {
 	struct error err = { 0 };
 
@@ -180,14 +213,14 @@ void commit_over(struct migrator *m, msec_t now)
 		struct error err = { 0 };
 
 		error_set_at(&err, m->file->path, 0, "the server rolled the file back at COMMIT");
-		fail_file(m, FAILURE_SQL, &err);
+		file_fail(m, FAILURE_SQL, &err);
 		return;
 	}
-	applied(m);
+	file_applied(m);
 	m->rank++;
 	m->next++;
 	if (m->cancelled)
-		end_cancelled(m);
+		file_end_cancelled(m);
 	else
 		migrator_go(m, MS_CLEAN, now);
 }
@@ -227,17 +260,43 @@ static void find_data_line(const struct migration_file *file, const char *said, 
 		}
 }
 
+/* Which statement of the file, and which character of it (0 = not said). False: it was none of the file's. */
+static bool place_of(const struct migrator *m, const struct outcome *failed, unsigned *ret_index, unsigned *ret_position)
+{
+	bool split = m->state == MS_ALONE || m->state == MS_STATEMENT || m->state == MS_CLOSE || m->state == MS_REPLAY;
+
+	*ret_index = split ? m->at : failed->index;
+	*ret_position = failed->position;
+	if (m->state == MS_REPLAY)
+		*ret_index = m->replay;
+	if (split && failed->position)
+		*ret_position += (unsigned)utf8_count(m->file->text, m->file->statements[*ret_index].start);
+	return split || m->state == MS_SCRIPT;
+}
+
+/* How much of the file is in the database now; and whether it should run otherwise. */
+static const char *how_much(const struct migrator *m, const char *sqlstate)
+{
+	if (!m->file->transactional)
+		return m->at ? talloc_asprintf(m->step, "statements 1 to %" PRIu32 " of %" PRIu32 " are done", m->at, m->file->n_statements) :
+			       "no statement of the file is done";
+	if (!strcmp(sqlstate, "25001") || !strcmp(sqlstate, "2D000") || !strcmp(sqlstate, "55P04"))
+		return "nothing of the file was applied; it works outside of a transaction only: write -- dbreconcile:transaction=false above "
+		       "its first statement";
+	return "nothing of the file was applied";
+}
+
 /* What the server said, with the place in the file and the line itself. */
-static void describe(struct migrator *m, const struct outcome *failed, struct error *ret)
+void file_describe(struct migrator *m, const struct outcome *failed, struct error *ret)
 {
 	const struct error *said = &failed->error;
-	unsigned line = 0, column = 0;
+	unsigned index, position, line = 0, column = 0;
 	char *text = NULL;
 	int len = (int)strlen(said->text);
 
 	error_clear(ret);
-	if (m->state == MS_SCRIPT && !migration_position(m->step, m->file, failed->position, &line, &column, &text) &&
-	    migration_statement(m->step, m->file, failed->index, &line, &text))
+	if (place_of(m, failed, &index, &position) && !migration_position(m->step, m->file, position, &line, &column, &text) &&
+	    migration_statement(m->step, m->file, index, &line, &text))
 		find_data_line(m->file, said->text, &line);
 	if (text)
 		error_set_at(ret, m->file->path, line, "%.*s, at: %s", len && said->text[len - 1] == '.' ? len - 1 : len, said->text,
@@ -247,23 +306,29 @@ static void describe(struct migrator *m, const struct outcome *failed, struct er
 			     m->state == MS_RECORD ? " (writing its row to the ledger)" : "");
 	ret->column = column;
 	memcpy(ret->sqlstate, said->sqlstate, sizeof ret->sqlstate);
-	error_hint(ret, "%s%snothing of the file was applied", said->hint, *said->hint ? " " : "");
+	error_hint(ret, "%s%s%s", said->hint, *said->hint ? " " : "", how_much(m, said->sqlstate));
+}
+
+bool file_wants_lock(const struct migrator *m)
+{
+	const char *sqlstate = m->failed->error.sqlstate;
+
+	return !strcmp(sqlstate, "55P03") || !strcmp(sqlstate, "40P01");
 }
 
 void file_error(struct migrator *m, msec_t now)
 {
-	const char *sqlstate = m->failed->error.sqlstate;
-	bool lock = !strcmp(sqlstate, "55P03") || !strcmp(sqlstate, "40P01");
+	bool lock = file_wants_lock(m);
 	struct error err;
 
-	describe(m, m->failed, &err);
-	if (lock && m->state != MS_COMMIT && ++m->attempts < ATTEMPTS_MAX) {
+	file_describe(m, m->failed, &err);
+	if (lock && m->state != MS_COMMIT && ++m->attempts < FILE_ATTEMPTS_MAX) {
 		migrator_go(m, MS_ROLLBACK, now);
 		return;
 	}
 	if (lock)
 		error_hint(&err, "somebody else holds a lock on it; tried %u times, and with the next pass again", m->attempts);
-	fail_file(m, m->failed->failure, &err);
+	file_fail(m, m->failed->failure, &err);
 }
 
 void rollback_begin(struct migrator *m, msec_t now)
@@ -274,7 +339,7 @@ void rollback_begin(struct migrator *m, msec_t now)
 
 void rollback_over(struct migrator *m, msec_t now)
 {
-	migrator_wait(m, MS_BEGIN, backoff(m->attempts), now);
+	migrator_wait(m, MS_BEGIN, file_backoff(m->attempts), now);
 }
 
 /* COMMIT was not sent, so the server rolls back, whatever became of it. */
@@ -286,7 +351,7 @@ void file_lost(struct migrator *m, msec_t now)
 	error_set_at(&err, m->file->path, 0, "%s; the file was rolled back", session_error(m->session)->text);
 	memcpy(err.sqlstate, session_error(m->session)->sqlstate, sizeof err.sqlstate);
 	error_hint(&err, "%s", session_error(m->session)->hint);
-	fail_file(m, session_failure(m->session), &err);
+	file_fail(m, session_failure(m->session), &err);
 }
 
 /* ---- a COMMIT without an answer ---- */
@@ -317,7 +382,7 @@ void doubt_lost(struct migrator *m, msec_t now)
 	else if (m->reconnects++ == RECONNECTS_MAX)
 		fail_unknown(m, session_error(m->session)->text);
 	else
-		migrator_wait(m, MS_CONNECT, backoff(m->reconnects), now);
+		migrator_wait(m, MS_CONNECT, file_backoff(m->reconnects), now);
 }
 
 void ask_begin(struct migrator *m, msec_t now)
@@ -343,7 +408,7 @@ void ask_over(struct migrator *m, msec_t now)
 		return;
 	}
 	if (!strcmp(answer, "committed")) {
-		applied(m);
+		file_applied(m);
 	} else {
 		error_set_at(&err, m->file->path, 0, "the connection was lost at COMMIT, and the server rolled the file back");
 		migrator_note(m, MIGRATOR_FAILED_FILE, &err);
@@ -354,7 +419,7 @@ void ask_over(struct migrator *m, msec_t now)
 	}
 	error_clear(&m->error);
 	if (m->cancelled && m->status == MIGRATOR_RUNNING)
-		end_cancelled(m);
+		file_end_cancelled(m);
 	else
 		migrator_go(m, MS_WATCHFUL, now);       /* a new session: the lock again, and a new comparison */
 }

@@ -1,17 +1,25 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* The inside of the migration runner: migrator.c moves the machine, migrator_ledger.c brings it to the comparison under the
-   lock, migrator_file.c runs one file. */
+   lock, migrator_file.c runs one file in one transaction, migrator_split.c one statement by statement, and migrator_lookup.c
+   finds out what became of a statement. */
 #ifndef DBR_ENGINE_MIGRATOR_INTERNAL_H
 #define DBR_ENGINE_MIGRATOR_INTERNAL_H
 
 #include "engine/migrator.h"
+#include "migrate/progress.h"
 
-#define MIGRATOR_STATEMENTS 10
+#define MIGRATOR_STATEMENTS 14
 
 enum migrator_state {
 	MS_CONNECT, MS_IDENTITY, MS_WATCHFUL, MS_ASK, MS_LOCK, MS_HOLDER, MS_RELATION, MS_READ, MS_CREATE,
-	MS_BEGIN, MS_SCRIPT, MS_RECORD, MS_COMMIT, MS_CLEAN, MS_ROLLBACK, MS_UNLOCK, MS_END, MIGRATOR_STATES
+	MS_BEGIN, MS_SCRIPT, MS_RECORD, MS_COMMIT, MS_CLEAN, MS_ROLLBACK,
+	MS_TABLE, MS_SETUP, MS_REPLAY, MS_LOOK, MS_VERDICT, MS_INTENT, MS_ALONE, MS_DONE, MS_OPEN, MS_STATEMENT, MS_NOTE, MS_CLOSE,
+	MS_AGAIN, MS_FAIL, MS_FINISH,
+	MS_UNLOCK, MS_END, MIGRATOR_STATES
 };
+
+/* When a new index is looked up. */
+enum lookup { LOOKUP_INTERRUPTED, LOOKUP_BEFORE, LOOKUP_AFTER };
 
 struct migrator_queued {
 	struct migrator_event event;
@@ -55,6 +63,17 @@ struct migrator {
 	/* COMMIT was sent and not answered: xid tells */
 	bool in_doubt;
 	unsigned asked, reconnects, doubts;
+
+	/* statement by statement */
+	bool progress_exists;
+	uint32_t at, replay;              /* the statement under way; the one that is set again for the session */
+	enum lookup lookup;
+	msec_t building_since;            /* 0 = nobody builds it */
+	enum progress_state verdict;      /* of the lookup, to be noted */
+	char *verdict_text;
+	char *saved_lock_timeout, *saved_statement_timeout;
+	struct error reason;              /* of the statement that failed, while it is recorded */
+	enum failure reason_failure;
 
 	struct migrator_queued *first, **last;
 };
@@ -120,5 +139,61 @@ void rollback_over(struct migrator *, msec_t now);
 void ask_begin(struct migrator *, msec_t now);
 void ask_over(struct migrator *, msec_t now);
 void doubt_lost(struct migrator *, msec_t now);
+
+/* Its parts that a file which runs statement by statement uses too. */
+void file_fail(struct migrator *, enum failure, const struct error *);
+void file_describe(struct migrator *, const struct outcome *failed, struct error *ret);
+void file_applied(struct migrator *);
+void file_end_cancelled(struct migrator *);
+msec_t file_backoff(unsigned attempt);
+bool file_wants_lock(const struct migrator *);           /* the statement failed because somebody else holds a lock */
+#define FILE_ATTEMPTS_MAX 5
+/* SET LOCAL of all that the file may have changed, so that our own statements mean what they say: four of them. */
+void file_pin(struct migrator *);
+void file_add_lock_check(struct migrator *);
+void file_add_record(struct migrator *, bool success);
+void file_lock_was_released(struct migrator *);
+
+/* migrator_split.c */
+void split_table_begin(struct migrator *, msec_t now);
+void split_table_over(struct migrator *, msec_t now);
+void split_setup_begin(struct migrator *, msec_t now);
+void split_setup_over(struct migrator *, msec_t now);
+void split_replay_begin(struct migrator *, msec_t now);
+void split_replay_over(struct migrator *, msec_t now);
+void split_replay_error(struct migrator *, msec_t now);
+void split_intent_begin(struct migrator *, msec_t now);
+void split_intent_over(struct migrator *, msec_t now);
+void split_run_begin(struct migrator *, msec_t now);
+void split_alone_over(struct migrator *, msec_t now);
+void split_alone_lost(struct migrator *, msec_t now);
+void split_done_begin(struct migrator *, msec_t now);
+void split_done_over(struct migrator *, msec_t now);
+void split_open_begin(struct migrator *, msec_t now);
+void split_open_over(struct migrator *, msec_t now);
+void split_statement_over(struct migrator *, msec_t now);
+void split_statement_error(struct migrator *, msec_t now);
+void split_note_begin(struct migrator *, msec_t now);
+void split_note_over(struct migrator *, msec_t now);
+void split_close_begin(struct migrator *, msec_t now);
+void split_close_over(struct migrator *, msec_t now);
+void split_again_over(struct migrator *, msec_t now);
+void split_fail_begin(struct migrator *, msec_t now);
+void split_fail_over(struct migrator *, msec_t now);
+void split_fail_error(struct migrator *, msec_t now);
+void split_finish_begin(struct migrator *, msec_t now);
+void split_finish_over(struct migrator *, msec_t now);
+void split_own_error(struct migrator *, msec_t now);
+void split_lost(struct migrator *, msec_t now);
+void split_next(struct migrator *, msec_t now);          /* the statement at m->at, or the end of the file */
+void split_add_put(struct migrator *, enum progress_state, const char *message);
+bool split_is_alone(const struct migrator *);            /* the statement at m->at runs outside of a transaction */
+
+/* migrator_lookup.c */
+void lookup_interrupted(struct migrator *, uint32_t entry, msec_t now);
+void lookup_begin(struct migrator *, msec_t now);
+void lookup_over(struct migrator *, msec_t now);
+void verdict_begin(struct migrator *, msec_t now);
+void verdict_over(struct migrator *, msec_t now);
 
 #endif

@@ -167,12 +167,15 @@ void holder_over(struct migrator *m, msec_t now)
 
 void relation_begin(struct migrator *m, msec_t now)
 {
-	const char **params = talloc_array(m->step, const char *, 2);
+	const char **params = talloc_array(m->step, const char *, 4);
+	const char *sql = query_get(QUERY_LEDGER_RELATION, session_server_version(m->session), false)->sql;
 
-	params[0] = m->params.schema;
+	params[0] = params[2] = m->params.schema;
 	params[1] = m->params.table;
+	params[3] = progress_table(m->step, m->params.table);
 	migrator_begin_own(m);
-	migrator_add(m, query_get(QUERY_LEDGER_RELATION, session_server_version(m->session), false)->sql, 2, params);
+	migrator_add(m, sql, 2, params);
+	migrator_add(m, sql, 2, params + 2);
 	migrator_add(m, "COMMIT", 0, NULL);
 	migrator_submit(m, BATCH_PIPELINE, 0, now);
 }
@@ -182,7 +185,11 @@ static bool is_true(const char *cell)
 	return cell && *cell == 't';
 }
 
-static void compare(struct migrator *m, const struct ledger_row *rows, uint32_t n, msec_t now);
+static void fail_plain(struct migrator *m, const char *table)
+{
+	fail(m, MIGRATOR_BLOCKED, FAILURE_NONE, "take triggers, rules, policies, inheritance and own types off it",
+	     "%s.%s is not a plain table and is not used as a ledger", m->params.schema, table);
+}
 
 /* Columns: schema exists, its owner, oid, relkind, owner, plain, readable. */
 void relation_over(struct migrator *m, msec_t now)
@@ -190,40 +197,53 @@ void relation_over(struct migrator *m, msec_t now)
 	const char *schema = m->params.schema, *table = m->params.table;
 
 	m->ledger_exists = migrator_cell(m, 2, 2) != NULL;
+	m->progress_exists = migrator_cell(m, 3, 2) != NULL;
 	if (!is_true(migrator_cell(m, 2, 0)))
 		fail(m, MIGRATOR_BLOCKED, FAILURE_NONE, "declare the schema in a manifest, or create it",
 		     "schema %s for the ledger does not exist", schema);
 	else if (!m->ledger_exists && m->params.ledger_expected)
 		fail(m, MIGRATOR_BLOCKED, FAILURE_NONE, "restore it, or find out who dropped it: a missing ledger is not an empty one",
 		     "the ledger %s.%s was there and is missing", schema, table);
-	else if (!m->ledger_exists)
-		compare(m, NULL, 0, now);
-	else if (!is_true(migrator_cell(m, 2, 5)))
-		fail(m, MIGRATOR_BLOCKED, FAILURE_NONE, "take triggers, rules, policies, inheritance and own types off it",
-		     "%s.%s is not a plain table and is not used as a ledger", schema, table);
-	else if (!is_true(migrator_cell(m, 2, 6)))
+	else if (m->ledger_exists && !is_true(migrator_cell(m, 2, 5)))
+		fail_plain(m, table);
+	else if (m->progress_exists && !is_true(migrator_cell(m, 3, 5)))
+		fail_plain(m, progress_table(m->step, table));
+	else if ((m->ledger_exists && !is_true(migrator_cell(m, 2, 6))) || (m->progress_exists && !is_true(migrator_cell(m, 3, 6))))
 		fail(m, MIGRATOR_FAILED, FAILURE_PERMISSION, "grant the migration user USAGE on the schema and SELECT, INSERT on the table",
 		     "the migration user may not read the ledger %s.%s", schema, table);
 	else
 		migrator_go(m, MS_READ, now);
 }
 
+/* The one that is not there answers with no rows. */
 void read_begin(struct migrator *m, msec_t now)
 {
-	migrator_add(m, ledger_sql_select(m->step, m->params.schema, m->params.table), 0, NULL);
-	migrator_submit(m, BATCH_ALONE, 0, now);
+	static const char none[] = "SELECT";
+
+	migrator_add(m, m->ledger_exists ? ledger_sql_select(m->step, m->params.schema, m->params.table) : none, 0, NULL);
+	migrator_add(m, m->progress_exists ? progress_sql_select(m->step, m->params.schema, m->params.table) : none, 0, NULL);
+	migrator_submit(m, BATCH_PIPELINE, 0, now);
 }
+
+static void compare(struct migrator *m, const struct ledger_row *rows, uint32_t n, const struct migration_progress *progress,
+		    uint32_t n_progress, msec_t now);
 
 void read_over(struct migrator *m, msec_t now)
 {
-	struct ledger_row *rows;
+	struct ledger_row *rows = NULL;
+	struct migration_progress *progress = NULL;
 	struct error err = { 0 };
-	uint32_t n;
+	uint32_t n = 0, n_progress = 0;
+	bool bad = !m->outcomes[0] || !m->outcomes[1];
 
-	if (!m->outcomes[0] || ledger_decode(m->step, &m->outcomes[0]->rows, &rows, &n, &err))
+	if (!bad && m->ledger_exists)
+		bad = ledger_decode(m->step, &m->outcomes[0]->rows, &rows, &n, &err) != 0;
+	if (!bad && m->progress_exists)
+		bad = progress_decode(m->step, &m->outcomes[1]->rows, &progress, &n_progress, &err) != 0;
+	if (bad)
 		migrator_end(m, MIGRATOR_BLOCKED, FAILURE_NONE, &err);
 	else
-		compare(m, rows, n, now);
+		compare(m, rows, n, progress, n_progress, now);
 }
 
 /* Was it in the plan, with the same text? */
@@ -253,19 +273,32 @@ static const struct migration_file *find_unplanned(const struct migrator *m, uin
 	return unplanned;
 }
 
+static uint32_t find_interrupted(const struct migration_list *list)
+{
+	uint32_t i = 0;
+
+	while (i < list->n && !list->v[i].find_out)
+		i++;
+	return i;
+}
+
 /* rows belong to the step; the list points to them. */
-static void compare(struct migrator *m, const struct ledger_row *rows, uint32_t n, msec_t now)
+static void compare(struct migrator *m, const struct ledger_row *rows, uint32_t n, const struct migration_progress *progress,
+		    uint32_t n_progress, msec_t now)
 {
 	const struct migration_file *unplanned;
-	uint32_t pending;
+	uint32_t pending, interrupted;
 
 	talloc_free(m->run);
 	m->run = talloc_new(m);
 	if (rows)
 		talloc_steal(m->run, rows);
+	if (progress)
+		talloc_steal(m->run, progress);
 	m->list = migration_compare(m->run, m->params.files, rows, n);
 	if (!m->list)
 		abort();
+	progress_apply(m->list, progress, n_progress);
 	m->rank = m->list->last_rank;
 	m->next = 0;
 	if (m->list->blocked) {
@@ -274,9 +307,12 @@ static void compare(struct migrator *m, const struct ledger_row *rows, uint32_t 
 	}
 	unplanned = find_unplanned(m, &pending);
 	m->total = m->done + pending;
+	interrupted = find_interrupted(m->list);
 	if (unplanned)
 		fail(m, MIGRATOR_BLOCKED, FAILURE_NONE, "it is planned again with the next look",
 		     "%s is pending, but was not when the plan was made", unplanned->script);
+	else if (interrupted < m->list->n)
+		lookup_interrupted(m, interrupted, now);
 	else if (pending && !m->ledger_exists)
 		migrator_go(m, MS_CREATE, now);
 	else

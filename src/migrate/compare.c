@@ -136,7 +136,7 @@ static const char *file_name(const struct migration_file *file)
 static void add(struct comparison *c, enum migration_state state, const struct migration_file *file, const struct ledger_row *row,
 		const char *note)
 {
-	c->list->v[c->list->n++] = (struct migration){ state, file, row, note ? note : file ? file->note : NULL };
+	c->list->v[c->list->n++] = (struct migration){ .state = state, .file = file, .row = row, .note = note ? note : file ? file->note : NULL };
 	c->list->counts[state]++;
 }
 
@@ -293,7 +293,7 @@ static void compare_row(struct comparison *c, const struct ledger_row *row)
 		err = block(c);
 		error_set_at(err, file ? file_name(file) : row->script, 0, "%s failed%s%s and may have been applied in part", row_label(c, row),
 			     *row->installed_on ? " at " : "", row->installed_on);
-		error_hint(err, "repair the database by hand, then delete the row with installed_rank %d (or run Flyway's repair)", row->rank);
+		error_hint(err, "put the database right, then: dbreconcilectl migrations TARGET repair (it deletes the failed row)");
 	} else if (!file) {
 		compare_alone(c, row);
 	} else if (!row->version) {

@@ -38,6 +38,25 @@ struct script_copy {
 	unsigned line;                 /* of the first data line */
 };
 
+/* What is to be known of a statement that runs by itself. */
+enum script_kind {
+	SCRIPT_ORDINARY,               /* in a transaction of its own, together with the note that it is done */
+	SCRIPT_SESSION,                /* likewise, and once more in the session that goes on after an interruption: SET */
+	SCRIPT_TEMPORARY,              /* likewise, but what it makes goes with the session */
+	/* these run outside of a transaction */
+	SCRIPT_ONCE,                   /* nobody can tell afterwards whether it happened */
+	SCRIPT_AGAIN,                  /* to run it twice does no harm: VACUUM, REINDEX */
+	SCRIPT_CREATE_INDEX, SCRIPT_DROP_INDEX,        /* CONCURRENTLY */
+	SCRIPT_CREATE_DATABASE, SCRIPT_DROP_DATABASE, SCRIPT_CREATE_TABLESPACE, SCRIPT_DROP_TABLESPACE,
+};
+
+struct script_statement {
+	size_t start, len;             /* in migration_file.text, without the semicolon */
+	enum script_kind kind;
+	bool patient;                  /* ... CONCURRENTLY: a lock_timeout would leave it half done */
+	uint32_t copies;               /* how many of migration_file.copies belong to statements before it */
+};
+
 struct migration_file {
 	enum migration_type type;
 	const char *version;           /* ledger text: "001", "1.2"; NULL when repeatable */
@@ -52,9 +71,10 @@ struct migration_file {
 	                                  character, so that a position in it is a position in the file */
 	struct script_copy *copies;
 	uint32_t n_copies;
-	size_t *statements;            /* where each begins in text, as the server counts them: empty ones are none */
+	struct script_statement *statements;   /* as the server counts them: empty ones are none */
 	uint32_t n_statements;
-	bool transactional;            /* false: holds a statement that cannot run in a transaction */
+	bool transactional;            /* false: runs statement by statement. Set to false before the check by who read so in a side
+	                                  file; else the check decides, by the directive and the statements of the file */
 	const char *note;              /* a warning for people: "contains ${name} ..."; may be NULL */
 	struct error refused;          /* set: the file may not run (transaction control, psql command ...). Judged only when it
 	                                  is pending: a history that Flyway wrote may hold such files, applied and unchangeable */
@@ -76,11 +96,17 @@ struct ledger_row {
 	bool success;
 };
 
+struct migration_progress;
+
 struct migration {
 	enum migration_state state;
 	const struct migration_file *file;   /* NULL when only the ledger knows it */
 	const struct ledger_row *row;        /* NULL when pending */
 	const char *note;                    /* why, for people: "only line ends differ"; may be NULL */
+	/* of a file that runs statement by statement and has not finished (progress.h) */
+	const struct migration_progress *progress;
+	uint32_t from;                       /* the statement it goes on with, from 0 */
+	bool find_out;                       /* INDETERMINATE, but the server can tell */
 };
 
 struct migration_list {
@@ -117,7 +143,7 @@ int migration_version_compare(const char *a, const char *b);
 bool migration_version_valid(const char *text, size_t len);
 /* Of the raw bytes of the file, byte order mark included. */
 int32_t migration_checksum(const char *text, size_t len);
-/* Reads file->text; fills sql, copies, transactional, note and refused. 0 it may run; 1 refused; negative -ENOMEM. */
+/* Reads file->text; fills sql, copies, statements, transactional, note and refused. 0 it may run; 1 refused; negative -ENOMEM. */
 int migration_script_check(void *parent, struct migration_file *);
 /* Line, column and the line's text (at most max bytes, a child of parent) of a 1-based character position in file->sql.
    false when the position is outside. */
@@ -144,7 +170,7 @@ int ledger_decode(void *parent, const struct rowset *, struct ledger_row **ret, 
 /* Must this one run now? */
 static inline bool migration_runs(const struct migration *m)
 {
-	return m->state == MIGRATION_PENDING || m->state == MIGRATION_OUTDATED;
+	return m->state == MIGRATION_PENDING || m->state == MIGRATION_OUTDATED || m->find_out;
 }
 
 /* Compares files with rows (in order of rank); rows may be NULL (no ledger yet). First what the ledger holds, in its order,

@@ -5,6 +5,8 @@
  * transaction, and psql's parts of it must be taken out: data lines of COPY,
  * and the \restrict lines that pg_dump writes. Both are blanked character for
  * character, so that a position the server reports is a position in the file.
+ *
+ * A file with statements that cannot run in a transaction is cut into them.
  */
 #include "migrate/migration.h"
 
@@ -15,19 +17,7 @@
 
 #include "base/text.h"
 #include "migrate/lexer.h"
-
-#define WORDS_MAX 24         /* ALTER TABLE a.b DETACH PARTITION c.d CONCURRENTLY needs 8 */
-#define WORD_MAX 32
-
-/* The first words of a statement, in lower case; symbols are left out, so "REINDEX (CONCURRENTLY) TABLE t" and
-   "REINDEX TABLE CONCURRENTLY t" are words alike. A quoted identifier is '"', a string begins with '\''. */
-struct words {
-	char v[WORDS_MAX][WORD_MAX];
-	unsigned n;
-	bool any;                /* a token was there, if only a symbol */
-	size_t start;            /* of the first token */
-	bool copy_in, copy_out;  /* COPY ... FROM stdin, COPY ... TO stdout */
-};
+#include "migrate/rules.h"
 
 struct scan {
 	void *parent;
@@ -38,83 +28,10 @@ struct scan {
 	unsigned parens, atomic; /* depth of ( and of BEGIN ATOMIC ... CASE ... END */
 	struct text *out;        /* the text that is sent; NULL while nothing was blanked */
 	size_t copied;           /* how far out goes */
+	/* first statement + 1 of each sort, 0 = none: what can run in a transaction, what cannot */
+	uint32_t inside, outside;
+	enum { ASKED_NOTHING, ASKED_WHOLE, ASKED_SPLIT } asked;
 };
-
-enum verdict { VERDICT_ALLOWED, VERDICT_TRANSACTION, VERDICT_STRINGS, VERDICT_OUTSIDE };
-
-/* First match wins. "*" any words, "[x]" may be missing; a row without "*" at its end matches the whole statement. The list of
-   what cannot run in a transaction is PostgreSQL's PreventInTransactionBlock() calls, wider than Flyway's. */
-static const struct {
-	const char *pattern;
-	enum verdict verdict;
-} rules[] = {
-	{ "rollback [work] [transaction] to *", VERDICT_ALLOWED },
-	{ "commit prepared *", VERDICT_OUTSIDE },
-	{ "rollback prepared *", VERDICT_OUTSIDE },
-	{ "begin *", VERDICT_TRANSACTION },
-	{ "start transaction *", VERDICT_TRANSACTION },
-	{ "commit *", VERDICT_TRANSACTION },
-	{ "end *", VERDICT_TRANSACTION },
-	{ "rollback *", VERDICT_TRANSACTION },
-	{ "abort *", VERDICT_TRANSACTION },
-	{ "prepare transaction *", VERDICT_TRANSACTION },
-	/* pg_dump writes this one, and it changes nothing */
-	{ "set [session] [local] standard_conforming_strings [to] on", VERDICT_ALLOWED },
-	{ "set [session] [local] standard_conforming_strings [to] 'on", VERDICT_ALLOWED },
-	{ "set [session] [local] standard_conforming_strings [to] true", VERDICT_ALLOWED },
-	{ "set [session] [local] standard_conforming_strings *", VERDICT_STRINGS },
-	{ "create database *", VERDICT_OUTSIDE },
-	{ "drop database *", VERDICT_OUTSIDE },
-	{ "alter database * set tablespace *", VERDICT_OUTSIDE },
-	{ "create tablespace *", VERDICT_OUTSIDE },
-	{ "drop tablespace *", VERDICT_OUTSIDE },
-	{ "create subscription *", VERDICT_OUTSIDE },
-	{ "drop subscription *", VERDICT_OUTSIDE },
-	{ "alter subscription * publication *", VERDICT_OUTSIDE },
-	{ "alter system *", VERDICT_OUTSIDE },
-	{ "create [unique] index concurrently *", VERDICT_OUTSIDE },
-	{ "drop index concurrently *", VERDICT_OUTSIDE },
-	{ "reindex * concurrently *", VERDICT_OUTSIDE },
-	{ "reindex [verbose] schema *", VERDICT_OUTSIDE },
-	{ "reindex [verbose] database *", VERDICT_OUTSIDE },
-	{ "reindex [verbose] system *", VERDICT_OUTSIDE },
-	{ "alter table * detach partition * concurrently", VERDICT_OUTSIDE },
-	{ "vacuum *", VERDICT_OUTSIDE },
-	{ "cluster [verbose]", VERDICT_OUTSIDE },
-	{ "discard all", VERDICT_OUTSIDE },
-};
-
-static const struct {
-	const char *text, *hint;
-} verdicts[] = {
-	[VERDICT_TRANSACTION] = { "a migration must not begin or end transactions: the file runs in one, with its row in the ledger",
-				  "take the statement out of the file (SAVEPOINT and ROLLBACK TO SAVEPOINT are allowed)" },
-	[VERDICT_STRINGS] = { "standard_conforming_strings stays on", "write strings with backslash escapes as E'...'" },
-	[VERDICT_OUTSIDE] = { "the statement cannot run inside a transaction, and migrations do",
-			      "use a form that can (CREATE INDEX without CONCURRENTLY), or take it out of the file and run it by hand" },
-};
-
-static bool matches(const char *pattern, const struct words *words, unsigned at)
-{
-	size_t len = strcspn(pattern, " ");
-	const char *rest = pattern + len + (pattern[len] == ' ');
-
-	if (!len)
-		return at == words->n;
-	if (*pattern == '*') {
-		for (unsigned i = at; i <= words->n; i++)
-			if (matches(rest, words, i))
-				return true;
-		return false;
-	}
-	if (*pattern == '[') {
-		if (matches(rest, words, at))
-			return true;
-		pattern++;
-		len -= 2;
-	}
-	return at < words->n && strlen(words->v[at]) == len && !memcmp(words->v[at], pattern, len) && matches(rest, words, at + 1);
-}
 
 static unsigned line_of(const struct migration_file *file, size_t at)
 {
@@ -213,44 +130,44 @@ static void note_start(struct words *words, size_t at)
 	words->any = true;
 }
 
-/* Where each statement begins: the server names the one that failed by its number when it has no position. */
-static int add_statement(struct scan *scan)
+/* What is known of each statement; the server names the one that failed by its number when it has no position. */
+static int add_statement(struct scan *scan, const struct rule *rule, size_t end)
 {
 	struct migration_file *file = scan->file;
-	size_t *more;
+	struct script_statement *more;
 
-	if (!scan->words.any)
-		return 0;
 	if ((file->n_statements & (file->n_statements - 1)) == 0) {
-		more = talloc_realloc(scan->parent, file->statements, size_t, file->n_statements ? file->n_statements * 2 : 1);
+		more = talloc_realloc(scan->parent, file->statements, struct script_statement,
+				      file->n_statements ? file->n_statements * 2 : 1);
 		if (!more)
 			return -ENOMEM;
 		file->statements = more;
 	}
-	file->statements[file->n_statements++] = scan->words.start;
+	file->statements[file->n_statements++] = (struct script_statement){
+		.start = scan->words.start, .len = end - scan->words.start, .kind = rule->kind, .patient = rule->patient,
+		.copies = file->n_copies,
+	};
+	if (rule->verdict == VERDICT_OUTSIDE && !scan->outside)
+		scan->outside = file->n_statements;
+	else if (rule->verdict != VERDICT_OUTSIDE && rule->kind != SCRIPT_SESSION && !scan->inside)
+		scan->inside = file->n_statements;
 	return 0;
 }
 
-static int end_statement(struct scan *scan)
+/* end: of its text, where the semicolon is. */
+static int end_statement(struct scan *scan, size_t end)
 {
 	struct words *words = &scan->words;
-	int r = add_statement(scan);
+	const struct rule *rule = rule_find(words);
+	int r = 0;
 
-	if (r)
-		return r;
-
-	for (size_t i = 0; words->n && i < sizeof rules / sizeof *rules; i++) {
-		if (!matches(rules[i].pattern, words, 0))
-			continue;
-		if (rules[i].verdict == VERDICT_ALLOWED)
-			break;
-		if (rules[i].verdict == VERDICT_OUTSIDE)
-			scan->file->transactional = false;
-		return refuse(scan, words->start, verdicts[rules[i].verdict].text, verdicts[rules[i].verdict].hint);
-	}
-	if (words->copy_out)
+	if (rule->verdict != VERDICT_ALLOWED && rule->verdict != VERDICT_OUTSIDE)
+		return refuse(scan, words->start, verdict_text(rule->verdict), verdict_hint(rule->verdict));
+	if (words->any)
+		r = add_statement(scan, rule, end);
+	if (!r && words->copy_out)
 		return refuse(scan, words->start, "COPY ... TO stdout has nowhere to write to", "take the statement out of the file");
-	if (words->copy_in)
+	if (!r && words->copy_in)
 		r = take_copy_data(scan);
 	words->n = 0;
 	words->any = false;
@@ -258,6 +175,19 @@ static int end_statement(struct scan *scan)
 	scan->last[0] = '\0';
 	scan->parens = scan->atomic = 0;
 	return r;
+}
+
+/* In one transaction, or statement by statement? */
+static int choose(struct scan *scan)
+{
+	struct migration_file *file = scan->file;
+	enum verdict verdict = scan->asked == ASKED_WHOLE ? VERDICT_OUTSIDE : VERDICT_MIXED;
+
+	file->transactional = scan->asked == ASKED_WHOLE || (scan->asked == ASKED_NOTHING && !scan->outside);
+	if (!scan->outside || scan->asked == ASKED_SPLIT || (scan->asked == ASKED_NOTHING && !scan->inside))
+		return 0;
+	file->transactional = false;
+	return refuse(scan, file->statements[scan->outside - 1].start, verdict_text(verdict), verdict_hint(verdict));
 }
 
 static void lower(char *to, const char *from, size_t len)
@@ -315,7 +245,7 @@ static int note_symbol(struct scan *scan, size_t at)
 	else if (c == ')' && scan->parens)
 		scan->parens--;
 	else if (c == ';' && !scan->parens && !scan->atomic)
-		return end_statement(scan);
+		return end_statement(scan, at);
 	return 0;
 }
 
@@ -335,7 +265,7 @@ static int meta_command(struct scan *scan, size_t at)
 
 	while (before && (file->text[before - 1] == ' ' || file->text[before - 1] == '\t'))
 		before--;
-	if ((before && file->text[before - 1] != '\n' && file->text[before - 1] != '\r') ||
+	if (scan->words.any || (before && file->text[before - 1] != '\n' && file->text[before - 1] != '\r') ||
 	    (!begins(file, at, "\\restrict") && !begins(file, at, "\\unrestrict")))
 		return refuse(scan, at, "a backslash command is psql's, and the server does not know it",
 			      "take it out, or write it as SQL (COPY ... FROM stdin with its data is understood)");
@@ -351,7 +281,7 @@ static int next(struct scan *scan, bool *ret_end)
 	switch (token.kind) {
 	case TOKEN_END:
 		*ret_end = true;
-		return end_statement(scan);
+		return end_statement(scan, scan->file->len);
 	case TOKEN_OPEN_QUOTE:
 		return refuse(scan, token.start, "the quote that opens here is never closed", "close it");
 	case TOKEN_OPEN_COMMENT:
@@ -376,11 +306,53 @@ static void look_for_placeholders(struct migration_file *file)
 		}
 }
 
+#define DIRECTIVE "dbreconcile:"
+
+static int take_directive(struct scan *scan, size_t at, size_t end)
+{
+	const char *s = scan->file->text + at;
+	char value[32] = "";
+	int taken = 0;
+
+	if (sscanf(s, " transaction = %31[a-z]%n", value, &taken) == 1 && at + (size_t)taken <= end &&
+	    strspn(s + taken, " \t") == end - at - (size_t)taken) {
+		if (!strcmp(value, "false") || !strcmp(value, "true")) {
+			scan->asked = *value == 'f' ? ASKED_SPLIT : ASKED_WHOLE;
+			return 0;
+		}
+	}
+	return refuse(scan, at - strlen(DIRECTIVE), "an unknown directive", "known is -- " DIRECTIVE "transaction=false (or true)");
+}
+
+/* Lines "-- dbreconcile:..." above the first statement. */
+static int take_directives(struct scan *scan)
+{
+	const struct migration_file *file = scan->file;
+	struct lexer lexer = { file->text, file->len, 0 };
+	size_t first = lexer_next(&lexer).start;
+
+	for (size_t at = 0, end; at < first; at = next_line(file, end)) {
+		size_t p = at + strspn(file->text + at, " \t");
+		int r = 0;
+
+		end = line_end(file, at);
+		if (end - p < 2 || memcmp(file->text + p, "--", 2))
+			continue;
+		p += strspn(file->text + p, "-");
+		p += strspn(file->text + p, " \t");
+		if (p < end && !strncmp(file->text + p, DIRECTIVE, strlen(DIRECTIVE)))
+			r = take_directive(scan, p + strlen(DIRECTIVE), end);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
 int migration_script_check(void *parent, struct migration_file *file)
 {
 	struct scan scan = { .parent = parent, .file = file, .lexer = { file->text, file->len, 0 } };
 	bool end = false;
-	int r = 0;
+	int r;
 
 	error_clear(&file->refused);
 	file->sql = file->text;
@@ -388,11 +360,14 @@ int migration_script_check(void *parent, struct migration_file *file)
 	file->n_copies = 0;
 	file->statements = NULL;
 	file->n_statements = 0;
-	file->transactional = true;
+	scan.asked = file->transactional ? ASKED_NOTHING : ASKED_SPLIT;
 	file->note = NULL;
 	look_for_placeholders(file);
+	r = take_directives(&scan);
 	while (!r && !end)
 		r = next(&scan, &end);
+	if (!r)
+		r = choose(&scan);
 	if (scan.out && !r) {
 		text_add_len(scan.out, file->text + scan.copied, file->len - scan.copied);
 		file->sql = scan.out->s;
@@ -404,8 +379,8 @@ bool migration_statement(void *parent, const struct migration_file *file, uint32
 {
 	if (index >= file->n_statements)
 		return false;
-	*ret_line = line_of(file, file->statements[index]);
-	*ret_text = excerpt(parent, file, file->statements[index]);
+	*ret_line = line_of(file, file->statements[index].start);
+	*ret_text = excerpt(parent, file, file->statements[index].start);
 	return true;
 }
 

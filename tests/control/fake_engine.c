@@ -106,9 +106,9 @@ static struct migration_list *make_migrations(struct engine *e)
 
 	list->n = 3;
 	list->v = talloc_zero_array(list, struct migration, list->n);
-	list->v[0] = (struct migration){ MIGRATION_CHECKSUM_MISMATCH, &file, &row, "only line ends differ" };
-	list->v[1] = (struct migration){ MIGRATION_PENDING, &next, NULL, NULL };
-	list->v[2] = (struct migration){ MIGRATION_MISSING, NULL, &row, NULL };
+	list->v[0] = (struct migration){ .state = MIGRATION_CHECKSUM_MISMATCH, .file = &file, .row = &row, .note = "only line ends differ" };
+	list->v[1] = (struct migration){ .state = MIGRATION_PENDING, .file = &next };
+	list->v[2] = (struct migration){ .state = MIGRATION_MISSING, .row = &row };
 	list->counts[MIGRATION_CHECKSUM_MISMATCH] = list->counts[MIGRATION_PENDING] = list->counts[MIGRATION_MISSING] = 1;
 	list->current_version = "001";
 	list->blocked = true;

@@ -34,7 +34,7 @@ static void check_script(void *mem, struct migration_file *file)
 	for (uint32_t i = 0; i < file->n_copies; i++)
 		must(file->copies[i].data >= file->text && file->copies[i].data + file->copies[i].len <= file->text + file->len);
 	for (uint32_t i = 0; i < file->n_statements; i++)
-		must(file->statements[i] < file->len && migration_statement(mem, file, i, &line, &text));
+		must(file->statements[i].start + file->statements[i].len <= file->len && migration_statement(mem, file, i, &line, &text));
 	for (unsigned position = 0; position < 50; position++)
 		if (migration_position(mem, file, position, &line, &column, &text))
 			must(line && column);
@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (migration_name_parse(mem, name, &file, &err) == MIGRATION_NAME_OK && file.version)
 		must(!migration_version_compare(file.version, file.version));
-	file = (struct migration_file){ .script = "V1__x.sql", .text = text };
+	file = (struct migration_file){ .script = "V1__x.sql", .text = text, .transactional = !size || data[size - 1] != '0' };
 	if (end) {
 		file.len = size - name_len - 1;
 		memcpy(text, end + 1, file.len);

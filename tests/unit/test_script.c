@@ -45,6 +45,7 @@ static struct migration_file *check(void *mem, const char *text)
 	file->len = strlen(text);
 	file->script = "V1__x.sql";
 	file->path = "/m/V1__x.sql";
+	file->transactional = true;
 	r = migration_script_check(file, file);
 	assert_int_equal(r, error_is_set(&file->refused));
 	return file;
@@ -101,37 +102,32 @@ static const struct {
 	{ "set local standard_conforming_strings to off;", 1, "standard_conforming_strings" },
 	{ "select 1;\nSET standard_conforming_strings = 'off';", 2, "standard_conforming_strings" },
 	/* outside a transaction */
-	{ "create index concurrently i on t (a)", 1, "inside a transaction" },
-	{ "CREATE UNIQUE INDEX CONCURRENTLY ON t (a)", 1, "inside a transaction" },
 	{ "create index i on t (concurrently)", 0, NULL },
-	{ "drop index concurrently i", 1, "inside a transaction" },
-	{ "reindex table concurrently t", 1, "inside a transaction" },
-	{ "reindex (verbose, concurrently) index i", 1, "inside a transaction" },
 	{ "reindex table t", 0, NULL },
-	{ "reindex (verbose) database d", 1, "inside a transaction" },
-	{ "reindex schema s", 1, "inside a transaction" },
-	{ "vacuum", 1, "inside a transaction" },
-	{ "vacuum (analyze) t", 1, "inside a transaction" },
 	{ "analyze t", 0, NULL },
-	{ "cluster", 1, "inside a transaction" },
-	{ "cluster verbose", 1, "inside a transaction" },
 	{ "cluster t using i", 0, NULL },
-	{ "create database d", 1, "inside a transaction" },
-	{ "drop database if exists d", 1, "inside a transaction" },
-	{ "alter database d set tablespace t", 1, "inside a transaction" },
 	{ "alter database d set search_path = x", 0, NULL },
-	{ "create tablespace t location '/x'", 1, "inside a transaction" },
-	{ "drop tablespace t", 1, "inside a transaction" },
-	{ "alter system set work_mem = '1MB'", 1, "inside a transaction" },
-	{ "create subscription s connection 'x' publication p", 1, "inside a transaction" },
-	{ "alter table \"a\".b detach partition c.\"d\" concurrently", 1, "inside a transaction" },
 	{ "alter table a detach partition b", 0, NULL },
-	{ "commit prepared 'x'", 1, "inside a transaction" },
-	{ "rollback prepared 'x'", 1, "inside a transaction" },
-	{ "discard all", 1, "inside a transaction" },
+	{ "discard all", 1, "lock of the ledger" },
 	{ "discard temp", 0, NULL },
 	{ "alter type t add value 'x'", 0, NULL },
 	{ "refresh materialized view concurrently v", 0, NULL },
+	/* mixed, and the directive */
+	{ "create table t (a int);\ncreate index concurrently i on t (a)", 2, "inside a transaction" },
+	{ "vacuum;\nselect 1", 1, "inside a transaction" },
+	{ "set search_path = x; vacuum; reset all", 0, NULL },
+	{ "-- dbreconcile:transaction=false\ncreate table t (a int);\ncreate index concurrently i on t (a)", 0, NULL },
+	{ "/* x */\n  --  dbreconcile: transaction = false  \nselect 1; vacuum", 0, NULL },
+	{ "-- dbreconcile:transaction=true\nvacuum", 2, "transaction=true" },
+	{ "-- dbreconcile:transaction=true\nselect 1", 0, NULL },
+	{ "select 1;\n-- dbreconcile:transaction=false\nvacuum", 3, "inside a transaction" },
+	{ "-- x\n-- dbreconcile:transaction=no\nselect 1", 2, "unknown directive" },
+	{ "-- dbreconcile:transaction=false or so\nselect 1", 1, "unknown directive" },
+	{ "-- dbreconcile:tx=false\nselect 1", 1, "unknown directive" },
+	{ "-- dbreconcile is a program\nselect 1", 0, NULL },
+	{ "-- dbreconcile:transaction=false\nbegin; select 1; commit", 2, "begin or end" },
+	{ "-- dbreconcile:transaction=false\ncall p(); do $$ begin commit; end $$", 0, NULL },
+	{ "select 1\n\\restrict x\n", 2, "psql" },
 	/* psql */
 	{ "\\restrict 5abcDEF\nselect 1;\n\\unrestrict 5abcDEF\n", 0, NULL },
 	{ "\\set ON_ERROR_STOP on\nselect 1", 1, "psql" },
@@ -153,6 +149,47 @@ static const struct {
 	{ "select \"abc", 1, "never closed" },
 	{ "\n\n/* /* */", 3, "never ends" },
 };
+
+/* Statements that make a file run statement by statement: Flyway's list and what it misses (PreventInTransactionBlock). */
+static const char *const outside[] = {
+	"create index concurrently i on t (a)",
+	"CREATE UNIQUE INDEX CONCURRENTLY ON t (a)",
+	"drop index concurrently i",
+	"reindex table concurrently t",
+	"reindex (verbose, concurrently) index i",
+	"reindex (verbose) database d",
+	"reindex schema s",
+	"vacuum",
+	"vacuum (analyze) t",
+	"cluster",
+	"cluster verbose",
+	"create database d",
+	"drop database if exists d",
+	"alter database d set tablespace t",
+	"create tablespace t location '/x'",
+	"drop tablespace t",
+	"alter system set work_mem = '1MB'",
+	"create subscription s connection 'x' publication p",
+	"alter table \"a\".b detach partition c.\"d\" concurrently",
+	"commit prepared 'x'",
+	"rollback prepared 'x'",
+};
+
+static void hazard_what_cannot_run_in_a_transaction(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof outside / sizeof *outside; i++) {
+		void *mem = talloc_new(NULL);
+		struct migration_file *file = check(mem, outside[i]), *mixed;
+
+		if (file->transactional || file->n_statements != 1 || file->statements[0].kind < SCRIPT_ONCE || error_is_set(&file->refused))
+			fail_msg("%s: not seen as one that runs by itself", outside[i]);
+		mixed = check(mem, talloc_asprintf(mem, "insert into t values (1);\n%s;", outside[i]));
+		assert_int_equal(mixed->refused.line, 2);
+		assert_non_null(strstr(mixed->refused.hint, "dbreconcile:transaction=false"));
+		talloc_free(mem);
+	}
+}
 
 static void each_script(void **state)
 {
@@ -195,6 +232,41 @@ static void what_is_sent(void **state)
 	assert_false(check(mem, "vacuum")->transactional);
 	assert_non_null(check(mem, "select '${schema}'")->note);
 	assert_null(check(mem, "select '${}', '$ {a}', '${a b}'")->note);
+	talloc_free(mem);
+}
+
+static void is_cut(struct migration_file *file, unsigned i, const char *text, enum script_kind kind)
+{
+	assert_true(i < file->n_statements);
+	assert_int_equal(file->statements[i].len, strlen(text));
+	assert_memory_equal(file->text + file->statements[i].start, text, strlen(text));
+	assert_int_equal(file->statements[i].kind, kind);
+}
+
+static void statements_are_cut(void **state)
+{
+	void *mem = talloc_new(NULL);
+	struct migration_file *file = check(mem, "-- dbreconcile:transaction=false\nset search_path = a;; -- x;\n"
+		"create function f() returns int begin atomic select 1; select case when true then 2 end; end;\n"
+		"copy t from stdin;\n1;\n\\.\n"
+		"create rule r as on insert to t do (delete from a; delete from b); create table atomic_test (a int);"
+		"Create Unique Index Concurrently i on t (a) ; copy t from stdin;\n2\n\\.\ncall p(';'); create temp table x ()");
+
+	(void)state;
+	assert_false(file->transactional);
+	assert_int_equal(file->n_statements, 9);
+	is_cut(file, 0, "set search_path = a", SCRIPT_SESSION);
+	is_cut(file, 1, "create function f() returns int begin atomic select 1; select case when true then 2 end; end", SCRIPT_ORDINARY);
+	is_cut(file, 2, "copy t from stdin", SCRIPT_ORDINARY);
+	is_cut(file, 3, "create rule r as on insert to t do (delete from a; delete from b)", SCRIPT_ORDINARY);
+	is_cut(file, 4, "create table atomic_test (a int)", SCRIPT_ORDINARY);
+	is_cut(file, 5, "Create Unique Index Concurrently i on t (a) ", SCRIPT_CREATE_INDEX);
+	is_cut(file, 6, "copy t from stdin", SCRIPT_ORDINARY);
+	is_cut(file, 7, "call p(';')", SCRIPT_ONCE);
+	is_cut(file, 8, "create temp table x ()", SCRIPT_TEMPORARY);
+	assert_true(file->statements[5].patient);
+	assert_int_equal(file->statements[2].copies, 0);
+	assert_int_equal(file->statements[6].copies, 1);
 	talloc_free(mem);
 }
 
@@ -316,6 +388,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(checksums),
 		cmocka_unit_test(each_script),
+		cmocka_unit_test(hazard_what_cannot_run_in_a_transaction),
+		cmocka_unit_test(statements_are_cut),
 		cmocka_unit_test(what_is_sent),
 		cmocka_unit_test(positions),
 		cmocka_unit_test(same_as_postgresql),
