@@ -7,6 +7,7 @@
 
 #define DBR_PATH_STATUS   "/v1/status"
 #define DBR_PATH_TARGETS  "/v1/targets"      /* /{target}, /{target}/plan, /{target}/migrations, /{target}/suspend ... */
+#define DBR_PATH_MIGRATIONS "/v1/migrations"  /* of the whole fleet */
 #define DBR_PATH_EVENTS   "/v1/events"
 #define DBR_PATH_ACCESS   "/v1/access"
 #define DBR_PATH_IMPORT   "/v1/import"       /* /{target} */

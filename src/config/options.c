@@ -52,7 +52,10 @@ static const struct option migration_rows[] = {
 	{ .key = "table", .type = &type_table, IN(table_schema), .extra = offsetof(struct migration_settings, table_name),
 	  .fallback = "dbreconcile.migration_ledger", .help = "The ledger; the name of an existing Flyway history continues that." },
 	{ .key = "wave", .type = &type_count, IN(wave), .min = 1, .max = 1000, .fallback = "1",
-	  .help = "Databases of wave 2 are migrated when all of wave 1 are, and so on." },
+	  .help = "Databases of wave 2 are migrated when all of wave 1 that share a directory are at the version and have soaked, and so on, "
+		  "over all servers; a failure stops its own wave and all later ones." },
+	{ .key = "soak", .type = &type_duration, IN(soak), .max = 30 * DAY, .fallback = "0s",
+	  .help = "How long a database has to be at the version before those of later waves are migrated." },
 };
 #undef IN
 static const struct option_group migration_group = {
@@ -99,6 +102,8 @@ static const struct option server_rows[] = {
 	  .help = "As daemon.full_interval, for this server." },
 	{ .key = "max_connections", .type = &type_count, IN(max_connections), .min = 1, .max = 1000, .fallback = "8",
 	  .help = "How many connections to this server may be open at the same time." },
+	{ .key = "max_migrations", .type = &type_count, IN(max_migrations), .min = 1, .max = 1000, .fallback = "2",
+	  .help = "How many databases of this server run migrations at the same time." },
 	{ .key = "keep_connections", .type = &type_count, IN(keep_connections), .min = 0, .max = 1000, .fallback = "0",
 	  .help = "How many connections to databases of this server stay open between two passes, besides the one to its maintenance "
 		  "database: looking is cheaper with them, but a database that somebody is connected to can be neither dropped nor "

@@ -34,6 +34,7 @@ struct migration_settings {
 	struct secret_source password;/* NONE: the role's own source in the manifests, else as libpq finds it */
 	const char *table_schema, *table_name;   /* default dbreconcile, migration_ledger */
 	uint32_t wave;                /* 1 first */
+	msec_t soak;                  /* how long later waves wait when this one is at the version */
 	struct source source;
 };
 
@@ -55,6 +56,7 @@ struct server_settings {
 	enum run_mode mode;
 	msec_t interval, full_interval;
 	uint32_t max_connections;     /* of ours, at the same time, on this server */
+	uint32_t max_migrations;      /* databases that run migrations at the same time */
 	uint32_t keep_connections;    /* to its databases, between two passes */
 	const struct manifest **manifests;      /* cluster-wide */
 	uint32_t n_manifests;

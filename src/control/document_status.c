@@ -39,6 +39,26 @@ static json_t *suspended(const struct target_view *view)
 	return object;
 }
 
+/* Why pending migrations do not run. */
+json_t *document_waiting(const struct wave_wait *wait)
+{
+	char *message;
+	json_t *object;
+
+	if (wait->why == WAVE_GO)
+		return json_null();
+	object = json_object();
+	put_text(object, "reason", wave_why_name(wait->why));
+	put_text(object, "for", wait->name);
+	json_object_set_new(object, "wave", wait->wave ? json_integer(wait->wave) : json_null());
+	put_int(object, "count", wait->n);
+	put_time(object, "until", wait->until_ms);
+	message = wave_message(NULL, wait);
+	put_text(object, "message", message);
+	talloc_free(message);
+	return object;
+}
+
 json_t *document_row(const struct target_view *view)
 {
 	const struct plan *plan = view->plan;
@@ -60,6 +80,7 @@ json_t *document_row(const struct target_view *view)
 	put_text(row, "message", view->message ? view->message : "");
 	json_object_set_new(row, "plan", document_plan_id(plan));
 	json_object_set_new(row, "suspended", suspended(view));
+	json_object_set_new(row, "waiting", document_waiting(&view->waiting));
 	put_bool(row, "reachable", view->reachable);
 	put_text(row, "failure", view->failure);
 	put_text(row, "sqlstate", view->sqlstate && *view->sqlstate ? view->sqlstate : NULL);
@@ -126,6 +147,8 @@ static void add_row(struct listing *listing, const struct target_view *view)
 {
 	json_t *row = listing->row(view);
 
+	if (!row)
+		return;                /* not of this listing */
 	if (listing->any)
 		evbuffer_add(listing->out, ",", 1);
 	listing->any = true;
@@ -205,6 +228,14 @@ void get_status(struct request *request)
 	json_object_set_new(head, "summary", status_summary(request->control->engine, chosen));
 	json_object_set_new(head, "daemon", daemon_facts(request->control));
 	begin_listing(request, head, chosen, document_row);
+}
+
+void get_fleet(struct request *request)
+{
+	const struct target_view **chosen;
+
+	if (choose_targets(request, &chosen))
+		begin_listing(request, json_document("dbreconcile.fleet"), chosen, document_fleet_row);
 }
 
 void get_targets(struct request *request)

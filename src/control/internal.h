@@ -183,6 +183,8 @@ const char *version_text(int version_num, char *buf, size_t size);       /* "15.
 
 /* document_*.c */
 json_t *document_row(const struct target_view *);
+json_t *document_waiting(const struct wave_wait *);
+json_t *document_fleet_row(const struct target_view *);    /* NULL: it has no migrations */
 json_t *document_change(void *parent, const struct plan *, const struct change *, int version_num, bool sql);
 json_t *document_plan_id(const struct plan *);
 json_t *document_migration_counts(const struct migration_list *);
@@ -191,6 +193,8 @@ const struct migration_settings *migration_settings_of(const struct settings *, 
 
 /* handlers of the table */
 void get_status(struct request *);
+void get_fleet(struct request *);
+void post_release(struct request *);
 void get_targets(struct request *);
 void get_target(struct request *);
 void get_plan(struct request *);

@@ -195,6 +195,17 @@ void post_resume(struct request *request)
 	acknowledge(request, NULL, 0, "corrections are on again");
 }
 
+void post_release(struct request *request)
+{
+	struct error err = { 0 };
+
+	if (!request_target(request))
+		return;
+	if (engine_release(request->control->engine, request->segment, request->actor, &err) != 0)
+		return reply_refusal(request, 409, &err);
+	acknowledge(request, NULL, 0, "released: other databases no longer wait for it, until its files change");
+}
+
 static const char *plan_argument(struct request *request)
 {
 	const char *plan = request_param(request, "plan");

@@ -45,6 +45,10 @@ static const struct ctl_option check_options[] = {
 	  .help = "critical likewise (default: when a target failed, is unreachable or blocked)" },
 	END
 };
+static const struct ctl_option migrations_options[] = {
+	{ .name = "all", .help = "a row per database that has migrations: its wave, version, and what it waits for" },
+	END
+};
 static const struct ctl_option access_options[] = {
 	{ .name = "role", .arg = ARG_REQUIRED, .arg_name = "ROLE", .help = "what this role can do" },
 	{ .name = "object", .arg = ARG_REQUIRED, .arg_name = "OBJECT", .help = "who can do what with this object, for example 'table app.users'" },
@@ -66,9 +70,10 @@ const struct ctl_command ctl_commands[] = {
 	{ "suspend", "TARGET ...", "stop corrections, go on observing; survives a restart", suspend_options, 1, -1, 0, COMPLETE_TARGETS, NULL,
 	  command_suspend },
 	{ "resume", "TARGET ...", "correct again", NULL, 1, -1, 0, COMPLETE_TARGETS, NULL, command_resume },
-	{ "migrations", "[resolve|baseline|repair] TARGET [VERSION]",
-	  "applied, pending, missing, failed, changed; the words before the target mend the ledger, never by themselves", NULL, 1, 3,
-	  COMMAND_WATCH, COMPLETE_TARGETS, "resolve baseline repair", command_migrations },
+	{ "migrations", "[TARGET | --all] | resolve|baseline|repair|release TARGET [VERSION]",
+	  "applied, pending, missing, failed, changed; without a target the versions of the fleet; resolve, baseline and repair mend the ledger, "
+	  "release lets later waves go on without a target, never by themselves", migrations_options, 0, 3, COMMAND_WATCH, COMPLETE_TARGETS,
+	  "resolve baseline repair release", command_migrations },
 	{ "events", "[TARGET ...]", "who changed what, when, with which statement and result", events_options, 0, -1, 0, COMPLETE_TARGETS, NULL,
 	  command_events },
 	{ "access", "[ROLE|OBJECT] [TARGET ...]", "who can do what, by every path", access_options, 0, -1, 0, COMPLETE_TARGETS, NULL,

@@ -161,6 +161,7 @@ int command_undo(struct ctl *);
 int command_suspend(struct ctl *);
 int command_resume(struct ctl *);
 int command_migrations(struct ctl *);
+int command_fleet(struct ctl *);        /* migrations --all */
 int command_events(struct ctl *);
 int command_access(struct ctl *);
 int command_import(struct ctl *);

@@ -62,10 +62,11 @@ static int print_list(struct ctl *ctl, const json_t *doc)
 
 static bool is_mending(const char *word)
 {
-	return strcmp(word, "resolve") == 0 || strcmp(word, "baseline") == 0 || strcmp(word, "repair") == 0;
+	return strcmp(word, "resolve") == 0 || strcmp(word, "baseline") == 0 || strcmp(word, "repair") == 0 ||
+	       strcmp(word, "release") == 0;
 }
 
-/* Changes the ledger, so it is an order of its own: POST /v1/targets/{target}/migrations/resolve?version=... */
+/* Changes the ledger, or who waits for whom, so it is an order of its own: POST /v1/targets/{target}/migrations/resolve?version=... */
 static int mend(struct ctl *ctl)
 {
 	struct text *path = client_path(ctl, DBR_PATH_TARGETS, ctl->args[1], "migrations");
@@ -91,7 +92,9 @@ int command_migrations(struct ctl *ctl)
 
 	if (ctl->n_args > 1 && is_mending(ctl->args[0]))
 		return mend(ctl);
-	if (ctl->n_args > 1)
+	if (ctl->n_args == 0)
+		return command_fleet(ctl);
+	if (ctl->n_args > 1 || ctl_option(ctl, "all"))
 		return ctl_complain(DBR_EXIT_USAGE, "usage: dbreconcilectl migrations %s", ctl->command->usage);
 	code = client_get(ctl, client_path(ctl, DBR_PATH_TARGETS, ctl->args[0], "migrations")->s, "migrations", &doc);
 	if (code != 0)

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "config/load.h"
+#include "engine/wave.h"
 #include "migrate/migration.h"
 #include "reconcile/plan.h"
 #include "session/session.h"
@@ -60,6 +61,10 @@ struct target_view {
 	const struct plan *plan;       /* of the last look; NULL = never looked */
 	int64_t looked_ms;             /* wall clock of that look */
 	const struct migration_list *migrations;   /* NULL = none configured or not read yet */
+	const struct migration_settings *migration_settings;       /* of the newest configuration; NULL = none */
+	bool migration_failed;         /* a migration or a hook failed: it waits for other files or an order */
+	int64_t version_since_ms;      /* wall clock: since when nothing is pending; 0 = something is, or not known */
+	struct wave_wait waiting;      /* why pending migrations do not run; why is WAVE_GO when they need not wait */
 	const char *last_error;        /* of the last failed pass or change */
 	int64_t last_error_ms;
 	const struct server_state *server_state;       /* last look, may be NULL */
@@ -90,6 +95,8 @@ int engine_look(struct engine *, const char *target /* NULL = all */, const char
 int engine_suspend(struct engine *, const char *target, const char *reason, int64_t for_ms, const char *actor, struct error *err);
 int engine_resume(struct engine *, const char *target, const char *actor, struct error *err);
 int engine_approve(struct engine *, const char *target, const char *plan, const char *actor, struct error *err);
+/* The line of its migrations no longer waits for this target, until it has other files. */
+int engine_release(struct engine *, const char *target, const char *actor, struct error *err);
 int engine_reject(struct engine *, const char *target, const char *plan, const char *actor, struct error *err);
 /* Reads the files again: 0 a new generation runs; 1 refused, the old one runs on: *ret_errors. */
 int engine_reload(struct engine *, const char *actor, void *parent, struct config_errors **ret_errors);

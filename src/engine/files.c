@@ -88,6 +88,24 @@ static struct source_files *read_files(struct engine *e, const struct migration_
 	return f;
 }
 
+uint64_t source_files_digest(struct source_files *f)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	if (f->files == NULL)
+		return 0;
+	for (uint32_t i = 0; f->digest == 0 && i < f->files->n; i++) {
+		const struct migration_file *file = &f->files->v[i];
+
+		hash = mix(hash, file->script, strlen(file->script) + 1);
+		hash = mix(hash, &file->len, sizeof(file->len));
+		hash = mix(hash, &file->checksum, sizeof(file->checksum));
+	}
+	if (f->digest == 0)
+		f->digest = hash;
+	return f->digest;
+}
+
 void source_files_unref(struct source_files *f)
 {
 	if (f != NULL && --f->refs == 0)

@@ -53,9 +53,16 @@ static void load_suspension(struct target *t)
 	talloc_free(scratch);
 }
 
+static void configure(struct target *t, const struct database_settings *db)
+{
+	t->configured = db;
+	t->view.migration_settings = db != NULL && db->migrations.enabled ? &db->migrations : NULL;
+}
+
 static struct target *target_new(struct server *s, const char *database)
 {
 	struct target *t = talloc_zero(s, struct target);
+	bool match;
 
 	t->engine = s->engine;
 	t->server = s;
@@ -67,8 +74,12 @@ static struct target *target_new(struct server *s, const char *database)
 	t->watch.fd = -1;
 	t->gen = generation_ref(s->gen);
 	t->view = (struct target_view){ .name = t->name, .server = s->name, .database = t->database, .status = TARGET_PENDING };
+	if (database != NULL)
+		configure(t, fleet_database_settings(s->gen->server, database, &match));
 	t->view.message = "waits for its first pass";
 	load_suspension(t);
+	waves_load(t);
+	brake_load(t);
 	if (t->suspended)
 		publish_suspension(t);
 	publish_state(t);
@@ -131,6 +142,7 @@ static void target_remove(struct target *t, msec_t now)
 {
 	if (t->removed)
 		return;
+	configure(t, NULL);
 	t->removed = true;
 	target_event(t, TE_STOP, now);
 }
@@ -303,11 +315,13 @@ static void server_configure(struct engine *e, struct settings_hold *hold, const
 		s->gen = generation_new(e, hold, settings);
 		s->released = false;
 	}
-	for (uint32_t i = 0; i < s->n_databases; i++)
-		if (fleet_database_settings(settings, s->databases[i]->database, &match) == NULL)
+	for (uint32_t i = 0; i < s->n_databases; i++) {
+		configure(s->databases[i], fleet_database_settings(settings, s->databases[i]->database, &match));
+		if (s->databases[i]->configured == NULL)
 			target_remove(s->databases[i], now);
 		else
 			s->databases[i]->from_match = match;
+	}
 	for (uint32_t i = 0; i < settings->n_databases; i++)
 		if (settings->databases[i].name != NULL && database_find(s, settings->databases[i].name) == NULL)
 			database_add(s, settings->databases[i].name);

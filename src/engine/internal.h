@@ -5,6 +5,7 @@
  *
  *   fleet.c   which targets there are, and when each is due
  *   slots.c   how many may be connected
+ *   waves.c   who is migrated before whom    brake.c   what failed is not tried again
  *   turn.c    the order of one turn of the loop
  *   target.c  executes what target_fsm.c says for one target
  *   look.c    the batches of one look      ledger.c  the ledger's, after it
@@ -16,8 +17,10 @@
 #ifndef DBR_ENGINE_INTERNAL_H
 #define DBR_ENGINE_INTERNAL_H
 
+#include "engine/brake.h"
 #include "engine/engine.h"
 #include "engine/target_fsm.h"
+#include "engine/waves.h"
 
 struct event;
 struct passwords;
@@ -89,6 +92,7 @@ struct pass {
 	msec_t started, deadline;
 	int64_t started_us, cpu_us, applied_us;
 	bool ordered, admitted, migrated, wrote, observed_only;
+	bool retry;                       /* somebody ordered that what failed is tried again */
 	struct collect collect;
 	struct batch batch;
 	struct statement *statements;
@@ -105,7 +109,7 @@ struct pass {
 	unsigned ready;                   /* what the socket was ready for in this turn */
 	msec_t runner_deadline;
 	int64_t migration_event;
-	bool cancelled;
+	bool cancelled, file_failed;
 	struct ledger_read *ledger;
 	struct expressions *expressions;
 	struct source_files *files;       /* read in this pass, not compared yet */
@@ -133,6 +137,7 @@ struct target {
 
 	struct generation *gen;           /* of the pass under way or the last one */
 	const struct database_settings *db;      /* within gen */
+	const struct database_settings *configured;      /* within the server's newest generation; NULL: not any more */
 	struct desired *desired;          /* database target: for gen */
 
 	/* schedule */
@@ -167,8 +172,16 @@ struct target {
 	struct flapping *flapping;
 	struct source_files *files;       /* what the last look compared */
 	struct migration_list *migrations;
-	bool migration_failed;            /* the last run failed: stops its wave */
+	struct brake brake;               /* what failed and waits for other files or an order */
+	bool retry;                       /* an order of that came: for the next pass */
 	void *migrations_ctx;
+
+	/* waves */
+	struct wave_wait wait;            /* at rest: why it is not migrated; only .why is good later */
+	bool migrating, at_version;
+	int version_rank;                 /* of the newest row in the ledger, and since when it was seen */
+	int64_t version_since_ms;
+	uint64_t line_released;           /* digest of the files for which nobody waits for this one */
 
 	bool suspended;
 	char *suspend_reason;
@@ -191,6 +204,7 @@ struct server {
 	bool released;                    /* root has come to rest once under gen: its databases may work */
 	bool down;                        /* root could not connect */
 	bool removed;
+	unsigned migrating, called;       /* databases that run migrations; that were told to begin in this turn */
 	unsigned open, kept;              /* connections of ours; those to databases that are kept between passes */
 	struct target *queue, **queue_tail;
 	/* learned by root, used to pin settings of every later connection */
@@ -230,6 +244,7 @@ struct engine {
 	msec_t now;
 	int64_t cpu_mark;                 /* CPU time that is accounted for, us */
 	msec_t first_event;               /* when the first socket of this turn was seen ready; 0 = none */
+	bool line_moved;                  /* who waits for another wave is to be asked again */
 	bool stopping;
 	msec_t stop_deadline;
 	msec_t cycle_started;
@@ -357,10 +372,13 @@ struct source_files {
 	unsigned refs;
 	struct migration_files *files;    /* NULL: they could not be read, see error */
 	struct error error;
+	uint64_t digest;                  /* see source_files_digest(); 0 = not reckoned yet */
 };
 /* The files as they are now, read again when a directory or file has changed; the caller unrefs. */
 struct source_files *source_files_get(struct engine *, const struct migration_settings *);
 void source_files_unref(struct source_files *);
+/* Of names, lengths and checksums: equal for the same files, 0 when they could not be read. */
+uint64_t source_files_digest(struct source_files *);
 
 /* ---- migrations.c ---- */
 bool migrations_refresh(struct target *);                /* false: the files cannot be read, the list says why */
@@ -369,7 +387,9 @@ bool migrations_changed(struct target *);                /* are the files others
 void migrations_compare(struct target *, void *ctx, const struct ledger_row *rows, uint32_t n_rows);
 void migrations_unknown(struct target *, const struct error *why);
 void migrations_append(struct target *, struct plan *);
-/* Pending migrations that may run now. */
+uint32_t migrations_pending(const struct target *);
+bool migrations_wants(const struct target *);            /* there is something to run, and nothing in the ledger forbids it */
+/* And it may run now. */
 bool migrations_runnable(const struct target *);
 void migrations_run(struct target *, msec_t now);
 void migrations_turn(struct target *, msec_t now);

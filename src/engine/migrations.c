@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * Migrations of one database target as part of its pass: what is pending,
- * whether it may run now (waves), how it appears in the plan, and the runner.
+ * how it appears in the plan, and the runner.
  */
 #include "engine/internal.h"
 
@@ -56,6 +56,8 @@ bool migrations_changed(struct target *t)
 void migrations_compare(struct target *t, void *ctx, const struct ledger_row *rows, uint32_t n_rows)
 {
 	list_set(t, ctx, migration_compare(ctx, t->pass->files->files, rows, n_rows));
+	brake_review(t);
+	waves_note(t);
 }
 
 /* ---- in the plan ---- */
@@ -67,6 +69,11 @@ static uint32_t count_pending(const struct migration_list *list)
 	for (uint32_t i = 0; list != NULL && i < list->n; i++)
 		n += migration_runs(&list->v[i]);
 	return n;
+}
+
+uint32_t migrations_pending(const struct target *t)
+{
+	return count_pending(t->migrations);
 }
 
 /* Texts are copied: the plan outlives the list. */
@@ -114,6 +121,17 @@ static void wait_for_schema(const struct plan *plan, struct change *c)
 	c->remedy = schema->remedy;
 }
 
+static void wait_for_brake(const struct target *t, const struct plan *plan, struct change *c)
+{
+	char why[ERROR_TEXT_MAX + 320];
+
+	if (!brake_holds(t) || c->state == CHANGE_BLOCKED)
+		return;
+	c->state = CHANGE_BLOCKED;
+	c->reason = talloc_strdup(plan, error_summary(&t->brake.error, why, sizeof(why)));
+	c->remedy = talloc_strdup(plan, t->brake.error.hint);
+}
+
 /* Pending migrations become changes of the plan, in their place; a list that is blocked is one blocked change at least. */
 void migrations_append(struct target *t, struct plan *plan)
 {
@@ -145,33 +163,22 @@ void migrations_append(struct target *t, struct plan *plan)
 				c->name = "ledger";
 		}
 		wait_for_schema(plan, c);
+		wait_for_brake(t, plan, c);
 		count_change(plan, c);
 	}
 }
 
-/* ---- waves ---- */
-
-/* An earlier wave has work left or has failed; within a wave one failure stops who has not begun. */
-static bool wave_open(const struct target *t)
+bool migrations_wants(const struct target *t)
 {
-	const struct engine *e = t->engine;
-
-	for (uint32_t i = 0; i < e->n_order; i++) {
-		const struct target *o = e->order[i];
-
-		if (o == t || o->db == NULL || !o->db->migrations.enabled || o->db->migrations.wave > t->db->migrations.wave)
-			continue;
-		if (o->migration_failed)
-			return false;
-		if (o->db->migrations.wave < t->db->migrations.wave &&
-		    (o->migrations == NULL || o->migrations->blocked || count_pending(o->migrations) > 0))
-			return false;
-	}
-	return true;
+	return t->migrations != NULL && !t->migrations->blocked && count_pending(t->migrations) > 0;
 }
 
 bool migrations_runnable(const struct target *t)
 {
-	return t->migrations != NULL && !t->migrations->blocked && count_pending(t->migrations) > 0 && blocked_schema(t->plan) == NULL &&
-	       wave_open(t);
+	struct wave_wait wait;
+
+	if (!migrations_wants(t) || brake_holds(t) || blocked_schema(t->plan) != NULL)
+		return false;
+	waves_ask(t, &wait);
+	return wait.why == WAVE_GO;
 }

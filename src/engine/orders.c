@@ -78,8 +78,10 @@ static int order_each(struct engine *e, const char *target, bool observed_only)
 
 		if ((one != NULL && t != one) || t->removed)
 			continue;
-		if (!observed_only)
+		if (!observed_only) {
 			flapping_forget(t);
+			t->retry = true;
+		}
 		order_pass(t, observed_only, now);
 		wake_server(t, now);
 	}
@@ -99,6 +101,17 @@ int engine_look(struct engine *e, const char *target, const char *actor)
 {
 	(void)actor;                  /* looking changes nothing: not history */
 	return order_each(e, target, true);
+}
+
+int engine_release(struct engine *e, const char *target, const char *actor, struct error *err)
+{
+	struct target *t = find_or_refuse(e, target, err);
+
+	if (t == NULL || waves_release(t, err) != 0)
+		return 1;
+	record(e, t->name, "released", actor, "the line of migrations goes on without it", NULL);
+	engine_arm(e, clock_monotonic());
+	return 0;
 }
 
 static void judge_again(struct target *t)
@@ -148,6 +161,7 @@ int engine_resume(struct engine *e, const char *target, const char *actor, struc
 		return 1;
 	}
 	resume(t);
+	t->retry = true;
 	record(e, t->name, "resumed", actor, NULL, NULL);
 	judge_again(t);
 	return 0;

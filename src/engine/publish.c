@@ -61,6 +61,7 @@ static void view_texts(struct target *t, const char *message, const char *sqlsta
 	t->view.sqlstate = view_text(t, sqlstate);
 	t->view.last_error = view_text(t, last_error);
 	t->view.suspend_reason = view_text(t, t->suspend_reason);
+	t->view.waiting.name = view_text(t, t->view.waiting.name);
 	talloc_free(old);
 }
 
@@ -96,6 +97,12 @@ void publish_suspension(struct target *t)
 	talloc_free(message);
 }
 
+static void publish_migrations(struct target *t)
+{
+	t->view.migration_failed = t->brake.kind != BRAKE_NONE;
+	t->view.version_since_ms = t->at_version ? t->version_since_ms : 0;
+}
+
 /* ---- the verdict of a plan ---- */
 
 static enum target_status plan_status(const struct target *t)
@@ -109,6 +116,8 @@ static enum target_status plan_status(const struct target *t)
 	/* a pass that only looked (diff) leaves what could be made; what is held or blocked is so for every pass */
 	if (target_mode(t) == MODE_OBSERVE || (t->pass->observed_only && plan->ready > 0))
 		return TARGET_DRIFT;
+	if (brake_holds(t) && plan->drift[DRIFT_LEDGER] > 0)
+		return t->brake.kind == BRAKE_BEFORE ? TARGET_BLOCKED : TARGET_FAILED;
 	if (plan->blocked > 0)
 		return TARGET_BLOCKED;
 	return plan->held > 0 ? TARGET_HELD : TARGET_DRIFT;
@@ -148,10 +157,19 @@ static char *message_blocked(const struct target *t, void *parent)
 	return t->plan->held > 0 ? talloc_asprintf(parent, "%s; %s", message_held(t, parent), blocked) : blocked;
 }
 
+static char *message_brake(const struct target *t, void *parent)
+{
+	char line[ERROR_TEXT_MAX + 1024];
+
+	return talloc_strdup(parent, error_format(&t->brake.error, line, sizeof(line)));
+}
+
 static char *message_plan(const struct target *t, enum target_status status, void *parent)
 {
 	const struct plan *plan = t->plan;
 
+	if (brake_holds(t) && (status == TARGET_FAILED || status == TARGET_BLOCKED) && plan->drift[DRIFT_LEDGER] > 0)
+		return message_brake(t, parent);
 	switch (status) {
 	case TARGET_IN_SYNC:
 		return talloc_strdup(parent, plan->n_warnings > 0 ? plan->warnings[0] : "in sync");
@@ -162,8 +180,8 @@ static char *message_plan(const struct target *t, enum target_status status, voi
 	case TARGET_HELD:
 		return message_held(t, parent);
 	default:
-		if (t->migrations != NULL && !migrations_runnable(t) && target_mode(t) == MODE_ENFORCE && !t->pass->observed_only)
-			return talloc_strdup(parent, "migrations wait for an earlier wave, or for one of their own that failed");
+		if (t->wait.why != WAVE_GO)
+			return wave_message(parent, &t->wait);
 		return talloc_asprintf(parent, "%u change%s to make%s", plan->n_changes, plural(plan->n_changes),
 				       target_mode(t) == MODE_OBSERVE ? " (observe mode: nothing is written)" : "");
 	}
@@ -189,6 +207,9 @@ void publish_rest(struct target *t, msec_t now)
 	t->view.reachable = true;
 	t->view.last_success_ms = wall;
 	t->view.passes++;
+	waves_rest(t);
+	t->view.waiting = t->wait;
+	publish_migrations(t);
 	view_texts(t, message_plan(t, status, scratch), NULL, t->view.last_error);
 	if (was != status || t->pass->wrote)
 		log_target(status >= TARGET_HELD ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, t->name, MESSAGE_STATUS, "%s: %s", target_status_name(status),
@@ -221,6 +242,8 @@ void publish_failure(struct target *t, enum failure failure, const struct error 
 	t->view.pass_failures++;
 	t->view.failures_by[failure]++;
 	t->view.last_error_ms = clock_wall();
+	t->wait = t->view.waiting = (struct wave_wait){ .why = WAVE_GO };
+	publish_migrations(t);
 	view_texts(t, message, err->sqlstate, message);
 	if (power_of_two(t->failures))       /* a long outage is not a long log */
 		log_target(LOG_LEVEL_WARNING, t->name, MESSAGE_PASS_FAILED, "%s: %s%s", t->view.failure, message, t->failures > 1 ? " (again)" : "");

@@ -51,7 +51,6 @@ static void runner_start(struct target *t, msec_t now)
 	if (r == 0) {
 		target_mark(t);
 	} else if (r != 2) {
-		t->migration_failed = true;
 		error_hint(&err, "the password of the migration user %s is needed", t->db->migrations.user);
 		target_fail(t, FAILURE_AUTH, &err, now);
 	}
@@ -60,6 +59,11 @@ static void runner_start(struct target *t, msec_t now)
 void migrations_run(struct target *t, msec_t now)
 {
 	t->pass->migrated = true;
+	if (!migrations_runnable(t)) {        /* since the plan was made the line was stopped, or others of the server began */
+		target_event(t, TE_MIGRATED, now);
+		return;
+	}
+	waves_enter(t);
 	t->pass->wrote = true;
 	t->pass->deadline = MSEC_NEVER;       /* files have their own deadlines */
 	watch_close(t);
@@ -75,6 +79,7 @@ static void record_event(struct target *t, const struct migrator_event *step)
 	};
 	char why[ERROR_TEXT_MAX + 320];
 
+	t->pass->file_failed = step->kind == MIGRATOR_FAILED_FILE || step->kind == MIGRATOR_UNKNOWN;
 	switch (step->kind) {
 	case MIGRATOR_STARTED:
 		state_event_add(t->engine->state, &event, &t->pass->migration_event);
@@ -102,13 +107,19 @@ static void runner_over(struct target *t, const struct migrator_progress *progre
 {
 	struct error err = *progress->error;
 
-	t->migration_failed = progress->status == MIGRATOR_FAILED || progress->status == MIGRATOR_BLOCKED;
+	if (progress->status == MIGRATOR_DONE)
+		brake_release(t);
+	if (progress->status == MIGRATOR_FAILED && !brake_harmless(progress->failure, t->pass->file_failed)) {
+		brake_set(t, BRAKE_FILE, &err);
+		err = t->brake.error;
+	}
 	if (progress->status != MIGRATOR_DONE) {
 		error_set(&err, "the migrations did not run");
 		pass_note_failure(t->pass, progress->failure == FAILURE_NONE ? FAILURE_SQL : progress->failure, &err);
 	}
 	watch_close(t);
 	TALLOC_FREE(t->pass->migrator);
+	waves_leave(t);
 	target_event(t, TE_MIGRATED, now);
 }
 
@@ -147,6 +158,7 @@ void migrations_turn(struct target *t, msec_t now)
 
 void migrations_forget(struct target *t)
 {
+	waves_leave(t);
 	if (t->pass == NULL || t->pass->migrator == NULL)
 		return;
 	watch_close(t);

@@ -239,6 +239,8 @@ static void pass_begin(struct target *t, msec_t now)
 	t->pass->deadline = MSEC_NEVER;
 	t->pass->ordered = t->ordered;
 	t->pass->observed_only = t->ordered && t->order_observed;
+	t->pass->retry = (t->retry || t->engine->options.once) && !t->pass->observed_only;
+	t->retry = t->retry && t->pass->observed_only;
 	t->ordered = t->order_observed = false;
 	suspension_expire(t);
 	flapping_pass(t);
@@ -294,11 +296,12 @@ static void pass_end(struct target *t, msec_t next, msec_t now)
 	else
 		target_disconnect(t);
 	TALLOC_FREE(t->pass);
-	t->once_done = true;
+	t->once_done = t->wait.why == WAVE_GO;      /* else waves.c says when */
 	t->waiting_secret = false;
 	if (t->resume_due != 0 && t->resume_due < next)
 		next = t->resume_due > now ? t->resume_due : now;      /* looking must not put off correcting */
 	t->resume_due = 0;
+	next = waves_due(t, next, now);
 	t->due = t->engine->options.once ? MSEC_NEVER : next;
 	if (t->again) {
 		t->again = false;

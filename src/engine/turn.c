@@ -233,6 +233,7 @@ bool engine_turn(struct engine *e, msec_t now)
 	mark_due(e, now);
 	turn_targets(e, now);
 	slots_admit(e, now);
+	waves_turn(e, now);
 	fleet_reap(e);
 	secrets_watch(e);
 	note_cycle(e);

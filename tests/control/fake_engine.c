@@ -117,6 +117,11 @@ static struct migration_list *make_migrations(struct engine *e)
 	return list;
 }
 
+static const char *orders_directories[] = { "/etc/dbreconcile/migrations/orders" };
+static const struct migration_settings settings_of_orders = {
+	.enabled = true, .directories = orders_directories, .n_directories = 1, .user = "migrator", .wave = 2, .soak = 600000,
+};
+
 static void add_named(struct engine *e)
 {
 	struct target_view *v = add(e, "prod", NULL, TARGET_IN_SYNC);
@@ -127,6 +132,8 @@ static void add_named(struct engine *e)
 	v = add(e, "prod", "orders", TARGET_HELD);
 	v->plan = make_plan(e);
 	v->migrations = make_migrations(e);
+	v->migration_settings = &settings_of_orders;
+	v->waiting = (struct wave_wait){ .why = WAVE_SOAKING, .name = "prod/first", .wave = 1, .n = 3, .until_ms = WALL + 600000 };
 	v->message = "1 change waits for approval";
 	v->server_version = 150008;
 	v->looked_ms = WALL;
@@ -305,6 +312,16 @@ int engine_approve(struct engine *e, const char *target, const char *plan, const
 int engine_reject(struct engine *e, const char *target, const char *plan, const char *actor, struct error *err)
 {
 	return decide(e, target, plan, actor, true, err);
+}
+
+int engine_release(struct engine *e, const char *target, const char *actor, struct error *err)
+{
+	if (find(e, target)->migrations == NULL) {
+		error_set(err, "%s has no migrations that anybody could wait for", target);
+		return 1;
+	}
+	record(e, target, "released", actor, "");
+	return 0;
 }
 
 int engine_reload(struct engine *e, const char *actor, void *parent, struct config_errors **ret_errors)

@@ -227,6 +227,20 @@ class Documents(WithDaemon):
         self.assertEqual(doc["migrations"][0]["execution_seconds"], 0.015)
         self.refused(self.d.get("/v1/targets/prod/migrations"), 404, "not_found")
 
+    def test_fleet(self):
+        rows = {row["target"]: row for row in self.document("/v1/migrations", "fleet")["targets"]}
+        self.assertEqual(list(rows), ["prod/orders"], "only what has migrations")
+        row = rows["prod/orders"]
+        self.assertEqual((row["state"], row["wave"], row["soak_seconds"], row["version"], row["pending"]), ("blocked", 2, 600, "001", 1))
+        self.assertEqual((row["waiting"]["reason"], row["waiting"]["for"], row["waiting"]["count"]), ("soaking", "prod/first", 3))
+        self.assertEqual(self.document("/v1/status", "status")["targets"][1]["waiting"]["until"], row["waiting"]["until"])
+        self.refused(self.d.get("/v1/migrations?target=nowhere"), 404, "not_found")
+
+    def test_release(self):
+        answer = self.d.post("/v1/targets/prod%2Forders/migrations/release")
+        self.assertEqual((answer.code, answer.json["action"]), (200, "release"))
+        self.refused(self.d.post("/v1/targets/prod/migrations/release"), 409, "conflict")
+
     def test_daemon(self):
         self.assertEqual(self.document("/v1/ping", "ping")["answer"], "pong")
         version = self.document("/v1/version", "version")
@@ -715,7 +729,7 @@ class Authority(unittest.TestCase):
     def test_every_route_for_everybody(self):
         text = (SOURCE / "src/control/routes.c").read_text()
         posts = re.findall(r'"POST", (DBR_PATH_\w+)(?: "([^"]*)")?', text)
-        self.assertEqual(len(posts), 7)
+        self.assertEqual(len(posts), 8)
         names = dict(re.findall(r'#define (DBR_PATH_\w+)\s+"([^"]+)"', (SOURCE / "include/dbreconcile/protocol.h").read_text()))
         uid, gid = self.nobody.pw_uid, self.nobody.pw_gid
         for name, rest in posts:

@@ -18,7 +18,8 @@ from recorded import Recorded, document, documents, schema
 
 VERBS = [["status"], ["status", "prod"], ["show", "prod"], ["diff"], ["diff", "prod/billing"], ["reconcile", "--wait"],
          ["reconcile", "--dry-run"], ["approve", "prod", "1f3a5c7e9b0d2f46"], ["reject", "prod", "1f3a5c7e9b0d2f46"],
-         ["suspend", "prod", "--reason=upgrade", "--for=2h"], ["resume", "prod"], ["migrations", "prod/orders"], ["events"],
+         ["suspend", "prod", "--reason=upgrade", "--for=2h"], ["resume", "prod"], ["migrations", "prod/orders"], ["migrations"], ["migrations", "--all"],
+         ["migrations", "release", "eu/canary"], ["events"],
          ["events", "prod"], ["wait", "prod/billing"], ["check"], ["config", "show"], ["config", "check", "/nonexistent"], ["reload"],
          ["ping"], ["version"]]
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* migrations --all: the versions of the whole fleet, a row per database. */
+#include <stdio.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "ctl/client.h"
+
+static const struct column columns[] = {
+	{ "TARGET", 0 }, { "DIRECTORY", 0 }, { "WAVE", COL_RIGHT }, { "VERSION", 0 }, { "PENDING", COL_RIGHT }, { "STATE", 0 }, { "LAST", 0 },
+	{ "SINCE", COL_WIDE }, { "WAITS-FOR", COL_WIDE }, { "MESSAGE", COL_TRUNC },
+};
+
+static enum ctl_color color_of(const char *state)
+{
+	static const struct { const char *state; enum ctl_color color; } colors[] = {
+		{ "current", COLOR_GREEN }, { "running", COLOR_BLUE }, { "pending", COLOR_YELLOW }, { "waiting", COLOR_YELLOW },
+		{ "blocked", COLOR_RED }, { "failed", COLOR_RED }, { "unreachable", COLOR_RED },
+	};
+
+	for (size_t i = 0; i < sizeof colors / sizeof *colors; i++)
+		if (strcmp(colors[i].state, state) == 0)
+			return colors[i].color;
+	return COLOR_NONE;
+}
+
+/* People get the last component of each path, programs the whole ones. */
+static const char *directories(struct ctl *ctl, const json_t *row)
+{
+	char *s = talloc_strdup(ctl->scratch, "");
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(row, "directories"), i, v) {
+		const char *path = json_string_value(v) ? json_string_value(v) : "", *slash = strrchr(path, '/');
+
+		s = talloc_asprintf_append(s, "%s%s", i ? "," : "", ctl_escape(ctl, ctl->output == OUTPUT_TABLE && slash ? slash + 1 : path));
+	}
+	return s;
+}
+
+static const char *number(struct ctl *ctl, const json_t *row, const char *key)
+{
+	const char *none = ctl->output == OUTPUT_TSV ? "" : "-";
+
+	return json_is_integer(json_object_get(row, key)) ? talloc_asprintf(ctl->scratch, "%" JSON_INTEGER_FORMAT, ctl_int(row, key)) : none;
+}
+
+static void add_row(struct ctl *ctl, struct table *table, const json_t *row)
+{
+	const char *none = ctl->output == OUTPUT_TSV ? "" : "-", *state = ctl_raw(row, "state");
+
+	table_row(table);
+	table_cell(table, ctl_text(ctl, row, "target", ""), COLOR_BOLD);
+	table_cell(table, directories(ctl, row), COLOR_NONE);
+	table_cell(table, number(ctl, row, "wave"), COLOR_NONE);
+	table_cell(table, ctl_text(ctl, row, "version", none), COLOR_NONE);
+	table_cell(table, number(ctl, row, "pending"), COLOR_NONE);
+	table_cell(table, ctl->output == OUTPUT_TSV ? ctl_escape(ctl, state) : ctl_words(ctl, state), color_of(state));
+	table_cell(table, ctl_text(ctl, row, "last_installed_on", none), COLOR_NONE);
+	table_cell(table, ctl_when(ctl, row, "at_version_since"), COLOR_NONE);
+	table_cell(table, ctl_text(ctl, json_object_get(row, "waiting"), "for", none), COLOR_NONE);
+	table_cell(table, ctl_text(ctl, row, "message", ""), COLOR_NONE);
+}
+
+int command_fleet(struct ctl *ctl)
+{
+	struct table *table;
+	json_auto_t *doc = NULL;
+	json_t *row;
+	size_t i;
+	int code = client_get(ctl, DBR_PATH_MIGRATIONS, "fleet", &doc);
+
+	if (code != 0)
+		return code;
+	if (ctl->output == OUTPUT_JSON)
+		return ctl_print_json(ctl, doc);
+	if (json_array_size(json_object_get(doc, "targets")) == 0 && ctl->output != OUTPUT_TSV)
+		ctl_complain(0, "no database has migrations configured");
+	table = table_new(ctl, columns, sizeof columns / sizeof *columns);
+	json_array_foreach(json_object_get(doc, "targets"), i, row)
+		add_row(ctl, table, row);
+	return table_print(table);
+}
