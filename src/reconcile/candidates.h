@@ -8,15 +8,28 @@
 
 #include "reconcile/diff.h"
 
-#define RULES_MAX 4096               /* rules that may speak of one object */
-
-/* The rules that may speak of a group, and whether any of them reads names. */
+/* The rules that may speak of a group: all of its members, or those with certain names. Patterns are held against every
+   name, the others are found by it. The memory is used again for each group. */
 struct candidates {
-	uint32_t whole[RULES_MAX], n_whole;
-	uint32_t named[RULES_MAX], n_named;
+	uint32_t *whole, n_whole;
+	uint32_t *patterns, n_patterns;
+	uint32_t n_literals;
+	uint32_t *first;             /* by hash of the name: rule + 1 */
+	uint32_t *next;              /* by rule: another one with that hash, + 1 */
+	uint32_t mask;
+	uint32_t *hits;              /* of the last candidates_hit() */
 };
 
-void candidates_of(struct differ *, const struct object_group *, enum object_kind kind, struct candidates *ret);
+struct candidates *candidates_new(struct differ *);      /* a child of the differ's temporary memory */
+void candidates_of(struct differ *, const struct object_group *, enum object_kind kind, struct candidates *);
+/* Does any of them read names? */
+static inline bool candidates_named(const struct candidates *c)
+{
+	return c->n_patterns + c->n_literals > 0;
+}
+/* The rules that speak of this member of the group into c->hits, always in the same order. Returns how many. */
+uint32_t candidates_hit(const struct differ *, struct candidates *, const struct object_group *, const char *schema, const char *name,
+			size_t len);
 /* Does it, by name and exceptions? The candidates' other properties are looked at already. */
 bool rule_speaks_of(const struct rule *, char relkind, const char *schema, const char *name, size_t len);
 

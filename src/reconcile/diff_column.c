@@ -111,21 +111,20 @@ static void wanted_columns(struct differ *d, struct column_map *map, struct cand
 		if (g->kind != OBJECT_TABLE)
 			continue;
 		candidates_of(d, g, OBJECT_COLUMN, c);
-		if (c->n_named == 0)
+		if (!candidates_named(c))
 			continue;
 		schema = names_text(d->names, g->schema);
 		while ((name = object_group_next(g, &cursor, d->scratch, &len))) {
-			for (uint32_t r = 0; r < c->n_named; r++) {
-				const struct rule *rule = &d->desired->rules[c->named[r]];
-				struct column_slot *slot;
+			uint32_t n = candidates_hit(d, c, g, schema, name, len);
 
-				if (!rule_speaks_of(rule, g->relkind, schema, name, len))
-					continue;
-				matched[c->named[r]] = true;
-				slot = slot_for(d, map, g->schema, name, len, rule->column);
+			for (uint32_t r = 0; r < n; r++) {
+				const char *column = d->desired->rules[c->hits[r]].column;
+				struct column_slot *slot = slot_for(d, map, g->schema, name, len, column);
+
+				matched[c->hits[r]] = true;
 				slot->table = g;
-				slot->column = rule->column;
-				want_column(d, slot, by_rule, c->named[r]);
+				slot->column = column;
+				want_column(d, slot, by_rule, c->hits[r]);
 			}
 		}
 	}
@@ -355,7 +354,7 @@ void diff_columns(struct differ *d)
 	if (!has_column_work(d))
 		return;
 	map.names = names_new(d->temporary);
-	c = talloc(d->temporary, struct candidates);
+	c = candidates_new(d);
 	matched = talloc_zero_array(d->temporary, bool, d->desired->n_rules + 1);
 	wanted_columns(d, &map, c, matched);
 	live_columns(d, &map);

@@ -12,34 +12,6 @@
 
 #include "base/text.h"
 
-void candidates_of(struct differ *d, const struct object_group *g, enum object_kind kind, struct candidates *ret)
-{
-	const struct desired *desired = d->desired;
-	name_id lists[2] = { g->schema, NAME_NONE };
-
-	ret->n_whole = ret->n_named = 0;
-	for (int l = 0; l < (g->schema ? 2 : 1); l++) {
-		uint32_t n;
-		const struct rule_key *key = desired_rules(desired, kind, lists[l], &n);
-
-		for (uint32_t i = 0; i < n; i++) {
-			const struct rule *rule = &desired->rules[key[i].rule];
-
-			if (rule->on.relkind && g->relkind && rule->on.relkind != g->relkind)
-				continue;
-			if (rule->on.schema && !rule->on.schema_literal && !glob_match(rule->on.schema, names_text(d->names, g->schema)))
-				continue;
-			/* members of extensions are outside patterns: only their exact name reaches them */
-			if (g->in_extension && !rule->on.name_literal)
-				continue;
-			if (rule->whole && ret->n_whole < RULES_MAX)
-				ret->whole[ret->n_whole++] = key[i].rule;
-			else if (!rule->whole && ret->n_named < RULES_MAX)
-				ret->named[ret->n_named++] = key[i].rule;
-		}
-	}
-}
-
 void want_add(struct differ *d, struct want_list *list, const struct rule *rule, enum object_kind kind)
 {
 	privs_t possible = kind_privileges(kind, d->version_num);
@@ -142,19 +114,6 @@ static void diff_part(struct differ *d, const struct object_group *g, const stru
 	talloc_free(list.v);
 }
 
-static bool excepted(const struct rule *rule, char relkind, const char *schema, const char *name, size_t len)
-{
-	for (uint32_t i = 0; i < rule->n_except; i++)
-		if (selector_matches(&rule->except[i], relkind, schema, name, len))
-			return true;
-	return false;
-}
-
-bool rule_speaks_of(const struct rule *rule, char relkind, const char *schema, const char *name, size_t len)
-{
-	return selector_matches(&rule->on, relkind, schema, name, len) && !(rule->n_except && excepted(rule, relkind, schema, name, len));
-}
-
 static struct part *part_for(void *memory, struct part **parts, uint32_t *n_parts, const uint32_t *rules, uint32_t n_rules, bool alone)
 {
 	struct part *part;
@@ -171,26 +130,22 @@ static struct part *part_for(void *memory, struct part **parts, uint32_t *n_part
 	return part;
 }
 
-static void diff_by_name(struct differ *d, const struct object_group *g, const struct candidates *c, bool *matched)
+static void diff_by_name(struct differ *d, const struct object_group *g, struct candidates *c, bool *matched)
 {
 	void *memory = talloc_new(d->temporary);
 	const char *schema = g->schema ? names_text(d->names, g->schema) : NULL, *name;
 	struct part *parts = NULL;
-	uint32_t n_parts = 0, *hits = talloc_array(memory, uint32_t, c->n_named + 1);
+	uint32_t n_parts = 0;
 	size_t cursor = 0, len;
 
 	while ((name = object_group_next(g, &cursor, d->scratch, &len))) {
+		uint32_t n = candidates_hit(d, c, g, schema, name, len);
 		struct part *part;
-		uint32_t n = 0;
 
-		for (uint32_t i = 0; i < c->n_named; i++) {
-			if (!rule_speaks_of(&d->desired->rules[c->named[i]], g->relkind, schema, name, len))
-				continue;
-			hits[n++] = c->named[i];
-			matched[c->named[i]] = true;
-		}
+		for (uint32_t i = 0; i < n; i++)
+			matched[c->hits[i]] = true;
 		/* each schema is in scope by its own name */
-		part = part_for(memory, &parts, &n_parts, hits, n, g->kind == OBJECT_SCHEMA);
+		part = part_for(memory, &parts, &n_parts, c->hits, n, g->kind == OBJECT_SCHEMA);
 		if ((part->n & (part->n - 1)) == 0)
 			part->members = talloc_realloc_size(memory, part->members, sizeof *part->members * (part->n ? part->n * 2 : 1));
 		/* a name that had to be unescaped lives in the scratch: keep a copy of those */
@@ -253,7 +208,7 @@ static void report_absent(struct differ *d, const bool *matched, bool shared)
 
 void diff_grants(struct differ *d, const struct object_group *groups, uint32_t n)
 {
-	struct candidates *c = talloc(d->temporary, struct candidates);
+	struct candidates *c = candidates_new(d);
 	bool *matched = talloc_zero_array(d->temporary, bool, d->desired->n_rules + 1);
 	bool shared = d->database == NULL;
 
@@ -265,7 +220,7 @@ void diff_grants(struct differ *d, const struct object_group *groups, uint32_t n
 		candidates_of(d, g, g->kind, c);
 		for (uint32_t w = 0; w < c->n_whole; w++)
 			matched[c->whole[w]] = true;
-		if (c->n_named || (g->kind == OBJECT_SCHEMA && d->desired->n_scopes))
+		if (candidates_named(c) || (g->kind == OBJECT_SCHEMA && d->desired->n_scopes))
 			diff_by_name(d, g, c, matched);
 		else if (c->n_whole || (g->schema && desired_scope(d->desired, g->schema)) || names_retiring(d, g->acl))
 			diff_part(d, g, c, NULL);

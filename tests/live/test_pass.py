@@ -456,3 +456,29 @@ def test_settings_of_every_role(pg, daemon):
     pg.sql("ALTER ROLE ALL RESET ALL")
     d.reconcile()
     assert pg.value("SHOW work_mem") == "8MB"
+
+
+@pytest.mark.majors(15)
+def test_kept_connections_serve_the_next_pass(pg, daemon):
+    """Up to keep_connections databases are asked over the connection of their last pass; a killed one costs nothing."""
+    names = ["k1", "k2", "k3"]
+    for name in names:
+        orders_database(pg, name)
+    d = make(daemon, pg, *names, keep_connections=2, daemon_settings={"interval": "1h"}).start()
+    d.wait_in_sync()
+
+    def kept():
+        return {name: pids[0] for name in names if (pids := [pid for (pid,) in pg.sql(
+            "SELECT pid FROM pg_stat_activity WHERE datname = %s AND application_name = 'dbreconciled'", (name,))])}
+
+    before = wait_for(lambda: len(kept()) == 2 and kept(), 10, "two connections stay", lambda: str(kept()))
+    mark = pg.log_mark()
+    d.reconcile()
+    assert kept() == before, "the same backends answered"
+    assert pg.changes(mark) == []
+    for name in before:
+        pg.kill_backends(name)
+    pg.sql("REVOKE SELECT ON app.orders FROM reporting", dbname=list(before)[0])
+    d.reconcile()
+    assert pg.value("SELECT has_table_privilege('reporting', 'app.orders', 'SELECT')", dbname=list(before)[0])
+    assert len(kept()) == 2 and not set(kept().values()) & set(before.values())

@@ -390,6 +390,63 @@ static struct plan *empty_plan(struct bench *b)
 	return plan;
 }
 
+static struct change *change_of(struct plan *plan, enum change_op op)
+{
+	for (uint32_t i = 0; i < plan->n_changes; i++)
+		if (plan->changes[i].op == op)
+			return &plan->changes[i];
+	return NULL;
+}
+
+/* However many rules name single objects of one schema, none is forgotten: what it gives would be revoked. */
+static void thousands_of_rules_are_all_heard(void **state)
+{
+	struct bench *b = *state;
+	struct plan *plan;
+
+	many_tables(b, 40, 1);
+	b->manifest.n_grants = 0;
+	for (uint32_t i = 5000; i-- > 0;)
+		wish_grant(b, "app", PRIV_SELECT, talloc_asprintf(b, "table app.t%u", i));
+	plan = database_plan(b, NULL);
+	assert_int_equal(plan->in_scope, 40);
+	assert_int_equal(plan->n_changes, 4960 + 1);   /* tables that are not there, and the DELETE of one */
+	assert_int_equal(change_of(plan, CHANGE_REVOKE)->privs, PRIV_DELETE);
+	assert_int_equal(change_of(plan, CHANGE_REVOKE)->n, 1);
+}
+
+/* Login, then what it holds, then the role: each held or waiting as long as it must. */
+static void a_role_is_retired_in_steps(void **state)
+{
+	struct bench *b = *state;
+	name_id old = world_role(b->world, "old", ROLE_LOGIN | ROLE_INHERIT), owner = world_role(b->world, "owner", ROLE_INHERIT);
+	struct world_object *o = world_object(b->world, OBJECT_TABLE, "other", "t", "owner");
+	struct plan *plan;
+
+	world_grant(b->world, &o->acl, OBJECT_TABLE, owner, owner, old, PRIV_SELECT | PRIV_UPDATE, false);
+	wish_role(b, "old")->absent = true;
+	b->guard.max_percent = 100;
+	plan = server_plan(b, NULL);
+	assert_int_equal(plan->n_changes, 2);
+	assert_int_equal(change_of(plan, CHANGE_ALTER_ROLE)->state, CHANGE_HELD);
+	assert_int_equal(change_of(plan, CHANGE_DROP_ROLE)->state, CHANGE_HELD);
+	plan = database_plan(b, NULL);
+	assert_int_equal(change_of(plan, CHANGE_REVOKE)->state, CHANGE_HELD);
+	assert_non_null(strstr(change_of(plan, CHANGE_REVOKE)->reason, "can still log in"));
+	b->guard.max_drops = 1;                        /* one retirement is one drop */
+	plan = server_plan(b, NULL);
+	assert_int_equal(plan->held, 0);
+	b->world->roles[b->world->n_roles - 2].attrs &= ~(unsigned)ROLE_LOGIN;
+	b->guard.max_drops = 0;
+	plan = database_plan(b, NULL);                 /* the schema is in no manifest's scope: what the role holds goes anyway */
+	assert_int_equal(plan->n_changes, 1);
+	assert_int_equal(change_of(plan, CHANGE_REVOKE)->state, CHANGE_READY);
+	assert_int_equal(change_of(plan, CHANGE_REVOKE)->privs, PRIV_SELECT | PRIV_UPDATE);
+	plan = server_plan(b, NULL);
+	assert_int_equal(plan->n_changes, 1);
+	assert_int_equal(change_of(plan, CHANGE_DROP_ROLE)->state, CHANGE_HELD);
+}
+
 static void expect_sql(struct bench *b, struct change change, int version_num, const char *sql)
 {
 	struct text *all = text_new(b);
@@ -524,7 +581,8 @@ int main(void)
 		TEST(an_approval_releases_exactly_its_plan), TEST(drops_are_held), TEST(removing_every_line_drops_nothing),
 		TEST(adopting_a_rich_role_changes_nothing), TEST(untouchable_roles), TEST(loss_of_login_is_held),
 		TEST(a_group_that_is_a_superuser_makes_no_members), TEST(provider_groups_may_be_given), TEST(public_is_only_touched_where_named),
-		TEST(additive_takes_nothing_away), TEST(what_others_hold_is_listed), TEST(a_forgotten_creator_is_warned_of), TEST(the_migration_user_reaches_its_ledger), TEST(sql_of_grants), TEST(sql_of_roles),
+		TEST(additive_takes_nothing_away), TEST(what_others_hold_is_listed), TEST(a_forgotten_creator_is_warned_of), TEST(the_migration_user_reaches_its_ledger), 
+		TEST(thousands_of_rules_are_all_heard), TEST(a_role_is_retired_in_steps), TEST(sql_of_grants), TEST(sql_of_roles),
 		TEST(a_verifier_is_never_displayed), TEST(inverses), TEST(a_thousand_objects_are_one_statement), TEST(settings_that_mean_the_same),
 	};
 
