@@ -30,6 +30,10 @@ static const struct option guard_rows[] = {
 	  .extra = offsetof(struct guard_settings, n_protected_roles), .fallback = "",
 	  .help = "Names, with * and ?, of roles that are never altered; each place adds to what the outer one says. Built-in roles and the "
 		  "daemon's own are always protected." },
+	{ .key = "ignored_roles", .type = &type_strings, .flags = OPT_UNION, IN(ignored_roles),
+	  .extra = offsetof(struct guard_settings, n_ignored_roles), .fallback = "",
+	  .help = "Names, with * and ?, of roles that no manifest names and that are somebody else's business: not listed as unmanaged, and what "
+		  "they hold is not revoked by unmanaged_grantees." },
 	{ .key = "allow_privileged", .type = &type_bool, IN(allow_privileged), .fallback = "false",
 	  .help = "Whether manifests may ask for superuser, replication and bypassrls." },
 };

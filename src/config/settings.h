@@ -23,6 +23,8 @@ struct guard_settings {
 	uint32_t max_percent;         /* of the privileges that live in the target's scope */
 	const char **protected_roles; /* globs; the built-in ones are added by the guard itself */
 	uint32_t n_protected_roles;
+	const char **ignored_roles;   /* globs: not ours to list or touch where no manifest names them */
+	uint32_t n_ignored_roles;
 	bool allow_privileged;        /* manifests may make superusers, replication and BYPASSRLS roles */
 };
 

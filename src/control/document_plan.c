@@ -134,6 +134,17 @@ static json_t *unmanaged_row(const struct plan *plan, const struct unmanaged *u)
 	return object;
 }
 
+json_t *document_names(const struct name_list *list)
+{
+	json_t *object = json_object(), *names = json_array();
+
+	for (uint32_t i = 0; list != NULL && i < list->listed; i++)
+		json_array_append_new(names, json_text(list->v[i]));
+	put_int(object, "count", list != NULL ? list->n : 0);
+	json_object_set_new(object, "names", names);
+	return object;
+}
+
 static void put_lists(void *parent, json_t *document, const struct target_view *view, bool sql)
 {
 	const struct plan *plan = view->plan;
@@ -147,6 +158,8 @@ static void put_lists(void *parent, json_t *document, const struct target_view *
 		json_array_append_new(warnings, json_text(plan->warnings[i]));
 	json_object_set_new(document, "changes", changes);
 	json_object_set_new(document, "unmanaged", unmanaged);
+	json_object_set_new(document, "unmanaged_roles", document_names(plan ? &plan->unmanaged_roles : NULL));
+	json_object_set_new(document, "unmanaged_schemas", document_names(plan ? &plan->unmanaged_schemas : NULL));
 	json_object_set_new(document, "warnings", warnings);
 }
 

@@ -148,6 +148,8 @@ void get_target(struct request *request)
 	put_text(document, "held_reason", view->plan ? view->plan->held_reason : NULL);
 	json_object_set_new(document, "warnings", warnings(view->plan));
 	put_int(document, "unmanaged", view->plan ? view->plan->n_unmanaged : 0);
+	json_object_set_new(document, "unmanaged_roles", document_names(view->plan ? &view->plan->unmanaged_roles : NULL));
+	json_object_set_new(document, "unmanaged_schemas", document_names(view->plan ? &view->plan->unmanaged_schemas : NULL));
 	json_object_set_new(document, "migrations", migrations_summary(view->migrations));
 	json_object_set_new(document, "last_error", last_error(view));
 	put_text(document, "server_version", view->server_version ?

@@ -187,6 +187,8 @@ json_t *document_waiting(const struct wave_wait *);
 json_t *document_fleet_row(const struct target_view *);    /* NULL: it has no migrations */
 json_t *document_change(void *parent, const struct plan *, const struct change *, int version_num, bool sql);
 json_t *document_plan_id(const struct plan *);
+/* {"count", "names"}; NULL is none. */
+json_t *document_names(const struct name_list *);
 json_t *document_migration_counts(const struct migration_list *);
 void event_fill(json_t *object, const struct event *);
 const struct migration_settings *migration_settings_of(const struct settings *, const struct target_view *);

@@ -6,6 +6,8 @@
 #include "ctl/client.h"
 #include "ctl/plan.h"
 
+#define NAMES_SHOWN 20
+
 static void line(const char *name, const char *text)
 {
 	if (*text)
@@ -109,6 +111,27 @@ static void print_migrations(struct ctl *ctl, const json_t *doc)
 		line("waiting", ctl_text(ctl, json_object_get(json_object_get(doc, "status"), "waiting"), "message", ""));
 }
 
+/* "3 that no manifest names: a, b, c" */
+static void names_line(struct ctl *ctl, const char *label, const json_t *list)
+{
+	struct text *out;
+	json_t *name;
+	size_t i;
+
+	if (ctl_int(list, "count") == 0)
+		return;
+	out = text_new(ctl->scratch);
+	text_addf(out, "%d that no manifest names: ", (int)ctl_int(list, "count"));
+	json_array_foreach(json_object_get(list, "names"), i, name) {
+		if (i == NAMES_SHOWN) {
+			text_add(out, ", ...");
+			break;
+		}
+		text_addf(out, "%s%s", i ? ", " : "", ctl_escape(ctl, json_string_value(name) ? json_string_value(name) : ""));
+	}
+	line(label, out->s);
+}
+
 static void print_tail(struct ctl *ctl, const json_t *doc)
 {
 	const json_t *error = json_object_get(doc, "last_error");
@@ -118,6 +141,8 @@ static void print_tail(struct ctl *ctl, const json_t *doc)
 	if (ctl_int(doc, "unmanaged") > 0)
 		line("unmanaged", talloc_asprintf(ctl->scratch, "%d privileges that nobody declared; `dbreconcilectl diff` lists them",
 						  (int)ctl_int(doc, "unmanaged")));
+	names_line(ctl, "roles", json_object_get(doc, "unmanaged_roles"));
+	names_line(ctl, "schemas", json_object_get(doc, "unmanaged_schemas"));
 	json_array_foreach(json_object_get(doc, "warnings"), i, warning)
 		line("warning", ctl_escape(ctl, json_string_value(warning) ? json_string_value(warning) : ""));
 	if (json_is_object(error))

@@ -100,6 +100,12 @@ static inline bool desired_manages(const struct desired *desired, name_id role)
 	return role < desired->n_managed && desired->managed[role] == 1;
 }
 
+/* Declared, or external. */
+static inline bool desired_names(const struct desired *desired, name_id role)
+{
+	return role < desired->n_managed && desired->managed[role] != 0;
+}
+
 /* The manifests that speak for this target. */
 const struct manifest *const *desired_manifests(const struct desired *, uint32_t *ret_n);
 

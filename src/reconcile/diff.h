@@ -109,7 +109,13 @@ bool names_retiring(const struct differ *, const struct acl *);            /* do
 void retire_on_server(struct differ *);
 void retire_in_database(struct differ *);          /* after every other part: it looks at what they planned */
 
+/* unmanaged.c */
+void list_unmanaged_roles(struct differ *);
+void list_unmanaged_schemas(struct differ *);
+bool is_ignored(const struct differ *, name_id role);      /* by guard.ignored_roles: neither listed nor touched as unmanaged */
+
 void guard_apply(struct differ *);
+bool is_protected(const struct differ *, const char *role);
 /* Blocks what needs the rights of a role that we are not a member of. Before the guard: what is blocked counts in no budget. */
 void rights_apply(struct differ *);
 

@@ -139,7 +139,7 @@ static void list_unmanaged(struct differ *d, const struct acl_context *c, const 
 {
 	struct plan *plan = d->plan;
 
-	if (plan->n_unmanaged >= d->max_unmanaged || entry->grantee == d->me)
+	if (plan->n_unmanaged >= d->max_unmanaged || entry->grantee == d->me || is_ignored(d, entry->grantee))
 		return;
 	plan->unmanaged = talloc_realloc(plan, plan->unmanaged, struct unmanaged, plan->n_unmanaged + 1);
 	plan->unmanaged[plan->n_unmanaged++] = (struct unmanaged){
@@ -164,7 +164,7 @@ static struct fate judge(struct differ *d, const struct acl_context *c, const st
 	else if (entry->grantee == NAME_NONE)
 		fate.in_scope = c->public_named || w;
 	else
-		fate.in_scope = w || c->revoke_unmanaged || desired_manages(d->desired, entry->grantee);
+		fate.in_scope = w || desired_manages(d->desired, entry->grantee) || (c->revoke_unmanaged && !is_ignored(d, entry->grantee));
 	if (!fate.in_scope)
 		return fate;
 	fate.remove = entry->privs & ~(w ? w->privs : initial) & known;

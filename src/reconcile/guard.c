@@ -36,7 +36,7 @@ static bool touches_role(const struct change *c)
 	}
 }
 
-static bool is_protected(const struct differ *d, const char *name)
+bool is_protected(const struct differ *d, const char *name)
 {
 	const struct guard_settings *guard = d->context->guard;
 

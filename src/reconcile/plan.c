@@ -239,6 +239,7 @@ int plan_server(void *parent, const struct plan_context *context, struct desired
 	shared = shared_objects(&d, server, &n);
 	diff_grants(&d, shared, n);
 	retire_on_server(&d);
+	list_unmanaged_roles(&d);
 	differ_end(&d, ret);
 	return 0;
 }
@@ -258,6 +259,7 @@ int plan_database(void *parent, const struct plan_context *context, struct desir
 	diff_defaults(&d);
 	diff_row_security(&d);
 	retire_in_database(&d);
+	list_unmanaged_schemas(&d);
 	differ_end(&d, ret);
 	return 0;
 }

@@ -50,6 +50,12 @@ struct unmanaged {
 	privs_t privs;
 };
 
+/* Names that nobody declared, sorted; n counts them all, at most a thousand are listed. */
+struct name_list {
+	const char **v;
+	uint32_t n, listed;
+};
+
 struct plan {
 	char id[17];                  /* 16 hex digits of a digest over identity, held changes and what they assume; "" when nothing is held */
 	struct change *changes;       /* ordered by phase */
@@ -62,6 +68,8 @@ struct plan {
 	const char *held_reason;                /* of the first held change */
 	struct unmanaged *unmanaged;
 	uint32_t n_unmanaged;
+	struct name_list unmanaged_roles;       /* of a server */
+	struct name_list unmanaged_schemas;     /* of a database */
 	const char **warnings;                  /* for example: someone who may create has no default privileges */
 	uint32_t n_warnings;
 	struct names *names;

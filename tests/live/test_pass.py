@@ -482,3 +482,21 @@ def test_kept_connections_serve_the_next_pass(pg, daemon):
     d.reconcile()
     assert pg.value("SELECT has_table_privilege('reporting', 'app.orders', 'SELECT')", dbname=list(before)[0])
     assert len(kept()) == 2 and not set(kept().values()) & set(before.values())
+
+
+@pytest.mark.majors(15)
+def test_what_no_manifest_names_is_listed_and_left_alone(pg, daemon):
+    """Roles and schemas that are somebody else's; ignored ones are not even listed, and keep what they hold."""
+    orders_database(pg)
+    pg.sql("CREATE ROLE datadog; CREATE ROLE intern LOGIN; CREATE ROLE dba_eve")
+    pg.sql("CREATE SCHEMA theirs; CREATE SCHEMA scratch; GRANT SELECT ON app.orders TO datadog, intern", dbname="orders")
+    exact = ORDERS.replace("\nschemas:", '\nauthority = "exact";\nunmanaged_grantees = "revoke";\nschemas:', 1)
+    d = daemon(servers=server(pg, "orders"), manifests={"platform": PLATFORM, "orders": exact},
+               guard={"ignored_roles": ["datadog*"], "protected_roles": ["dba_*"], "max_percent": 100}).start()
+    d.wait_in_sync()
+    assert not pg.value("SELECT has_table_privilege('intern', 'app.orders', 'SELECT')", dbname="orders")
+    assert pg.value("SELECT has_table_privilege('datadog', 'app.orders', 'SELECT')", dbname="orders")
+    assert d.http("/v1/targets/prod").json()["unmanaged_roles"] == {"count": 1, "names": ["intern"]}
+    assert d.http("/v1/targets/prod%2Forders/plan").json()["unmanaged_schemas"] == {"count": 3, "names": ["public", "scratch", "theirs"]}
+    assert "3 that no manifest names: public, scratch, theirs" in d.ctl("show", "prod/orders").out
+    assert "1 that no manifest names: intern" in d.ctl("show", "prod").out
