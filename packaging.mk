@@ -27,7 +27,7 @@ if WITH_TMPFILES
 nodist_tmpfiles_DATA = systemd/tmpfiles.d/dbreconcile.conf
 endif
 systemdexamplesdir = $(pkgdatadir)/systemd
-dist_systemdexamples_DATA = systemd/examples/credentials.conf systemd/examples/notify-reload.conf \
+dist_systemdexamples_DATA = systemd/examples/credentials.conf systemd/examples/hooks.conf systemd/examples/notify-reload.conf \
 	systemd/examples/dbreconcile-textfile.service systemd/examples/dbreconcile-textfile.timer
 monitoringdir = $(pkgdatadir)/monitoring
 dist_monitoring_DATA = monitoring/alerts.yaml

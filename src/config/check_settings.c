@@ -5,6 +5,7 @@
 #include <talloc.h>
 
 #include "base/text.h"
+#include "base/words.h"
 #include "config/checks.h"
 
 void init_server(struct reader *r, const void *outer, void *base)
@@ -82,20 +83,45 @@ static bool leaves_directory(const char *path)
 	return false;
 }
 
+/* There is no shell to look a program up, and no directory that "here" would be. */
+static void check_hook(struct reader *r, const config_setting_t *s, const char *key, const char *command)
+{
+	const config_setting_t *setting = config_setting_get_member(s, key);
+	void *scratch = talloc_new(NULL);
+	const char *reason;
+	char **words;
+
+	if (command && words_split(scratch, command, &words, &reason) != 0) {
+		reader_error(r, setting, "%s", reason);
+	} else if (command && *words[0] != '/') {
+		struct error *err = reader_error(r, setting, "the program \"%s\" is not a whole path", words[0]);
+
+		if (err)
+			error_hint(err, "write it from '/'; there is no shell: for pipes and variables write a script and name it here");
+	}
+	talloc_free(scratch);
+}
+
+static void whole_path(struct reader *r, const config_setting_t *setting, const char **directory)
+{
+	if (leaves_directory(*directory))
+		reader_error(r, setting, "\"%s\" holds \"..\"", *directory);
+	if (**directory != '/')
+		*directory = talloc_asprintf(r->settings, "%s/%s", r->settings->migrations_dir, *directory);
+}
+
 void check_migrations(struct reader *r, const config_setting_t *s, void *base)
 {
 	struct migration_settings *migrations = base;
 
 	if (config_setting_get_member(s, "directory") && migrations->n_directories == 0 && !reader_has_error(r, config_setting_get_member(s, "directory")))
 		reader_error(r, config_setting_get_member(s, "directory"), "the list is empty");
-	for (uint32_t i = 0; i < migrations->n_directories; i++) {
-		const char *directory = migrations->directories[i];
-
-		if (leaves_directory(directory))
-			reader_error(r, config_setting_get_member(s, "directory"), "\"%s\" holds \"..\"", directory);
-		if (*directory != '/')
-			migrations->directories[i] = talloc_asprintf(r->settings, "%s/%s", r->settings->migrations_dir, directory);
-	}
+	for (uint32_t i = 0; i < migrations->n_directories; i++)
+		whole_path(r, config_setting_get_member(s, "directory"), &migrations->directories[i]);
+	if (migrations->seed)
+		whole_path(r, config_setting_get_member(s, "seed"), &migrations->seed);
+	check_hook(r, s, "before", migrations->before);
+	check_hook(r, s, "after", migrations->after);
 }
 
 /* "127.x.y.z:port" or "[::1]:port": whoever can reach the address can read the metrics. */

@@ -58,6 +58,16 @@ static const struct option migration_rows[] = {
 	{ .key = "wave", .type = &type_count, IN(wave), .min = 1, .max = 1000, .fallback = "1",
 	  .help = "Databases of wave 2 are migrated when all of wave 1 that share a directory are at the version and have soaked, and so on, "
 		  "over all servers; a failure stops its own wave and all later ones." },
+	{ .key = "before", .type = &type_string, IN(before),
+	  .help = "A command that runs before the first pending migration of a pass, pg_dump for example: a whole path and arguments, without "
+		  "a shell, as the migration user. When it fails nothing runs." },
+	{ .key = "after", .type = &type_string, IN(after),
+	  .help = "A command that runs after the last one. When it fails the line of waves stops." },
+	{ .key = "hook_timeout", .type = &type_duration, IN(hook_timeout), .min = SECOND, .max = 7 * DAY, .fallback = "10min",
+	  .help = "How long each of the two may take; then it and everything that it has started is killed." },
+	{ .key = "seed", .type = &type_string, IN(seed),
+	  .help = "A directory of seed data, named as migrations, below daemon.migrations or a whole path. It runs once, after the migrations, "
+		  "and only in a database that the daemon itself has created." },
 	{ .key = "soak", .type = &type_duration, IN(soak), .max = 30 * DAY, .fallback = "0s",
 	  .help = "How long a database has to be at the version before those of later waves are migrated." },
 };

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "dbreconcile/protocol.h"
+#include "engine/hook.h"
 
 static void timer_fired(evutil_socket_t fd, short what, void *data)
 {
@@ -67,6 +68,8 @@ int engine_new(void *parent, struct event_base *base, const struct engine_option
 	e->numbers.last_reload_ok = true;
 	e->numbers.last_reload_ms = clock_wall();
 	e->secrets = secrets_new(e);
+	if (first->control.socket != NULL)
+		hook_sweep(first->control.socket);
 	close_open_intents(e);
 	fleet_configure(e, e->hold, e->now);
 	*ret = e;

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/message.h"
 #include "base/text.h"
+#include "engine/seed.h"
 
 struct server *fleet_server(const struct engine *e, const char *name)
 {
@@ -80,6 +81,7 @@ static struct target *target_new(struct server *s, const char *database)
 	load_suspension(t);
 	waves_load(t);
 	brake_load(t);
+	seed_load(t);
 	if (t->suspended)
 		publish_suspension(t);
 	publish_state(t);

@@ -28,6 +28,7 @@ struct flapping;
 struct migration_source;
 struct apply;
 struct ledger_read;
+struct hook;
 struct migrator;
 struct secrets;
 
@@ -88,6 +89,9 @@ struct collect {
 
 /* ---- one pass ---- */
 
+/* The steps of TS_MIGRATE. */
+enum run_step { RUN_BEFORE, RUN_FILES, RUN_AFTER, RUN_SEED, RUN_OVER };
+
 struct pass {
 	msec_t started, deadline;
 	int64_t started_us, cpu_us, applied_us;
@@ -106,6 +110,8 @@ struct pass {
 	struct server_facts facts;
 	struct apply *apply;
 	struct migrator *migrator;
+	struct hook *hook;
+	enum run_step run;                /* of the migrations: what runs now */
 	unsigned ready;                   /* what the socket was ready for in this turn */
 	msec_t runner_deadline;
 	int64_t migration_event;
@@ -113,6 +119,7 @@ struct pass {
 	struct ledger_read *ledger;
 	struct expressions *expressions;
 	struct source_files *files;       /* read in this pass, not compared yet */
+	struct source_files *seed_files;
 	/* the first thing that went wrong without ending the pass */
 	enum failure failure;
 	struct error error;
@@ -182,6 +189,13 @@ struct target {
 	int version_rank;                 /* of the newest row in the ledger, and since when it was seen */
 	int64_t version_since_ms;
 	uint64_t line_released;           /* digest of the files for which nobody waits for this one */
+
+	/* a database that we created: the only kind that is seeded */
+	struct created {
+		uint64_t system_identifier;
+		uint32_t oid;             /* 0 = we did not, or do not know it yet */
+		bool just_now, seeded;
+	} created;
 
 	bool suspended;
 	char *suspend_reason;

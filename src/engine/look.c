@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "catalog/decode.h"
 #include "catalog/query.h"
+#include "engine/seed.h"
 #include "model/quote.h"
 
 #define BEGIN_LOOK "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -325,8 +326,10 @@ static void look_finish(struct target *t, msec_t now)
 		return;
 	}
 	look_accept(t);
-	if (target_is_root(t))
+	if (target_is_root(t)) {
+		seed_identify(t->server);
 		fleet_expand(t->server, now);
+	}
 	target_event(t, TE_LOOKED, now);
 }
 

@@ -4,6 +4,7 @@
  * how it appears in the plan, and the runner.
  */
 #include "engine/internal.h"
+#include "engine/seed.h"
 
 #include <string.h>
 #include <talloc.h>
@@ -132,23 +133,38 @@ static void wait_for_brake(const struct target *t, const struct plan *plan, stru
 	c->remedy = talloc_strdup(plan, t->brake.error.hint);
 }
 
+/* What is to run beside files; v holds two at most. */
+static uint32_t other_work(const struct target *t, const char *v[2])
+{
+	uint32_t n = 0;
+
+	if (t->brake.kind == BRAKE_AFTER)
+		v[n++] = "hook after the migrations";
+	if (seed_wanted(t))
+		v[n++] = "seed data";
+	return n;
+}
+
 /* Pending migrations become changes of the plan, in their place; a list that is blocked is one blocked change at least. */
 void migrations_append(struct target *t, struct plan *plan)
 {
 	const struct migration_list *list = t->migrations;
-	uint32_t pending = count_pending(list), add, at = 0;
+	const char *others[2];
+	uint32_t pending = count_pending(list), more = other_work(t, others), add = pending + more, at = 0;
 	char why[ERROR_TEXT_MAX + 320];
 
-	if (list == NULL || (pending == 0 && !list->blocked))
+	if (list == NULL || (add == 0 && !list->blocked))
 		return;
-	add = pending > 0 ? pending : 1;
+	add = add > 0 ? add : 1;
 	plan->changes = talloc_realloc(plan, plan->changes, struct change, plan->n_changes + add);
 	while (at < plan->n_changes && plan->changes[at].phase < PHASE_MIGRATIONS)
 		at++;
 	memmove(&plan->changes[at + add], &plan->changes[at], (plan->n_changes - at) * sizeof(struct change));
 	plan->n_changes += add;
-	if (pending == 0)
-		change_fill(plan, &plan->changes[at], NULL);
+	for (uint32_t i = 0; i < add - pending; i++) {
+		change_fill(plan, &plan->changes[at + pending + i], NULL);
+		plan->changes[at + pending + i].name = i < more ? others[i] : NULL;
+	}
 	for (uint32_t i = 0, k = at; pending > 0 && i < list->n; i++)
 		if (migration_runs(&list->v[i]))
 			change_fill(plan, &plan->changes[k++], &list->v[i]);
@@ -170,7 +186,8 @@ void migrations_append(struct target *t, struct plan *plan)
 
 bool migrations_wants(const struct target *t)
 {
-	return t->migrations != NULL && !t->migrations->blocked && count_pending(t->migrations) > 0;
+	return t->migrations != NULL && !t->migrations->blocked &&
+	       (count_pending(t->migrations) > 0 || t->brake.kind == BRAKE_AFTER || seed_wanted(t));
 }
 
 bool migrations_runnable(const struct target *t)

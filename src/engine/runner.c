@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * Runs the pending migrations of a target inside its pass. The reconciling
- * connection is closed first, so that its slot serves the migration user's.
+ * Runs the pending migrations of a target inside its pass, with the hooks
+ * before and after them and the seed data. The reconciling connection is
+ * closed first, so that its slot serves the migration user's.
  */
 #include "engine/internal.h"
 
@@ -10,19 +11,40 @@
 
 #include "base/log.h"
 #include "base/message.h"
+#include "engine/hook.h"
 #include "engine/migrator.h"
+#include "engine/seed.h"
 
 #define FILE_TIMEOUT (INT64_C(24) * 3600 * 1000)
 
-static int runner_make(struct target *t, struct error *err, msec_t now)
+/* What is not read again while a pass runs: the list is the one from before its first step. */
+static bool step_wanted(const struct target *t, enum run_step step)
 {
 	const struct migration_settings *m = &t->db->migrations;
-	void *scratch = talloc_new(t->pass);
-	char *password = NULL;
+	bool files = migrations_pending(t) > 0;
+
+	switch (step) {
+	case RUN_BEFORE:
+		return m->before != NULL && files;
+	case RUN_FILES:
+		return files;
+	case RUN_AFTER:
+		return m->after != NULL && (files || t->brake.kind == BRAKE_AFTER);
+	case RUN_SEED:
+		return seed_wanted(t);
+	default:
+		return true;
+	}
+}
+
+static int start_files(struct target *t, const char *password, msec_t now, struct error *err)
+{
+	const struct migration_settings *m = &t->db->migrations;
+	bool seed = t->pass->run == RUN_SEED;
 	struct migrator_params params = {
 		.session = {
 			.name = t->name, .conninfo = target_server_settings(t)->conninfo, .database = t->database, .user = m->user,
-			.version_num = t->server->version_num, .for_migrations = true,
+			.version_num = t->server->version_num, .for_migrations = true, .password = password,
 			.connect_timeout = target_settings(t)->connect_timeout,
 		},
 		.schema = m->table_schema, .table = m->table_name,
@@ -32,28 +54,86 @@ static int runner_make(struct target *t, struct error *err, msec_t now)
 		.ledger_expected = t->look->database_state->ledger.exists,
 		.file_timeout = FILE_TIMEOUT,
 	};
-	int r = secrets_get(t, scratch, password_source_of_migrations(target_server_settings(t), m), &password, err);
 
-	params.session.password = password;
-	if (r == 0)
-		t->pass->migrator = migrator_new(t->pass, &params, now);
+	if (seed && seed_begin(t, &params, err) != 0)
+		return 1;
+	t->pass->migrator = migrator_new(t->pass, &params, now);
+	return 0;
+}
+
+static int start_step(struct target *t, msec_t now, struct error *err)
+{
+	struct pass *p = t->pass;
+	void *scratch = talloc_new(p);
+	char *password = NULL;
+	int r = secrets_get(t, scratch, password_source_of_migrations(target_server_settings(t), &t->db->migrations), &password, err);
+
+	if (r == 0 && (p->run == RUN_FILES || p->run == RUN_SEED))
+		r = start_files(t, password, now, err) != 0 ? 3 : 0;
+	else if (r == 0)
+		r = hook_new(t, p->run == RUN_BEFORE, password, now, &p->hook, err) != 0 ? 3 : 0;
 	talloc_free(scratch);
 	return r;
 }
 
-static void runner_start(struct target *t, msec_t now)
+static const enum brake_kind brakes[] = { [RUN_BEFORE] = BRAKE_BEFORE, [RUN_FILES] = BRAKE_FILE, [RUN_AFTER] = BRAKE_AFTER,
+					  [RUN_SEED] = BRAKE_SEED };
+
+/* A failure does not end the pass: the grants that can be made are made, then it is reported. */
+static void run_failed(struct target *t, enum failure failure, struct error *err, bool stop)
+{
+	if (stop) {
+		brake_set(t, brakes[t->pass->run], err);
+		*err = t->brake.error;
+	}
+	if (!stop || t->pass->run != RUN_BEFORE)      /* where nothing was begun, nothing has failed: it is blocked */
+		pass_note_failure(t->pass, failure == FAILURE_NONE ? FAILURE_SQL : failure, err);
+	t->pass->run = RUN_OVER;
+}
+
+static void run_over(struct target *t, msec_t now)
+{
+	watch_close(t);
+	TALLOC_FREE(t->pass->migrator);
+	TALLOC_FREE(t->pass->hook);
+	waves_leave(t);
+	target_event(t, TE_MIGRATED, now);
+}
+
+static void next_step(struct target *t, msec_t now)
 {
 	struct error err;
 	int r;
 
+	while (t->pass->run != RUN_OVER && !step_wanted(t, t->pass->run))
+		t->pass->run++;
+	if (t->pass->run == RUN_OVER || t->state == TS_DRAIN) {
+		run_over(t, now);
+		return;
+	}
 	error_clear(&err);
-	r = runner_make(t, &err, now);
+	r = start_step(t, now, &err);
 	if (r == 0) {
 		target_mark(t);
+	} else if (r == 3) {
+		run_failed(t, FAILURE_SQL, &err, true);
+		run_over(t, now);
 	} else if (r != 2) {
 		error_hint(&err, "the password of the migration user %s is needed", t->db->migrations.user);
 		target_fail(t, FAILURE_AUTH, &err, now);
 	}
+}
+
+static void step_done(struct target *t, msec_t now)
+{
+	if (t->brake.kind == brakes[t->pass->run])
+		brake_release(t);
+	if (t->pass->run == RUN_SEED)
+		seed_done(t);
+	TALLOC_FREE(t->pass->migrator);
+	TALLOC_FREE(t->pass->hook);
+	t->pass->run++;
+	next_step(t, now);
 }
 
 void migrations_run(struct target *t, msec_t now)
@@ -69,7 +149,7 @@ void migrations_run(struct target *t, msec_t now)
 	watch_close(t);
 	TALLOC_FREE(t->session);              /* the slot stays ours */
 	publish_state(t);
-	runner_start(t, now);
+	next_step(t, now);
 }
 
 static void record_event(struct target *t, const struct migrator_event *step)
@@ -102,39 +182,30 @@ static void record_event(struct target *t, const struct migrator_event *step)
 	}
 }
 
-/* A failure does not end the pass: the grants that can be made are made, then it is reported. */
-static void runner_over(struct target *t, const struct migrator_progress *progress, msec_t now)
+static void files_over(struct target *t, const struct migrator_progress *progress, msec_t now)
 {
 	struct error err = *progress->error;
+	bool stop = progress->status == MIGRATOR_FAILED && !brake_harmless(progress->failure, t->pass->file_failed);
 
-	if (progress->status == MIGRATOR_DONE)
-		brake_release(t);
-	if (progress->status == MIGRATOR_FAILED && !brake_harmless(progress->failure, t->pass->file_failed)) {
-		brake_set(t, BRAKE_FILE, &err);
-		err = t->brake.error;
-	}
-	if (progress->status != MIGRATOR_DONE) {
-		error_set(&err, "the migrations did not run");
-		pass_note_failure(t->pass, progress->failure == FAILURE_NONE ? FAILURE_SQL : progress->failure, &err);
-	}
 	watch_close(t);
-	TALLOC_FREE(t->pass->migrator);
-	waves_leave(t);
-	target_event(t, TE_MIGRATED, now);
+	if (progress->status == MIGRATOR_DONE) {
+		step_done(t, now);
+		return;
+	}
+	error_set(&err, "the migrations did not run");
+	if (t->pass->run == RUN_SEED && progress->status == MIGRATOR_BLOCKED)
+		stop = true;                  /* nobody compares these files before they run */
+	run_failed(t, progress->failure, &err, stop);
+	run_over(t, now);
 }
 
-void migrations_turn(struct target *t, msec_t now)
+static void migrator_step(struct target *t, msec_t now)
 {
 	struct migrator *m = t->pass->migrator;
 	struct migrator_progress progress;
 	struct migrator_event step;
 	struct session *session;
 
-	if (m == NULL) {
-		if (!t->waiting_secret)
-			runner_start(t, now);
-		return;
-	}
 	if (t->state == TS_DRAIN && !t->pass->cancelled) {
 		t->pass->cancelled = true;
 		migrator_cancel(m, now);
@@ -145,7 +216,7 @@ void migrations_turn(struct target *t, msec_t now)
 		record_event(t, &step);
 	migrator_progress(m, &progress);
 	if (progress.status != MIGRATOR_RUNNING) {
-		runner_over(t, &progress, now);
+		files_over(t, &progress, now);
 		return;
 	}
 	session = migrator_session(m);
@@ -156,11 +227,44 @@ void migrations_turn(struct target *t, msec_t now)
 	t->pass->runner_deadline = migrator_deadline(m);
 }
 
+static void hook_step(struct target *t, msec_t now)
+{
+	struct error err;
+
+	error_clear(&err);
+	if (t->state == TS_DRAIN)
+		hook_terminate(t->pass->hook);
+	switch (hook_turn(t->pass->hook, now, &err)) {
+	case 0:
+		t->pass->runner_deadline = hook_deadline(t->pass->hook, now);
+		break;
+	case 1:
+		step_done(t, now);
+		break;
+	default:
+		if (t->state != TS_DRAIN)
+			run_failed(t, FAILURE_SQL, &err, true);
+		run_over(t, now);
+		break;
+	}
+}
+
+void migrations_turn(struct target *t, msec_t now)
+{
+	if (t->pass->migrator != NULL)
+		migrator_step(t, now);
+	else if (t->pass->hook != NULL)
+		hook_step(t, now);
+	else if (!t->waiting_secret)
+		next_step(t, now);
+}
+
 void migrations_forget(struct target *t)
 {
 	waves_leave(t);
-	if (t->pass == NULL || t->pass->migrator == NULL)
+	if (t->pass == NULL || (t->pass->migrator == NULL && t->pass->hook == NULL))
 		return;
 	watch_close(t);
 	TALLOC_FREE(t->pass->migrator);
+	TALLOC_FREE(t->pass->hook);
 }

@@ -226,6 +226,7 @@ static int pass_done(struct pass *p)
 {
 	look_unref(p->look);
 	source_files_unref(p->files);
+	source_files_unref(p->seed_files);
 	return 0;
 }
 
@@ -506,7 +507,7 @@ static const target_effect_run turns[TARGET_STATES] = {
 
 static void drain_turn(struct target *t, msec_t now)
 {
-	if (t->pass->migrator != NULL)
+	if (t->pass->migrator != NULL || t->pass->hook != NULL)
 		migrations_turn(t, now);
 	else if (t->pass->apply != NULL)
 		apply_turn(t, now);
@@ -536,7 +537,7 @@ static void set_wake(struct target *t)
 		wake = min_msec(wake, session_deadline(t->session));
 	if (t->pass != NULL)
 		wake = min_msec(wake, t->pass->deadline);
-	if (t->pass != NULL && t->pass->migrator != NULL)
+	if (t->pass != NULL && (t->pass->migrator != NULL || t->pass->hook != NULL))
 		wake = min_msec(wake, t->pass->runner_deadline);
 	if (target_is_root(t) && t->server->asking)
 		wake = min_msec(wake, t->server->ask_deadline);

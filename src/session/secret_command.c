@@ -6,16 +6,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <talloc.h>
 #include <unistd.h>
 
-#include "base/text.h"
+#include "base/words.h"
+#include "session/child.h"
 
 #define OUTPUT_MAX 8192u
 #define RUN_MAX 30000
@@ -91,70 +90,14 @@ static struct command *find(const struct secret_commands *all, const char *line)
 	return c;
 }
 
-/* One word from *p, which stands on its first character. False when a quote is open at the end. */
-static bool take_word(const char **p, struct text *word)
-{
-	char quote = '\0';
-
-	for (; **p && (quote || (**p != ' ' && **p != '\t')); (*p)++) {
-		if (quote ? **p == quote : **p == '\'' || **p == '"')
-			quote = quote ? '\0' : **p;
-		else if (**p == '\\' && quote != '\'' && (*p)[1])
-			text_add_char(word, *++*p);
-		else
-			text_add_char(word, **p);
-	}
-	return !quote;
-}
-
 int secret_command_split(void *parent, const char *line, char ***ret, struct error *err)
 {
-	char **words = talloc_array(parent, char *, 1);
-	unsigned n = 0;
+	const char *reason;
 
-	for (const char *p = line + strspn(line, " \t"); *p; p += strspn(p, " \t")) {
-		struct text *word = text_new(words);
-
-		if (!take_word(&p, word)) {
-			error_set(err, "password_command: a quote is not closed");
-			talloc_free(words);
-			return 1;
-		}
-		words = talloc_realloc(parent, words, char *, n + 2);
-		words[n++] = word->s;
-	}
-	words[n] = NULL;
-	*ret = words;
-	if (n == 0) {
-		error_set(err, "password_command is empty");
-		talloc_free(words);
-		return 1;
-	}
-	return 0;
-}
-
-/* stdin is empty, stdout is ours, stderr stays the daemon's: its messages belong to the log. */
-static int spawn(char *const *argv, int out, pid_t *pid)
-{
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	sigset_t none, all;
-	int r;
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawn_file_actions_init(&files);
-	posix_spawnattr_init(&attr);
-	posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
-	posix_spawnattr_setpgroup(&attr, 0);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &all);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	r = posix_spawnp(pid, argv[0], &files, &attr, argv, environ);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&files);
-	return r;
+	if (words_split(parent, line, ret, &reason) == 0)
+		return 0;
+	error_set(err, "password_command: %s", reason);
+	return 1;
 }
 
 __attribute__((format(printf, 2, 3))) static void explain(struct command *c, const char *format, ...)
@@ -181,7 +124,8 @@ static void start(struct command *c, msec_t now)
 		explain(c, "%s", wrong.text);
 		return;
 	}
-	r = pipe2(ends, O_CLOEXEC) < 0 ? errno : spawn(argv, ends[1], &c->pid);
+	/* stderr stays the daemon's: its messages belong to the log */
+	r = pipe2(ends, O_CLOEXEC) < 0 ? errno : child_spawn(argv, NULL, ends[1], -1, &c->pid);
 	close_fd(&ends[1]);
 	if (r != 0) {
 		explain(c, "password_command: \"%s\" cannot be started: %s", argv[0], strerror(r));
@@ -191,9 +135,7 @@ static void start(struct command *c, msec_t now)
 	} else {
 		c->out = ends[0];
 		fcntl(c->out, F_SETFL, O_NONBLOCK);
-		c->pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
-		if (c->pidfd >= 0)
-			fcntl(c->pidfd, F_SETFD, FD_CLOEXEC);
+		c->pidfd = child_pidfd(c->pid);
 		c->output = secret_copy(c, NULL, OUTPUT_MAX);
 		c->used = 0;
 		c->killed = false;

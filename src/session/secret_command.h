@@ -29,8 +29,7 @@ msec_t secret_commands_deadline(const struct secret_commands *);   /* MSEC_NEVER
 /* True when a command has finished, well or not. Never blocks. */
 bool secret_commands_turn(struct secret_commands *, msec_t now);
 
-/* Words of a command line: blanks separate; '...' as it is; "..." and outside of quotes with \ before any character. A
-   NULL-terminated talloc array; no variables, no wildcards, no pipes. 1: a quote is not closed, or there are no words. */
+/* words_split() of base/words.h. 1: err. */
 int secret_command_split(void *parent, const char *line, char ***ret, struct error *err);
 
 #endif

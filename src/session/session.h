@@ -43,6 +43,12 @@ const char *failure_name(enum failure);
 bool failure_is_transient(enum failure);
 enum failure failure_from_sqlstate(const char *sqlstate, const char *message);
 
+struct session_config;
+/* The environment of a client program (pg_dump in a hook) that is to connect as a session with this configuration would: ours
+   without what is meant for us alone, and PGHOST, PGPORT, PGUSER, PGDATABASE, PGSSLMODE ... The password comes from passfile
+   (NULL = none), never from here. A NULL-terminated talloc array; NULL when conninfo is not valid. */
+char **session_environment(void *parent, const struct session_config *, const char *passfile);
+
 /* "15.8": the libpq that runs. */
 const char *session_library_version(void);
 
