@@ -317,6 +317,7 @@ static void group_over(struct target *t, msec_t now)
 
 	if (a->step == APPLY_COMMIT) {
 		apply_events_committed(t);
+		t->pass->progress = true;
 		t->pass->applied_us = clock_monotonic_us() - t->pass->started_us;
 	} else {
 		retried = group_now(a)->n > 1 && !failure_is_transient(a->failure) && a->n_events > 0;
@@ -348,6 +349,7 @@ void apply_begin(struct target *t, msec_t now)
 	struct group *first, *second = NULL;
 
 	t->pass->apply = a;
+	t->pass->progress = false;
 	a->staged = plan_stage_first(t);
 	first = plan_groups(a, t->plan, PHASE_ROLES, PHASE_SETTINGS, &n);
 	if (!a->staged)

@@ -106,6 +106,7 @@ struct pass {
 	unsigned look_step;
 	const char *retiring;             /* roles that are to go, as array text: their dependencies are part of the look */
 	unsigned rounds;                  /* of applying */
+	bool progress;                    /* something was committed in the last of them */
 	struct look *look;                /* being made */
 	struct server_facts facts;
 	struct apply *apply;

@@ -410,7 +410,7 @@ static void judge_remaining(struct target *t)
 {
 	struct error err;
 
-	if (t->verdict == TE_CORRECT && ++t->pass->rounds < ROUNDS && !flapping_made_now(t, t->plan)) {
+	if (t->verdict == TE_CORRECT && t->pass->progress && ++t->pass->rounds < ROUNDS && !flapping_made_now(t, t->plan)) {
 		t->verdict = TE_MORE;
 		return;
 	}

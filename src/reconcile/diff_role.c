@@ -100,13 +100,14 @@ static void alter_role(struct differ *d, const struct role_want *want, const str
 	want_password(d, want, live);
 }
 
-static void rename_role(struct differ *d, const struct role_want *want)
+static void rename_role(struct differ *d, const struct role_want *want, const struct role *live)
 {
 	struct change *change = differ_add(d, CHANGE_RENAME_ROLE, DRIFT_ROLE, PHASE_ROLES, want->wish->source);
 
 	change->role = want->name;
 	change->other = want->renamed_from;
-	hold(change, "renaming a role breaks logins that still use the old name");
+	if (live->attrs & ROLE_LOGIN)
+		hold(change, "renaming a role breaks logins that still use the old name");
 }
 
 static void report_external(struct differ *d, const struct role_want *want)
@@ -131,7 +132,7 @@ void diff_roles(struct differ *d)
 		} else if (live) {
 			alter_role(d, want, live);
 		} else if (want->renamed_from && server_role(d->server, want->renamed_from)) {
-			rename_role(d, want);
+			rename_role(d, want, server_role(d->server, want->renamed_from));
 		} else {
 			create_role(d, want);
 		}

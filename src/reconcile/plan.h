@@ -28,6 +28,7 @@ enum expression_state {
 struct plan_context {
 	const struct guard_settings *guard;
 	const char *server, *target;          /* names, for the plan id */
+	bool applies;                         /* what is ready will be made: enforce mode, not suspended */
 	const char *approved;                 /* plan id that an operator approved, or NULL */
 	/* Passwords: for each role with a secret source, what the stored verifier means. Called during the diff. */
 	enum password_state (*password)(void *data, const struct role_wish *, const struct role *live,

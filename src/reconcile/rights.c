@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * What we cannot do because we are no superuser is blocked, with the statement
- * that an administrator can run once, instead of tried and failed in every pass.
+ * What cannot be done is blocked instead of tried and failed in every pass.
+ *
+ * What we cannot do because we are no superuser comes with the statement
+ * that an administrator can run once.
  * Grants and revokes on objects are judged in diff_acl.c, entry by entry.
  *
  * The rules are those of PostgreSQL (facts: postgres.md, "Roles", "Memberships",
@@ -395,49 +397,83 @@ static void follow_schema(struct differ *d, struct change *c)
 		}
 }
 
-/* Is it declared, not there, and not for us to make? */
-static bool cannot_be_made(struct differ *d, name_id role)
+static const struct change *makes_role(const struct differ *d, name_id role)
 {
-	const struct server_settings *server = d->desired->server;
+	for (uint32_t i = 0; i < d->plan->n_changes; i++) {
+		const struct change *c = &d->plan->changes[i];
 
-	for (uint32_t m = 0; m < server->n_all_manifests; m++)
-		for (uint32_t i = 0; i < server->all_manifests[m]->n_roles; i++) {
-			const struct role_wish *wish = &server->all_manifests[m]->roles[i];
-			const struct change like = { .op = CHANGE_CREATE_ROLE, .role = role, .attrs = wish->attrs, .attrs_mask = wish->attrs_mask };
-
-			if (!wish->absent && strcmp(wish->name, name_of(d, role)) == 0)
-				return !wish->external && !wish->renamed_from && create_role(d, &like).reason != NULL;
-		}
-	return false;
+		if ((c->op == CHANGE_CREATE_ROLE || c->op == CHANGE_RENAME_ROLE) && c->role == role)
+			return c;
+	}
+	return NULL;
 }
 
-/* Whatever else is about a role that cannot be made. */
+/* Who would be named and is not there. The server's plan makes roles; by the time that a database's is made they stand, or
+   something keeps them. A plan that only shows what would be done speaks of roles that are still to come. */
+static bool role_is_missing(const struct differ *d, name_id role)
+{
+	const struct change *made;
+
+	if (!role || server_role(d->server, role) || !desired_manages(d->desired, role))
+		return false;
+	if (d->database)
+		return d->context->applies;
+	made = makes_role(d, role);
+	return made && made->state != CHANGE_READY;
+}
+
 static void follow_role(struct differ *d, struct change *c)
 {
 	const name_id roles[] = { c->role, c->other };
 
-	for (size_t i = 0; i < sizeof roles / sizeof *roles && c->state == CHANGE_READY; i++) {
-		if (!roles[i] || c->op == CHANGE_CREATE_ROLE || server_role(d->server, roles[i]) || !cannot_be_made(d, roles[i]))
+	if (c->op == CHANGE_CREATE_ROLE || c->op == CHANGE_RENAME_ROLE || c->state == CHANGE_BLOCKED)
+		return;
+	for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
+		if (!role_is_missing(d, roles[i]))
 			continue;
-		change_block(c, talloc_asprintf(d->plan, "role %s does not exist and cannot be made", name_of(d, roles[i])),
-			     "see what blocks the role");
+		change_block(c, talloc_asprintf(d->plan, "role %s does not exist yet", name_of(d, roles[i])),
+			     d->database ? talloc_asprintf(d->plan, "see the plan of target %s", d->context->server) : "see what keeps the role");
+		return;
 	}
+}
+
+/* What a role has under its old name it will have under the new one: only a look after the renaming tells what is missing. */
+static void leave_renamed(struct differ *d)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < d->plan->n_changes; i++) {
+		const struct change c = d->plan->changes[i];
+		const name_id roles[] = { c.role, c.other };
+		bool renamed = false;
+
+		for (size_t r = 0; r < sizeof roles / sizeof *roles && c.op != CHANGE_RENAME_ROLE && !d->database; r++) {
+			const struct change *made = roles[r] && !server_role(d->server, roles[r]) ? makes_role(d, roles[r]) : NULL;
+
+			renamed |= made && made->op == CHANGE_RENAME_ROLE;
+		}
+		if (!renamed)
+			d->plan->changes[kept++] = c;
+	}
+	d->plan->n_changes = kept;
+}
+
+static void check_rights(struct differ *d, struct change *c)
+{
+	struct lack lack;
+
+	if (c->state == CHANGE_BLOCKED || !checks[c->op])
+		return;
+	lack = checks[c->op](d, c);
+	if (lack.reason)
+		change_block(c, lack.reason, lack.remedy);
 }
 
 void rights_apply(struct differ *d)
 {
-	if (d->server->facts.is_superuser)
-		return;
-	for (uint32_t i = 0; i < d->plan->n_changes; i++) {
-		struct change *c = &d->plan->changes[i];
-		struct lack lack;
-
-		if (c->state == CHANGE_BLOCKED || !checks[c->op])
-			continue;
-		lack = checks[c->op](d, c);
-		if (lack.reason)
-			change_block(c, lack.reason, lack.remedy);
-	}
+	leave_renamed(d);
+	for (uint32_t i = 0; !d->server->facts.is_superuser && i < d->plan->n_changes; i++)
+		check_rights(d, &d->plan->changes[i]);
 	for (uint32_t i = 0; i < d->plan->n_changes; i++) {
 		follow_role(d, &d->plan->changes[i]);
 		follow_schema(d, &d->plan->changes[i]);

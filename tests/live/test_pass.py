@@ -500,3 +500,44 @@ def test_what_no_manifest_names_is_listed_and_left_alone(pg, daemon):
     assert d.http("/v1/targets/prod%2Forders/plan").json()["unmanaged_schemas"] == {"count": 3, "names": ["public", "scratch", "theirs"]}
     assert "3 that no manifest names: public, scratch, theirs" in d.ctl("show", "prod/orders").out
     assert "1 that no manifest names: intern" in d.ctl("show", "prod").out
+
+
+@pytest.mark.majors(14, 18)
+def test_a_rename_keeps_everything_and_waits_without_noise(pg, daemon):
+    """What is about a role that is still to be renamed waits for it: nothing is tried that must fail."""
+    orders_database(pg)
+    d = make(daemon, pg, "orders").start()
+    d.wait_in_sync()
+    oids = dict(pg.sql("SELECT rolname, oid FROM pg_roles"))
+    mark = pg.log_mark()
+    platform = PLATFORM.replace('name = "app";', 'name = "shop"; renamed_from = "app";') \
+        .replace('name = "reporting";', 'name = "reports"; renamed_from = "reporting";').replace('member_of = "reporting"', 'member_of = "reports"')
+    d.manifest("platform", platform)
+    d.manifest("orders", ORDERS.replace('"app"; level', '"shop"; level').replace('"reporting"', '"reports"'))
+    d.reload()
+    wait_state(d, "prod/orders", "blocked")
+    # A role that nobody logs in as is renamed at once, the other one waits.
+    assert dict(pg.sql("SELECT rolname, oid FROM pg_roles"))["reports"] == oids["reporting"]
+    assert "role shop does not exist yet; see the plan of target prod" in row(d, "prod/orders")["message"]
+    plan = d.http("/v1/targets/prod/plan").json()["plan"]
+    assert d.ctl("approve", "prod", plan).code == 0
+    d.wait_in_sync()
+    assert dict(pg.sql("SELECT rolname, oid FROM pg_roles"))["shop"] == oids["app"]
+    assert pg.value("SELECT has_table_privilege('shop', 'app.orders', 'INSERT')", dbname="orders")
+    assert [c for c in pg.changes(mark) if not re.search("ALTER ROLE .* RENAME TO", str(c))] == []
+    assert not [line for line in pg.log_since(mark).splitlines() if "ERROR:" in line]
+
+
+@pytest.mark.majors(15)
+def test_what_fails_is_tried_once_a_pass(pg, daemon):
+    """A change that the server refuses is not repeated in the rounds of the same pass when nothing else made progress."""
+    orders_database(pg)
+    d = make(daemon, pg, "orders", daemon_settings={"interval": "1h"}).start()
+    d.wait_in_sync()
+    pg.sql("CREATE FUNCTION no() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no grants today'; END$$; "
+           "CREATE EVENT TRIGGER no ON ddl_command_end WHEN TAG IN ('GRANT') EXECUTE FUNCTION no()", dbname="orders")
+    pg.sql("REVOKE SELECT ON app.orders FROM reporting", dbname="orders")
+    mark = pg.log_mark()
+    assert d.ctl("reconcile", "--wait", "prod/orders").code == 5
+    assert "no grants today" in row(d, "prod/orders")["message"]
+    assert sum("ERROR:  no grants today" in line for line in pg.log_since(mark).splitlines()) == 1
