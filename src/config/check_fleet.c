@@ -207,12 +207,12 @@ static void check_databases(struct fleet *f)
 		for (uint32_t i = 0; i < database->n_manifests; i++)
 			for (uint32_t k = 0; k < i; k++)
 				check_shared_database(f, database->manifests[k], database->manifests[i]);
-		if (database->migrations.enabled) {
-			char section[48];
+		char section[48];
 
-			snprintf(section, sizeof(section), "servers.[%u].databases", (unsigned) (f->server - f->r->settings->servers));
+		snprintf(section, sizeof(section), "servers.[%u].databases", (unsigned) (f->server - f->r->settings->servers));
+		refer(f, &database->source, section, d, "owner", database->owner);
+		if (database->migrations.enabled)
 			refer(f, &database->migrations.source, section, d, "migrations.user", database->migrations.user);
-		}
 	}
 }
 

@@ -65,7 +65,17 @@ void check_server(struct reader *r, const config_setting_t *s, void *base)
 
 void check_database(struct reader *r, const config_setting_t *s, void *base)
 {
+	static const char *const for_creating[] = { "owner", "template", "encoding" };
 	const struct database_settings *database = base;
+
+	if (database->create && database->match)
+		reader_error(r, config_setting_get_member(s, "create"), "a pattern names no database that could be created: write name =");
+	for (size_t i = 0; !database->create && i < sizeof(for_creating) / sizeof(for_creating[0]); i++)
+		if (config_setting_get_member(s, for_creating[i]))
+			reader_error(r, config_setting_get_member(s, for_creating[i]), "this is for a database with create = true");
+	if (!database->create && database->migrations.seed)
+		reader_error(r, config_setting_get_member(config_setting_get_member(s, "migrations"), "seed"),
+			     "seed data is for databases that the daemon creates: write create = true at the database");
 
 	if (!config_setting_get_member(s, "name") == !config_setting_get_member(s, "match"))
 		reader_error(r, s, "expected either 'name' or 'match'");

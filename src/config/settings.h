@@ -45,6 +45,8 @@ struct migration_settings {
 
 struct database_settings {
 	const char *name;             /* exact name, or NULL */
+	bool create;                  /* make it where it is not there; the three below are for then, NULL = the server's default */
+	const char *owner, *template, *encoding;
 	const char *match;            /* glob over the server's databases, or NULL */
 	enum run_mode mode;
 	const struct manifest **manifests;

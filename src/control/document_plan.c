@@ -15,6 +15,7 @@ static const char *const op_names[CHANGE_OPS] = {
 	[CHANGE_SET_PASSWORD] = "set_password", [CHANGE_COMMENT_ROLE] = "comment_role", [CHANGE_SET_SETTING] = "set_setting",
 	[CHANGE_RESET_SETTING] = "reset_setting", [CHANGE_GRANT_MEMBERSHIP] = "grant_membership",
 	[CHANGE_REVOKE_MEMBERSHIP] = "revoke_membership", [CHANGE_CREATE_SCHEMA] = "create_schema",
+	[CHANGE_CREATE_DATABASE] = "create_database",
 	[CHANGE_CREATE_EXTENSION] = "create_extension", [CHANGE_UPDATE_EXTENSION] = "update_extension",
 	[CHANGE_MOVE_EXTENSION] = "move_extension", [CHANGE_DROP_EXTENSION] = "drop_extension", [CHANGE_MIGRATE] = "migrate",
 	[CHANGE_OWNER] = "owner", [CHANGE_GRANT] = "grant", [CHANGE_REVOKE] = "revoke",

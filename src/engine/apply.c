@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/message.h"
 #include "base/text.h"
+#include "engine/seed.h"
 
 /*
  * Any user can hold any advisory lock (H23): only a holder who is superuser or logged in as we are counts as another
@@ -172,20 +173,28 @@ static void add_change(struct target *t, uint32_t slot, const struct change *c, 
 	intent(t, slot, c, &shown);
 }
 
+static void intents_begin(struct target *t)
+{
+	struct apply *a = t->pass->apply;
+	uint32_t n = group_now(a)->n;
+
+	talloc_free(a->texts);
+	a->texts = talloc_new(a);
+	a->statements = talloc_zero_array(a->texts, struct statement, 1);
+	a->owner = talloc_zero_array(a->texts, uint32_t, 1);
+	a->events = talloc_zero_array(a->texts, int64_t, n);
+	a->described = talloc_zero_array(a->texts, char *, n);
+	a->n_events = n;
+	state_batch_begin(t->engine->state);
+}
+
 static void statements(struct target *t, msec_t now)
 {
 	struct apply *a = t->pass->apply;
 	struct group *g = group_now(a);
 	unsigned n = 0;
 
-	talloc_free(a->texts);
-	a->texts = talloc_new(a);
-	a->statements = talloc_zero_array(a->texts, struct statement, 1);
-	a->owner = talloc_zero_array(a->texts, uint32_t, 1);
-	a->events = talloc_zero_array(a->texts, int64_t, g->n);
-	a->described = talloc_zero_array(a->texts, char *, g->n);
-	a->n_events = g->n;
-	state_batch_begin(t->engine->state);
+	intents_begin(t);
 	for (uint32_t i = 0; i < g->n; i++)
 		add_change(t, i, &t->plan->changes[g->first + i], &n);
 	apply_events_stored(t);
@@ -194,6 +203,45 @@ static void statements(struct target *t, msec_t now)
 	t->pass->wrote = true;
 	publish_state(t);
 	submit(t, n, APPLY_STATEMENTS, now);
+}
+
+/* CREATE DATABASE: no transaction, no lock of ours; the server itself allows it once. */
+static bool group_is_alone(const struct target *t, const struct group *g)
+{
+	return t->plan->changes[g->first].op == CHANGE_CREATE_DATABASE;
+}
+
+static void alone(struct target *t, msec_t now)
+{
+	struct apply *a = t->pass->apply;
+	unsigned n = 0;
+
+	intents_begin(t);
+	add_change(t, 0, &t->plan->changes[group_now(a)->first], &n);
+	apply_events_stored(t);
+	t->pass->wrote = true;
+	publish_state(t);
+	a->step = APPLY_ALONE;
+	a->n_statements = n;
+	talloc_free(a->outcomes);
+	a->outcomes = talloc_new(a);
+	collect_begin(&t->pass->collect, a->outcomes);
+	target_submit(t, BATCH_ALONE, a->statements, 1, 0, now);
+}
+
+static void alone_over(struct target *t)
+{
+	struct apply *a = t->pass->apply;
+	const struct outcome *failed = t->pass->collect.error;
+
+	a->step = failed == NULL ? APPLY_COMMIT : APPLY_ROLLBACK;
+	if (failed == NULL) {
+		seed_created(t->server, t->plan->changes[group_now(a)->first].name);
+		return;
+	}
+	a->error = failed->error;
+	a->failure = failed->failure;
+	a->any_failed = true;
 }
 
 /* 0 every statement passed; 1: err, a->culprit. A WARNING is a failure: the server said ok and did nothing (F10). */
@@ -278,10 +326,12 @@ static void next_group(struct target *t, msec_t now)
 {
 	struct apply *a = t->pass->apply;
 
-	if (t->state != TS_DRAIN && (a->at < a->n || continue_without_migrations(t)))
-		preflight(t, now);
-	else
+	if (t->state == TS_DRAIN || !(a->at < a->n || continue_without_migrations(t)))
 		finish(t, now);
+	else if (group_is_alone(t, group_now(a)))
+		alone(t, now);
+	else
+		preflight(t, now);
 }
 
 /* One bad change must not keep its neighbours from being made: the group is tried again change by change. */
@@ -369,6 +419,8 @@ void apply_lost(struct target *t)
 		return;
 	if (a->step == APPLY_COMMIT) {
 		apply_doubt(t);
+	} else if (a->step == APPLY_ALONE) {
+		state_event_close(t->engine->state, a->events[0], "unknown", NULL, "the connection was lost: the next look tells whether it is there");
 	} else {
 		error_clear(&err);
 		error_set(&err, "the connection was lost before COMMIT: rolled back");
@@ -416,6 +468,10 @@ static void step_over(struct target *t, msec_t now)
 			a->any_failed = true;
 			a->step = APPLY_ROLLBACK;
 		}
+		group_over(t, now);
+		break;
+	case APPLY_ALONE:
+		alone_over(t);
 		group_over(t, now);
 		break;
 	case APPLY_ROLLBACK:

@@ -5,7 +5,7 @@
 
 #include "engine/internal.h"
 
-enum apply_step { APPLY_PREFLIGHT, APPLY_STATEMENTS, APPLY_COMMIT, APPLY_ROLLBACK };
+enum apply_step { APPLY_PREFLIGHT, APPLY_STATEMENTS, APPLY_COMMIT, APPLY_ROLLBACK, APPLY_ALONE };
 
 struct apply {
 	struct group *groups;

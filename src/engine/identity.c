@@ -124,3 +124,24 @@ int identity_check(struct target *t, const struct server_facts *facts, struct er
 	t->identity_offered[0] = '\0';
 	return 0;
 }
+
+bool identity_database_known(void *root, const char *database)
+{
+	struct target *t = root;
+	char *name = talloc_asprintf(NULL, "%s/%s", t->name, database);
+	struct identity known = identity_known(t, name);
+
+	talloc_free(name);
+	return known.oid != 0 && known.system == identity_known(t, t->name).system;
+}
+
+void identity_forget(struct target *t)
+{
+	static const char *const what[] = { "identity", "ledger" };
+	char key[300];
+
+	for (size_t i = 0; i < sizeof(what) / sizeof(what[0]); i++) {
+		snprintf(key, sizeof(key), "%s/%s", what[i], t->name);
+		state_delete(t->engine->state, key);
+	}
+}

@@ -336,6 +336,10 @@ int ledger_turn(struct target *, msec_t now);            /* 0 more to come, 1 ov
 /* ---- identity.c ---- */
 /* 0 the right one; 1 not: err says what it is and what to do. */
 int identity_check(struct target *, const struct server_facts *, struct error *err);
+/* A root target, and a database that it had when it was looked at last. */
+bool identity_database_known(void *root, const char *database);
+/* The database was made anew by us: what was known of the one before, its ledger too, is of no use. */
+void identity_forget(struct target *);
 void identity_approval_id(uint64_t system_identifier, uint32_t oid, char id[17]);
 
 /* ---- judge.c ---- */

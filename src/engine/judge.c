@@ -18,6 +18,8 @@ static int plan_once(struct target *t, const char *approved, struct plan **ret, 
 		.password_data = t,
 		.expression = expression_state,
 		.expression_data = t,
+		.database_known = identity_database_known,
+		.database_data = t,
 	};
 
 	if (target_is_root(t))

@@ -38,9 +38,15 @@ static void store(const struct target *t)
 
 void seed_created(struct server *s, const char *database)
 {
-	for (uint32_t i = 0; i < s->n_databases; i++)
-		if (strcmp(s->databases[i]->database, database) == 0)
-			s->databases[i]->created = (struct created){ .just_now = true };
+	for (uint32_t i = 0; i < s->n_databases; i++) {
+		struct target *t = s->databases[i];
+
+		if (strcmp(t->database, database) != 0)
+			continue;
+		t->created = (struct created){ .just_now = true };
+		identity_forget(t);
+		brake_release(t);
+	}
 }
 
 static const struct database *find(const struct server_state *state, const char *database)

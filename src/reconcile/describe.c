@@ -217,8 +217,8 @@ static void described(struct text *out, const struct plan *plan, const struct ch
 	case CHANGE_GRANT_MEMBERSHIP: case CHANGE_REVOKE_MEMBERSHIP:
 		describe_membership(out, plan, c);
 		break;
-	case CHANGE_CREATE_SCHEMA:
-		text_add(out, "CREATE SCHEMA ");
+	case CHANGE_CREATE_DATABASE: case CHANGE_CREATE_SCHEMA:
+		text_add(out, c->op == CHANGE_CREATE_DATABASE ? "CREATE DATABASE " : "CREATE SCHEMA ");
 		quote_ident_display(out, c->name);
 		if (c->role) {
 			text_add(out, " OWNED BY ");
@@ -298,6 +298,7 @@ static const struct {
 	[CHANGE_COMMENT_ROLE] = { '~', CHANGE_OPS }, [CHANGE_SET_SETTING] = { '~', CHANGE_RESET_SETTING },
 	[CHANGE_RESET_SETTING] = { '-', CHANGE_SET_SETTING }, [CHANGE_GRANT_MEMBERSHIP] = { '+', CHANGE_REVOKE_MEMBERSHIP },
 	[CHANGE_REVOKE_MEMBERSHIP] = { '-', CHANGE_GRANT_MEMBERSHIP }, [CHANGE_CREATE_SCHEMA] = { '+', CHANGE_OPS },
+	[CHANGE_CREATE_DATABASE] = { '+', CHANGE_OPS },
 	[CHANGE_CREATE_EXTENSION] = { '+', CHANGE_DROP_EXTENSION }, [CHANGE_UPDATE_EXTENSION] = { '~', CHANGE_OPS },
 	[CHANGE_MOVE_EXTENSION] = { '~', CHANGE_OPS }, [CHANGE_DROP_EXTENSION] = { '-', CHANGE_OPS }, [CHANGE_MIGRATE] = { '+', CHANGE_OPS },
 	[CHANGE_OWNER] = { '~', CHANGE_OWNER }, [CHANGE_GRANT] = { '+', CHANGE_REVOKE }, [CHANGE_REVOKE] = { '-', CHANGE_GRANT },

@@ -48,6 +48,7 @@ void diff_roles(struct differ *);
 void diff_memberships(struct differ *);
 void diff_settings(struct differ *);
 void diff_databases(struct differ *);
+void diff_create_databases(struct differ *);
 /* Grants on the given groups, for the rules of the target. */
 void diff_grants(struct differ *, const struct object_group *groups, uint32_t n);
 void diff_columns(struct differ *);

@@ -236,6 +236,7 @@ int plan_server(void *parent, const struct plan_context *context, struct desired
 	diff_memberships(&d);
 	diff_settings(&d);
 	diff_databases(&d);
+	diff_create_databases(&d);
 	shared = shared_objects(&d, server, &n);
 	diff_grants(&d, shared, n);
 	retire_on_server(&d);

@@ -38,6 +38,9 @@ struct plan_context {
 	enum expression_state (*expression)(void *data, const char *schema, const char *table, const char *wanted, const char *live,
 					    const char **ret_reason);
 	void *expression_data;
+	/* Did the server have this database once? Then its absence is a surprise, and creating it needs approval. NULL = never. */
+	bool (*database_known)(void *data, const char *database);
+	void *database_data;
 };
 
 /* A privilege that nobody declared, held by a role that no manifest names: listed, not touched. */

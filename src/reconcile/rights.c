@@ -288,6 +288,13 @@ static struct lack create_schema(struct differ *d, const struct change *c)
 	return cannot_act_as(d, c->role);
 }
 
+static struct lack create_database(struct differ *d, const struct change *c)
+{
+	if (!d->server->facts.createdb)
+		return (struct lack){ "dbreconcile may not create databases", sql_of(d, "ALTER ROLE ", d->me, " CREATEDB", NAME_NONE, "") };
+	return c->role && !reaches(d, c->role, REACH_SET) ? cannot_act_as(d, c->role) : (struct lack){ NULL, NULL };
+}
+
 /* The owner is a role that the plan itself may be making: then nobody has asked for it yet. */
 static struct lack owner(struct differ *d, const struct change *c)
 {
@@ -367,6 +374,7 @@ static struct lack (*const checks[CHANGE_OPS])(struct differ *, const struct cha
 	[CHANGE_SET_PASSWORD] = administer_role, [CHANGE_COMMENT_ROLE] = administer_role, [CHANGE_DROP_ROLE] = administer_role,
 	[CHANGE_SET_SETTING] = setting, [CHANGE_RESET_SETTING] = setting, [CHANGE_GRANT_MEMBERSHIP] = membership,
 	[CHANGE_REVOKE_MEMBERSHIP] = membership, [CHANGE_END_SESSIONS] = end_sessions, [CHANGE_CREATE_SCHEMA] = create_schema,
+	[CHANGE_CREATE_DATABASE] = create_database,
 	[CHANGE_OWNER] = owner, [CHANGE_DEFAULT_GRANT] = defaults, [CHANGE_DEFAULT_REVOKE] = defaults, [CHANGE_REASSIGN_OWNED] = reassign,
 	[CHANGE_CREATE_EXTENSION] = create_extension, [CHANGE_UPDATE_EXTENSION] = own_extension, [CHANGE_MOVE_EXTENSION] = own_extension,
 	[CHANGE_DROP_EXTENSION] = own_extension, [CHANGE_ROW_SECURITY] = own_table, [CHANGE_CREATE_POLICY] = own_table,

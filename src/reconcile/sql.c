@@ -342,6 +342,27 @@ static void write_schema(struct writer *w)
 	finish(w);
 }
 
+static void write_database(struct writer *w)
+{
+	const struct change *c = w->change;
+
+	add(w, "CREATE DATABASE ");
+	quote_ident(w->text, c->name);
+	if (c->role) {
+		add(w, " OWNER ");
+		role(w, c->role);
+	}
+	if (c->extra) {
+		add(w, " TEMPLATE ");
+		quote_ident(w->text, c->extra);
+	}
+	if (c->value) {
+		add(w, " ENCODING ");
+		quote_literal(w->text, c->value);
+	}
+	finish(w);
+}
+
 static void write_extension(struct writer *w)
 {
 	const struct change *c = w->change;
@@ -494,6 +515,7 @@ static void (*const writers[CHANGE_OPS])(struct writer *) = {
 	[CHANGE_SET_PASSWORD] = write_password, [CHANGE_COMMENT_ROLE] = write_comment, [CHANGE_SET_SETTING] = write_setting,
 	[CHANGE_RESET_SETTING] = write_setting, [CHANGE_GRANT_MEMBERSHIP] = write_membership,
 	[CHANGE_REVOKE_MEMBERSHIP] = write_membership, [CHANGE_CREATE_SCHEMA] = write_schema,
+	[CHANGE_CREATE_DATABASE] = write_database,
 	[CHANGE_CREATE_EXTENSION] = write_extension, [CHANGE_UPDATE_EXTENSION] = write_extension,
 	[CHANGE_MOVE_EXTENSION] = write_extension, [CHANGE_DROP_EXTENSION] = write_extension, [CHANGE_MIGRATE] = write_nothing,
 	[CHANGE_OWNER] = write_owner, [CHANGE_GRANT] = write_grant, [CHANGE_REVOKE] = write_grant,
