@@ -120,12 +120,19 @@ static json_t *last_error(const struct target_view *view)
 	return object;
 }
 
-static json_t *warnings(const struct plan *plan)
+static void add_migration_warnings(json_t *to, const struct migration_list *list)
+{
+	for (uint32_t i = 0; list && i < list->n_warnings; i++)
+		json_array_append_new(to, json_text(list->warnings[i]));
+}
+
+static json_t *warnings(const struct plan *plan, const struct migration_list *migrations)
 {
 	json_t *list = json_array();
 
 	for (uint32_t i = 0; plan && i < plan->n_warnings; i++)
 		json_array_append_new(list, json_text(plan->warnings[i]));
+	add_migration_warnings(list, migrations);
 	return list;
 }
 
@@ -146,7 +153,7 @@ void get_target(struct request *request)
 	json_object_set_new(document, "blocked", changes_in(request, view, CHANGE_BLOCKED));
 	json_object_set_new(document, "held", changes_in(request, view, CHANGE_HELD));
 	put_text(document, "held_reason", view->plan ? view->plan->held_reason : NULL);
-	json_object_set_new(document, "warnings", warnings(view->plan));
+	json_object_set_new(document, "warnings", warnings(view->plan, view->migrations));
 	put_int(document, "unmanaged", view->plan ? view->plan->n_unmanaged : 0);
 	json_object_set_new(document, "unmanaged_roles", document_names(view->plan ? &view->plan->unmanaged_roles : NULL));
 	json_object_set_new(document, "unmanaged_schemas", document_names(view->plan ? &view->plan->unmanaged_schemas : NULL));
@@ -241,5 +248,8 @@ void get_migrations(struct request *request)
 	for (uint32_t i = 0; i < list->n; i++)
 		json_array_append_new(rows, migration_row(&list->v[i]));
 	json_object_set_new(document, "migrations", rows);
+	rows = json_array();
+	add_migration_warnings(rows, list);
+	json_object_set_new(document, "warnings", rows);
 	reply_json(request, 200, document);
 }

@@ -212,6 +212,7 @@ void post_suspend(struct request *);
 void post_resume(struct request *);
 void post_approve(struct request *);
 void post_reject(struct request *);
+void post_ledger_order(struct request *);
 void get_metrics(struct request *);
 void get_livez(struct request *);
 void get_readyz(struct request *);

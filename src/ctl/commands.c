@@ -47,6 +47,11 @@ static const struct ctl_option check_options[] = {
 };
 static const struct ctl_option migrations_options[] = {
 	{ .name = "all", .help = "a row per database that has migrations: its wave, version, and what it waits for" },
+	{ .name = "applied", .help = "resolve: all of the file is done; it is recorded as applied" },
+	{ .name = "not-applied", .help = "resolve: nothing of the file is there; it runs from its beginning" },
+	{ .name = "from-statement", .arg = ARG_REQUIRED, .arg_name = "NUMBER", .help = "resolve: what is before this statement is done; go on with it" },
+	{ .name = "out-of-order", .help = "run: though a later version is applied" },
+	{ .name = "dry-run", .help = "show what would be written to the ledger, write nothing" },
 	END
 };
 static const struct ctl_option access_options[] = {
@@ -70,10 +75,10 @@ const struct ctl_command ctl_commands[] = {
 	{ "suspend", "TARGET ...", "stop corrections, go on observing; survives a restart", suspend_options, 1, -1, 0, COMPLETE_TARGETS, NULL,
 	  command_suspend },
 	{ "resume", "TARGET ...", "correct again", NULL, 1, -1, 0, COMPLETE_TARGETS, NULL, command_resume },
-	{ "migrations", "[TARGET | --all] | resolve|baseline|repair|release TARGET [VERSION]",
-	  "applied, pending, missing, failed, changed; without a target the versions of the fleet; resolve, baseline and repair mend the ledger, "
-	  "release lets later waves go on without a target, never by themselves", migrations_options, 0, 3, COMMAND_WATCH, COMPLETE_TARGETS,
-	  "resolve baseline repair release", command_migrations },
+	{ "migrations", "[--all] | TARGET [baseline VERSION | repair | resolve VERSION | run VERSION | release]",
+	  "applied, pending, missing, failed, changed, interrupted; without a target the versions of the fleet; baseline, repair, resolve and run "
+	  "mend the ledger, release lets later waves go on without a target, never by themselves", migrations_options, 0, 3, COMMAND_WATCH,
+	  COMPLETE_TARGETS, "baseline repair resolve run release", command_migrations },
 	{ "events", "[TARGET ...]", "who changed what, when, with which statement and result", events_options, 0, -1, 0, COMPLETE_TARGETS, NULL,
 	  command_events },
 	{ "access", "[ROLE|OBJECT] [TARGET ...]", "who can do what, by every path", access_options, 0, -1, 0, COMPLETE_TARGETS, NULL,

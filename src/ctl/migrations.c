@@ -4,6 +4,7 @@
 #include <talloc.h>
 
 #include "ctl/client.h"
+#include "ctl/mend.h"
 
 static enum ctl_color color_of(const char *state)
 {
@@ -57,32 +58,9 @@ static int print_list(struct ctl *ctl, const json_t *doc)
 		if (*ctl_raw(doc, "hint"))
 			printf("  to do: %s\n", ctl_text(ctl, doc, "hint", ""));
 	}
+	json_array_foreach(json_object_get(doc, "warnings"), i, m)
+		printf("%swarning%s: %s\n", ctl_paint(ctl, COLOR_YELLOW), ctl_plain(ctl), ctl_escape(ctl, json_string_value(m)));
 	return code;
-}
-
-static bool is_mending(const char *word)
-{
-	return strcmp(word, "resolve") == 0 || strcmp(word, "baseline") == 0 || strcmp(word, "repair") == 0 ||
-	       strcmp(word, "release") == 0;
-}
-
-/* Changes the ledger, or who waits for whom, so it is an order of its own: POST /v1/targets/{target}/migrations/resolve?version=... */
-static int mend(struct ctl *ctl)
-{
-	struct text *path = client_path(ctl, DBR_PATH_TARGETS, ctl->args[1], "migrations");
-	json_auto_t *doc = NULL;
-	int code;
-
-	text_addf(path, "/%s", ctl->args[0]);
-	if (ctl->n_args > 2)
-		client_query(path, "version", ctl->args[2]);
-	code = client_post(ctl, path->s, "ack", &doc);
-	if (code != 0)
-		return code;
-	if (ctl->output == OUTPUT_JSON)
-		return ctl_print_json(ctl, doc);
-	printf("%s: %s\n", ctl_text(ctl, doc, "target", ""), ctl_text(ctl, doc, "message", "done"));
-	return DBR_EXIT_OK;
 }
 
 int command_migrations(struct ctl *ctl)
@@ -90,8 +68,8 @@ int command_migrations(struct ctl *ctl)
 	json_auto_t *doc = NULL;
 	int code;
 
-	if (ctl->n_args > 1 && is_mending(ctl->args[0]))
-		return mend(ctl);
+	if (mend_is_order(ctl))
+		return mend_order(ctl);
 	if (ctl->n_args == 0)
 		return command_fleet(ctl);
 	if (ctl->n_args > 1 || ctl_option(ctl, "all"))

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "config/load.h"
 #include "engine/wave.h"
+#include "migrate/mend.h"
 #include "migrate/migration.h"
 #include "reconcile/plan.h"
 #include "session/session.h"
@@ -98,6 +99,22 @@ int engine_approve(struct engine *, const char *target, const char *plan, const 
 /* The line of its migrations no longer waits for this target, until it has other files. */
 int engine_release(struct engine *, const char *target, const char *actor, struct error *err);
 int engine_reject(struct engine *, const char *target, const char *plan, const char *actor, struct error *err);
+/*
+ * An order on the ledger of a database: baseline, repair, resolve, one file out of order. It runs on a connection of the
+ * migration user, beside the passes, under the lock of the ledger. 0 begun: *ret_id; 1 refused.
+ */
+int engine_ledger_order(struct engine *, const char *target, const struct ledger_order *, const char *actor, uint64_t *ret_id,
+			struct error *err);
+struct ledger_answer {
+	bool over, ok;
+	const struct mend_action *actions;    /* what was done, or would be; known when over */
+	uint32_t n;
+	const struct error *error;            /* when not ok */
+};
+/* False: no such order. The answer is valid until the next turn. */
+bool engine_ledger_answer(const struct engine *, uint64_t id, struct ledger_answer *ret);
+/* The answer is not wanted any more; the order itself goes on. */
+void engine_ledger_forget(struct engine *, uint64_t id);
 /* Reads the files again: 0 a new generation runs; 1 refused, the old one runs on: *ret_errors. */
 int engine_reload(struct engine *, const char *actor, void *parent, struct config_errors **ret_errors);
 

@@ -133,6 +133,11 @@ static struct migration_source *source_find(struct engine *e, const struct migra
 	return s;
 }
 
+void source_files_ask_again(struct engine *e, const struct migration_settings *m)
+{
+	source_find(e, m)->checked = -CHECK_EVERY;
+}
+
 struct source_files *source_files_get(struct engine *e, const struct migration_settings *m)
 {
 	struct migration_source *s = source_find(e, m);

@@ -252,6 +252,8 @@ struct engine {
 	unsigned open, server_turn;
 	unsigned reap;                    /* stopped targets that are no longer configured */
 	struct secrets *secrets;
+	struct ledger_job *ledger_jobs;
+	uint64_t next_ledger_job;
 	uint64_t random;
 	struct event *timer;
 	msec_t timer_at;                  /* MSEC_NEVER = not armed */
@@ -365,6 +367,8 @@ void doubt_settle(struct target *, const char *status);  /* pg_xact_status(): "c
 struct secrets *secrets_new(struct engine *);
 /* secret_read() for every kind, NULL for SECRET_NONE: 0 ok; 1 unavailable; 2 a command runs: the target is marked when it is over. */
 int secrets_get(struct target *, void *parent, const struct secret_source *, char **ret, struct error *err);
+/* The same for who is no target: it asks again with every turn. */
+int secrets_ask(struct engine *, void *parent, const struct secret_source *, char **ret, struct error *err);
 void secrets_forget(struct engine *, const struct secret_source *);      /* it was refused: not from memory the next time */
 void secrets_turn(struct engine *, msec_t now);
 void secrets_watch(struct engine *);
@@ -398,12 +402,16 @@ struct source_files *source_files_get(struct engine *, const struct migration_se
 void source_files_unref(struct source_files *);
 /* Of names, lengths and checksums: equal for the same files, 0 when they could not be read. */
 uint64_t source_files_digest(struct source_files *);
+/* The next reading looks at the directories, however short ago the last was: somebody ordered something, maybe after an edit. */
+void source_files_ask_again(struct engine *, const struct migration_settings *);
 
 /* ---- migrations.c ---- */
 bool migrations_refresh(struct target *);                /* false: the files cannot be read, the list says why */
 bool migrations_changed(struct target *);                /* are the files others than those of the last look */
 /* ctx holds the rows and becomes the target's; rows NULL = no ledger yet. */
-void migrations_compare(struct target *, void *ctx, const struct ledger_row *rows, uint32_t n_rows);
+void migrations_compare(struct target *, void *ctx, const struct ledger_row *rows, uint32_t n_rows,
+			const struct migration_progress *progress, uint32_t n_progress);
+void migrations_warn(struct target *, const char *text);  /* about the list of the last comparison; copied */
 void migrations_unknown(struct target *, const struct error *why);
 void migrations_append(struct target *, struct plan *);
 uint32_t migrations_pending(const struct target *);
@@ -414,7 +422,14 @@ void migrations_run(struct target *, msec_t now);
 void migrations_turn(struct target *, msec_t now);
 void migrations_forget(struct target *);                 /* the pass is over: ends the runner */
 
+/* ---- ledger_order.c: what operators order to be done to a ledger ---- */
+void ledger_orders_turn(struct engine *, msec_t now);
+msec_t ledger_orders_deadline(const struct engine *);
+void ledger_orders_stop(struct engine *, msec_t now);    /* what runs is rolled back, or ends */
+bool ledger_orders_over(const struct engine *);
+
 /* ---- orders.c ---- */
+void order_pass(struct target *, bool observed_only, msec_t now);
 void suspension_expire(struct target *);
 
 /* ---- publish.c ---- */

@@ -11,24 +11,30 @@
 
 #include "catalog/decode.h"
 #include "catalog/query.h"
+#include "migrate/progress.h"
 #include "model/quote.h"
 
-enum { LEDGER_LOCK, LEDGER_ROWS, LEDGER_AWAY };
+/* The table beside the ledger is judged and read in the same way, where there is one. */
+enum { LEDGER_LOCK, LEDGER_ROWS, LEDGER_SIDE_ROWS, LEDGER_AWAY };
 
 struct ledger_read {
 	unsigned step;
-	struct statement v[4];
-	const char *params[2];
+	struct statement v[5];
+	const char *params[4];            /* schema, ledger, schema, the table beside it */
+	bool side;                        /* it is there, and looks as we made it */
+	uint32_t side_oid;
+	const char *warning;              /* why it is not read */
+	struct outcome *rows;             /* of the ledger */
 };
 
-static char *lock_sql(void *parent, const struct migration_settings *m)
+static char *lock_sql(void *parent, const char *schema, const char *table)
 {
 	struct text *text = text_new(parent);
 
 	text_add(text, "LOCK TABLE ONLY ");
-	quote_ident(text, m->table_schema);
+	quote_ident(text, schema);
 	text_add_char(text, '.');
-	quote_ident(text, m->table_name);
+	quote_ident(text, table);
 	text_add(text, " IN ACCESS SHARE MODE");
 	return text->s;
 }
@@ -57,10 +63,10 @@ static void ledger_missing(struct target *t)
 	ledger_key(t, key, sizeof(key));
 	if (state_get(t->engine->state, t->pass, key, &known) == 0) {
 		block(t, "the migration ledger %s.%s was there and is gone: nothing runs, it would run everything again",
-		      "restore the table, or write it anew with: dbreconcilectl migrations TARGET baseline");
+		      "restore the table, or write it anew with: dbreconcilectl migrations TARGET baseline VERSION");
 		return;
 	}
-	migrations_compare(t, talloc_new(t), NULL, 0);
+	migrations_compare(t, talloc_new(t), NULL, 0, NULL, 0);
 }
 
 bool ledger_begin(struct target *t, msec_t now)
@@ -88,15 +94,53 @@ bool ledger_begin(struct target *t, msec_t now)
 	}
 	l = talloc_zero(t->pass, struct ledger_read);
 	t->pass->ledger = l;
-	l->params[0] = t->db->migrations.table_schema;
+	l->params[0] = l->params[2] = t->db->migrations.table_schema;
 	l->params[1] = t->db->migrations.table_name;
+	l->params[3] = progress_table(l, t->db->migrations.table_name);
 	l->v[0].sql = "BEGIN READ ONLY";
-	l->v[1].sql = lock_sql(l, &t->db->migrations);
+	l->v[1].sql = lock_sql(l, l->params[0], l->params[1]);
 	l->v[2].sql = query_get(QUERY_FACTS, session_server_version(t->session), false)->sql;
 	l->v[3] = (struct statement){ .sql = query_get(QUERY_LEDGER_RELATION, session_server_version(t->session), false)->sql,
 				      .n_params = 2, .params = l->params };
+	l->v[4] = (struct statement){ .sql = l->v[3].sql, .n_params = 2, .params = l->params + 2 };
 	collect_begin(&t->pass->collect, l);
-	return target_submit(t, BATCH_PIPELINE, l->v, 4, 0, now) == 0;
+	return target_submit(t, BATCH_PIPELINE, l->v, 5, 0, now) == 0;
+}
+
+/* What a relation is: the outcomes at of QUERY_FACTS and QUERY_LEDGER_RELATION. NULL: the pass has failed. */
+static const struct ledger_relation *decode_relation(struct target *t, unsigned facts, unsigned relation, msec_t now)
+{
+	static const enum query_id ids[] = { QUERY_FACTS, QUERY_LEDGER_RELATION };
+	const struct rowset answers[] = { t->pass->collect.v[facts]->rows, t->pass->collect.v[relation]->rows };
+	struct database_state *state = NULL;
+	struct error err;
+
+	error_clear(&err);
+	if (decode_database(t->pass->ledger, t->gen->names, ids, answers, 2, &state, &err) == 0)
+		return &state->ledger;
+	target_fail(t, FAILURE_INTERNAL, &err, now);
+	return NULL;
+}
+
+static void go_away(struct target *t, msec_t now)
+{
+	struct ledger_read *l = t->pass->ledger;
+
+	block(t, "the migration ledger %s.%s was replaced while it was looked at", NULL);
+	l->step = LEDGER_AWAY;
+	l->v[0] = (struct statement){ .sql = "ROLLBACK" };
+	collect_begin(&t->pass->collect, l);
+	target_submit(t, BATCH_PIPELINE, l->v, 1, 0, now);
+}
+
+/* The runner, which is the migration user, reads it all the same, and does not go on before it can. */
+static void judge_side(struct ledger_read *l, const struct ledger_relation *side)
+{
+	l->side_oid = side->oid;
+	l->side = side->exists && side->plain && side->readable;
+	if (side->exists && !l->side)
+		l->warning = talloc_asprintf(l, "%s.%s, which says how far migrations came, is not %s: what was interrupted is not shown",
+					     l->params[2], l->params[3], side->plain ? "readable for this daemon's role" : "a plain table");
 }
 
 /* Under the lock: still the same plain table? */
@@ -104,52 +148,69 @@ static void ledger_locked(struct target *t, msec_t now)
 {
 	struct pass *p = t->pass;
 	struct ledger_read *l = p->ledger;
-	const struct ledger_relation *before = &p->look->database_state->ledger;
-	static const enum query_id ids[] = { QUERY_FACTS, QUERY_LEDGER_RELATION };
-	const struct rowset answers[] = { p->collect.v[2]->rows, p->collect.v[3]->rows };
-	struct database_state *again = NULL;
-	struct error err;
+	const struct ledger_relation *before = &p->look->database_state->ledger, *again = decode_relation(t, 2, 3, now), *side;
 
-	error_clear(&err);
-	if (decode_database(l, t->gen->names, ids, answers, 2, &again, &err) != 0) {
-		target_fail(t, FAILURE_INTERNAL, &err, now);
+	side = again != NULL ? decode_relation(t, 2, 4, now) : NULL;
+	if (side == NULL)
+		return;
+	if (!again->exists || !again->plain || !again->readable || again->oid != before->oid) {
+		go_away(t, now);
 		return;
 	}
-	if (!again->ledger.exists || !again->ledger.plain || !again->ledger.readable || again->ledger.oid != before->oid) {
-		block(t, "the migration ledger %s.%s was replaced while it was looked at", NULL);
-		l->step = LEDGER_AWAY;
-		l->v[0].sql = "ROLLBACK";
-		collect_begin(&p->collect, l);
-		target_submit(t, BATCH_PIPELINE, l->v, 1, 0, now);
-		return;
-	}
+	judge_side(l, side);
 	l->step = LEDGER_ROWS;
 	l->v[0] = (struct statement){ .sql = ledger_sql_select(l, l->params[0], l->params[1]) };
-	l->v[1] = (struct statement){ .sql = "COMMIT" };
+	l->v[1] = (struct statement){ .sql = l->side ? lock_sql(l, l->params[2], l->params[3]) : "COMMIT" };
+	l->v[3] = l->v[4];                /* v[2] asks for facts again */
 	collect_begin(&p->collect, l);
+	target_submit(t, BATCH_PIPELINE, l->v, l->side ? 4 : 2, 0, now);
+}
+
+static void side_locked(struct target *t, msec_t now)
+{
+	struct ledger_read *l = t->pass->ledger;
+	const struct ledger_relation *side = decode_relation(t, 2, 3, now);
+	bool same;
+
+	if (side == NULL)
+		return;
+	same = side->oid == l->side_oid;
+	l->rows = t->pass->collect.v[0];
+	judge_side(l, side);
+	if (!l->side || !same) {
+		go_away(t, now);
+		return;
+	}
+	l->step = LEDGER_SIDE_ROWS;
+	l->v[0] = (struct statement){ .sql = progress_sql_select(l, l->params[0], l->params[1]) };
+	l->v[1] = (struct statement){ .sql = "COMMIT" };
+	collect_begin(&t->pass->collect, l);
 	target_submit(t, BATCH_PIPELINE, l->v, 2, 0, now);
 }
 
-static void ledger_rows(struct target *t, msec_t now)
+/* side: the answer of the table beside the ledger, or NULL. */
+static void ledger_rows(struct target *t, struct outcome *ledger, struct outcome *side)
 {
-	struct pass *p = t->pass;
 	void *ctx = talloc_new(t);
 	struct ledger_row *rows = NULL;
-	uint32_t n = 0;
+	struct migration_progress *progress = NULL;
+	uint32_t n = 0, n_progress = 0;
 	struct error err;
 	char key[300];
 
 	error_clear(&err);
-	talloc_steal(ctx, p->collect.v[0]);
-	if (ledger_decode(ctx, &p->collect.v[0]->rows, &rows, &n, &err) != 0) {
+	talloc_steal(ctx, ledger);
+	if (ledger_decode(ctx, &ledger->rows, &rows, &n, &err) != 0 ||
+	    (side != NULL && progress_decode(ctx, &side->rows, &progress, &n_progress, &err) != 0)) {
 		talloc_free(ctx);
 		migrations_unknown(t, &err);
 		return;
 	}
 	ledger_key(t, key, sizeof(key));
 	state_put(t->engine->state, key, "seen");
-	migrations_compare(t, ctx, rows, n);
-	(void)now;
+	migrations_compare(t, ctx, rows, n, progress, n_progress);
+	if (t->pass->ledger->warning != NULL)
+		migrations_warn(t, t->pass->ledger->warning);
 }
 
 int ledger_turn(struct target *t, msec_t now)
@@ -163,11 +224,20 @@ int ledger_turn(struct target *t, msec_t now)
 		target_fail(t, p->collect.error->failure, &p->collect.error->error, now);
 		return 1;
 	}
-	if (p->ledger->step == LEDGER_LOCK) {
+	switch (p->ledger->step) {
+	case LEDGER_LOCK:
 		ledger_locked(t, now);
 		return t->pass == p ? 0 : 1;
+	case LEDGER_ROWS:
+		if (!p->ledger->side) {
+			ledger_rows(t, p->collect.v[0], NULL);
+			return 1;
+		}
+		side_locked(t, now);
+		return t->pass == p ? 0 : 1;
+	case LEDGER_SIDE_ROWS:
+		ledger_rows(t, p->ledger->rows, p->collect.v[0]);
+		return 1;
 	}
-	if (p->ledger->step == LEDGER_ROWS)
-		ledger_rows(t, now);
 	return 1;
 }

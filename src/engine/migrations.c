@@ -9,6 +9,8 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "migrate/progress.h"
+
 static void list_set(struct target *t, void *ctx, struct migration_list *list)
 {
 	t->view.migrations = list;
@@ -54,11 +56,39 @@ bool migrations_changed(struct target *t)
 	return changed;
 }
 
-void migrations_compare(struct target *t, void *ctx, const struct ledger_row *rows, uint32_t n_rows)
+void migrations_warn(struct target *t, const char *text)
+{
+	struct migration_list *list = t->migrations;
+
+	list->warnings = talloc_realloc(list, list->warnings, const char *, list->n_warnings + 1);
+	list->warnings[list->n_warnings++] = talloc_strdup(list, text);
+}
+
+/* Whoever may write a migration file is superuser then. */
+static void warn_of_superuser(struct target *t)
+{
+	const char *user = t->db->migrations.user;
+	const struct look *look = t->server->look;
+	const struct role *role = look == NULL || look->gen != t->gen ? NULL :
+				  server_role(look->server_state, names_find(t->gen->names, user, strlen(user)));
+	char *text;
+
+	if (role == NULL || (role->attrs & ROLE_SUPERUSER) == 0)
+		return;
+	text = talloc_asprintf(NULL, "the migration user %s is a superuser: whoever can write a migration file can do anything on the server; "
+			       "give migrations a login of their own that owns the schemas they change", user);
+	migrations_warn(t, text);
+	talloc_free(text);
+}
+
+void migrations_compare(struct target *t, void *ctx, const struct ledger_row *rows, uint32_t n_rows,
+			const struct migration_progress *progress, uint32_t n_progress)
 {
 	list_set(t, ctx, migration_compare(ctx, t->pass->files->files, rows, n_rows));
+	progress_apply(t->migrations, progress, n_progress);
 	brake_review(t);
 	waves_note(t);
+	warn_of_superuser(t);
 }
 
 /* ---- in the plan ---- */

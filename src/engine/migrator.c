@@ -55,6 +55,8 @@ static const struct migrator_step steps[MIGRATOR_STATES] = {
 	[MS_AGAIN] = { "rollback", rollback_begin, split_again_over, split_own_error, split_lost },
 	[MS_FAIL] = { "record", split_fail_begin, split_fail_over, split_fail_error, split_fail_error },
 	[MS_FINISH] = { "record", split_finish_begin, split_finish_over, split_own_error, split_lost },
+	[MS_MEND_TABLE] = { "ledger", mend_table_begin, mend_table_over, mend_error, NULL },
+	[MS_MEND] = { "mend", mend_write_begin, mend_write_over, mend_error, NULL },
 	[MS_UNLOCK] = { "unlock", unlock_begin, unlock_over, NULL, NULL },
 	[MS_END] = { "end", NULL, NULL, NULL, NULL },
 };

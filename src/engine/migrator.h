@@ -14,6 +14,7 @@
 #ifndef DBR_ENGINE_MIGRATOR_H
 #define DBR_ENGINE_MIGRATOR_H
 
+#include "migrate/mend.h"
 #include "migrate/migration.h"
 #include "session/session.h"
 
@@ -28,6 +29,7 @@ struct migrator_params {
 	uint32_t database_oid;                /* the database that was looked at; 0 = do not check */
 	uint64_t system_identifier;           /* likewise */
 	bool ledger_expected;                 /* there was a ledger: a missing one stops, it is not an empty one */
+	const struct ledger_order *order;     /* mend the ledger instead of running what is pending; must outlive the migrator. NULL = run */
 	msec_t lock_timeout;                  /* of each file's statements, as SET LOCAL; <= 0 is 5 s. A file may set its own */
 	msec_t lock_wait;                     /* how long to poll for the ledger's lock; <= 0 is 30 s */
 	msec_t file_timeout;                  /* our deadline for one file; <= 0 is 24 h */
@@ -72,5 +74,7 @@ msec_t migrator_deadline(const struct migrator *);
 void migrator_cancel(struct migrator *, msec_t now);
 void migrator_progress(const struct migrator *, struct migrator_progress *ret);
 bool migrator_next(struct migrator *, struct migrator_event *ret);
+/* What the order does, or would do: known once the ledger was compared under the lock. They belong to the migrator. */
+uint32_t migrator_mended(const struct migrator *, const struct mend_action **ret);
 
 #endif

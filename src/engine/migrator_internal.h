@@ -14,7 +14,7 @@ enum migrator_state {
 	MS_CONNECT, MS_IDENTITY, MS_WATCHFUL, MS_ASK, MS_LOCK, MS_HOLDER, MS_RELATION, MS_READ, MS_CREATE,
 	MS_BEGIN, MS_SCRIPT, MS_RECORD, MS_COMMIT, MS_CLEAN, MS_ROLLBACK,
 	MS_TABLE, MS_SETUP, MS_REPLAY, MS_LOOK, MS_VERDICT, MS_INTENT, MS_ALONE, MS_DONE, MS_OPEN, MS_STATEMENT, MS_NOTE, MS_CLOSE,
-	MS_AGAIN, MS_FAIL, MS_FINISH,
+	MS_AGAIN, MS_FAIL, MS_FINISH, MS_MEND_TABLE, MS_MEND,
 	MS_UNLOCK, MS_END, MIGRATOR_STATES
 };
 
@@ -74,6 +74,8 @@ struct migrator {
 	char *saved_lock_timeout, *saved_statement_timeout;
 	struct error reason;              /* of the statement that failed, while it is recorded */
 	enum failure reason_failure;
+
+	struct mending mending;           /* of the order */
 
 	struct migrator_queued *first, **last;
 };
@@ -188,6 +190,15 @@ void split_lost(struct migrator *, msec_t now);
 void split_next(struct migrator *, msec_t now);          /* the statement at m->at, or the end of the file */
 void split_add_put(struct migrator *, enum progress_state, const char *message);
 bool split_is_alone(const struct migrator *);            /* the statement at m->at runs outside of a transaction */
+
+/* migrator_mend.c */
+void mend_begin(struct migrator *, const struct ledger_row *rows, uint32_t n, msec_t now);
+void mend_created(struct migrator *, msec_t now);        /* the ledger was */
+void mend_table_begin(struct migrator *, msec_t now);
+void mend_table_over(struct migrator *, msec_t now);
+void mend_write_begin(struct migrator *, msec_t now);
+void mend_write_over(struct migrator *, msec_t now);
+void mend_error(struct migrator *, msec_t now);
 
 /* migrator_lookup.c */
 void lookup_interrupted(struct migrator *, uint32_t entry, msec_t now);

@@ -301,6 +301,10 @@ static void compare(struct migrator *m, const struct ledger_row *rows, uint32_t 
 	progress_apply(m->list, progress, n_progress);
 	m->rank = m->list->last_rank;
 	m->next = 0;
+	if (m->params.order) {
+		mend_begin(m, rows, n, now);
+		return;
+	}
 	if (m->list->blocked) {
 		migrator_end(m, MIGRATOR_BLOCKED, FAILURE_NONE, &m->list->why);
 		return;
@@ -328,7 +332,10 @@ void create_begin(struct migrator *m, msec_t now)
 void create_over(struct migrator *m, msec_t now)
 {
 	m->ledger_exists = true;
-	file_next(m, now);
+	if (m->params.order)
+		mend_created(m, now);
+	else
+		file_next(m, now);
 }
 
 void create_error(struct migrator *m, msec_t now)

@@ -38,10 +38,12 @@ static struct target *find_or_refuse(const struct engine *e, const char *name, s
 }
 
 /* A pass as soon as a connection is free; one that is under way is followed by another. */
-static void order_pass(struct target *t, bool observed_only, msec_t now)
+void order_pass(struct target *t, bool observed_only, msec_t now)
 {
 	bool correcting = (t->ordered || t->again) && !t->order_observed;
 
+	if (t->db != NULL && t->db->migrations.enabled)
+		source_files_ask_again(t->engine, &t->db->migrations);
 	t->order_observed = observed_only && !correcting;
 	t->view.busy = true;
 	if (!target_state_at_rest(t->state)) {

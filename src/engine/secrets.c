@@ -49,6 +49,12 @@ struct secrets *secrets_new(struct engine *e)
 	return s;
 }
 
+int secrets_ask(struct engine *e, void *parent, const struct secret_source *source, char **ret, struct error *err)
+{
+	*ret = NULL;
+	return source->kind == SECRET_NONE ? 0 : secret_get(e->secrets->commands, parent, source, e->now, ret, err);
+}
+
 int secrets_get(struct target *t, void *parent, const struct secret_source *source, char **ret, struct error *err)
 {
 	int r;

@@ -152,6 +152,8 @@ void engine_arm(struct engine *e, msec_t now)
 
 	if (secrets_deadline(e) < when)
 		when = secrets_deadline(e);
+	if (ledger_orders_deadline(e) < when)
+		when = ledger_orders_deadline(e);
 	if (e->stopping && e->stop_deadline < when)
 		when = e->stop_deadline;
 	if (when == e->timer_at)
@@ -230,6 +232,7 @@ bool engine_turn(struct engine *e, msec_t now)
 	if (e->stopping && now >= e->stop_deadline)
 		stop_now(e, now);
 	secrets_turn(e, now);
+	ledger_orders_turn(e, now);
 	mark_due(e, now);
 	turn_targets(e, now);
 	slots_admit(e, now);
@@ -241,7 +244,7 @@ bool engine_turn(struct engine *e, msec_t now)
 	measure(e, late);
 	if (e->options.once && !e->stopping && once_over(e))
 		engine_stop(e, now, 0);
-	return !(e->stopping && all_stopped(e));
+	return !(e->stopping && all_stopped(e) && (ledger_orders_over(e) || now >= e->stop_deadline));
 }
 
 void engine_stop(struct engine *e, msec_t now, msec_t grace)
@@ -252,5 +255,6 @@ void engine_stop(struct engine *e, msec_t now, msec_t grace)
 	e->stop_deadline = now + grace;
 	for (uint32_t i = 0; i < e->n_order; i++)
 		target_event(e->order[i], TE_STOP, now);
+	ledger_orders_stop(e, now);
 	engine_arm(e, now);
 }

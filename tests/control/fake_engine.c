@@ -324,6 +324,35 @@ int engine_release(struct engine *e, const char *target, const char *actor, stru
 	return 0;
 }
 
+static const struct mend_action mended[] = { { .text = "delete the failed row of version 001 (rank 1)" } };
+
+/* Over at once; a version "9" is refused. */
+int engine_ledger_order(struct engine *e, const char *target, const struct ledger_order *order, const char *actor, uint64_t *ret_id,
+			struct error *err)
+{
+	if (order->version && strcmp(order->version, "9") == 0) {
+		error_set(err, "there is no migration 9, neither as a file nor in the ledger");
+		return 1;
+	}
+	if (!order->dry_run)
+		record(e, target, "ledger", actor, ledger_verb_name(order->verb));
+	*ret_id = 7;
+	return 0;
+}
+
+bool engine_ledger_answer(const struct engine *e, uint64_t id, struct ledger_answer *ret)
+{
+	(void)e;
+	*ret = (struct ledger_answer){ .over = true, .ok = true, .actions = mended, .n = 1 };
+	return id == 7;
+}
+
+void engine_ledger_forget(struct engine *e, uint64_t id)
+{
+	(void)e;
+	(void)id;
+}
+
 int engine_reload(struct engine *e, const char *actor, void *parent, struct config_errors **ret_errors)
 {
 	struct config_errors *errors;

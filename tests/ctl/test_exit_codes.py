@@ -37,7 +37,10 @@ def test_drift(ctl, recorded):
     ["-t", "0"], ["--color=blue"], ["-w0"], ["-w", "reconcile"], ["-o", "json", "metrics"], ["-o", "json", "completion", "bash"],
     ["completion", "tcsh"], ["config"], ["config", "burn"], ["approve", "prod", "xyz"], ["approve", "prod", "1f3"], ["undo", "x"],
     ["suspend", "prod", "--for=soon"], ["events", "--since=yesterday"], ["events", "--limit=many"], ["wait", "--for=christmas"],
-    ["reconcile", "--wait", "--dry-run"], ["migrations", "prod", "extra"], ["diff", "--sql", "-o", "json"], ["status", "nowhere"],
+    ["reconcile", "--wait", "--dry-run"], ["migrations", "prod", "extra"],
+    ["migrations", "prod", "baseline"], ["migrations", "prod", "repair", "5"], ["migrations", "prod", "resolve", "5"],
+    ["migrations", "prod", "resolve", "5", "--applied", "--not-applied"], ["migrations", "prod", "run", "5"],
+    ["migrations", "prod", "repair", "--applied"], ["-w", "migrations", "prod", "repair"], ["diff", "--sql", "-o", "json"], ["status", "nowhere"],
     ["diff", "prod/orderz"], ["help", "nonsense"], ["-s", ""],
 ])
 def test_usage(ctl, args):

@@ -235,3 +235,29 @@ def test_killed_daemon_leaves_nothing_half_done(team, when):
     made.daemon.wait_in_sync(timeout=60)
     assert [row[0] for row in made.ledger()] == ["1", "2"]
     assert made.value("SELECT count(*) FROM app.users") == 1
+
+
+@pytest.mark.majors(15)
+def test_interrupted_statement_is_shown_and_stops_migrations(team):
+    """The daemon is killed in a CALL: nobody can tell what became of it."""
+    made = team({"V1__users.sql": FIRST + "CREATE PROCEDURE app.p() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO app.users VALUES (1); COMMIT;"
+                                          " PERFORM pg_sleep(2); END $$;"})
+    made.daemon.wait_in_sync()
+    made.file("V2__call.sql", "-- dbreconcile:transaction=false\nINSERT INTO app.users VALUES (0);\nCALL app.p();\nVACUUM app.users;")
+    made.file("V3__later.sql", "CREATE TABLE app.later ();")
+    wait_for(lambda: made.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"), 20, "V2 runs", made.daemon.log_tail)
+    made.daemon.kill()
+    made.daemon.start()
+    answer = made.wait_blocked("V2__call.sql:3", "CALL app.p()", "resolve 2 --from-statement 2")
+    assert made.states() == {"V1__users.sql": "applied", "V2__call.sql": "indeterminate", "V3__later.sql": "pending"}, answer
+    assert "indeterminate" in made.daemon.ctl("migrations", "prod/orders").out
+
+
+@pytest.mark.majors(15)
+def test_superuser_as_migration_user_is_warned_of(pg, daemon):
+    pg.sql("CREATE ROLE boss SUPERUSER LOGIN")
+    made = Team(pg, daemon, {"V1__users.sql": FIRST}, {"user": "boss"})
+    made.daemon.manifest("platform", ROLES.replace("roles: (", 'roles: ( { name = "boss"; ensure = "external"; },'))
+    made.daemon.start()
+    wait_for(lambda: "boss is a superuser" in made.daemon.ctl("migrations", "prod/orders").out, 20, "the warning", made.daemon.log_tail)
+    assert "boss is a superuser" in made.daemon.ctl("show", "prod/orders").out
