@@ -86,6 +86,8 @@ void migrations_compare(struct target *t, void *ctx, const struct ledger_row *ro
 {
 	list_set(t, ctx, migration_compare(ctx, t->pass->files->files, rows, n_rows));
 	progress_apply(t->migrations, progress, n_progress);
+	if (t->migrations->blocked && t->brake.kind == BRAKE_FILE)
+		brake_release(t);             /* the ledger says more: a failed row, or what was interrupted */
 	brake_review(t);
 	waves_note(t);
 	warn_of_superuser(t);

@@ -109,13 +109,30 @@ static void was_interrupted(struct resume *r)
 	}
 }
 
+/* More than the ledger says: which statement, and why. */
+static void has_failed(struct resume *r)
+{
+	const struct migration_file *file = r->m->file;
+	const char *path = file->path ? file->path : file->script;
+	struct error *why = &r->list->why;
+
+	r->m->note = talloc_asprintf(r->list, "statement %u of %u failed: %s", r->p->done + 1, r->p->statements, r->p->message);
+	if (strcmp(why->file, path))
+		return;                /* it is about another one */
+	error_clear(why);
+	error_set_at(why, path, line_of_statement(r, r->p->done), "version %s failed in %s; the statements before it are done", r->label,
+		     r->m->note);
+	error_hint(why, "put the database right, then: dbreconcilectl migrations TARGET repair (it deletes the failed row); the file goes on "
+		   "with statement %u", r->p->done + 1);
+}
+
 static void apply_one(struct resume *r)
 {
 	const struct migration_progress *p = r->p;
 
 	r->m->progress = p;
 	if (r->m->state == MIGRATION_FAILED) {
-		r->m->note = talloc_asprintf(r->list, "statement %u of %u failed: %s", p->done + 1, p->statements, p->message);
+		has_failed(r);
 		return;
 	}
 	if (p->state == PROGRESS_STUCK)
