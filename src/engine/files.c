@@ -112,6 +112,17 @@ void source_files_unref(struct source_files *f)
 		talloc_free(f);
 }
 
+/* As the key of source_find(), without making it. */
+bool source_same(const struct migration_settings *a, const struct migration_settings *b)
+{
+	if (a->n_directories != b->n_directories)
+		return false;
+	for (uint32_t i = 0; i < a->n_directories; i++)
+		if (strcmp(a->directories[i], b->directories[i]) != 0)
+			return false;
+	return true;
+}
+
 static struct migration_source *source_find(struct engine *e, const struct migration_settings *m)
 {
 	struct migration_source *s;

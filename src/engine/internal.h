@@ -400,6 +400,8 @@ struct source_files {
 /* The files as they are now, read again when a directory or file has changed; the caller unrefs. */
 struct source_files *source_files_get(struct engine *, const struct migration_settings *);
 void source_files_unref(struct source_files *);
+/* Do both get the same reading from source_files_get()? */
+bool source_same(const struct migration_settings *, const struct migration_settings *);
 /* Of names, lengths and checksums: equal for the same files, 0 when they could not be read. */
 uint64_t source_files_digest(struct source_files *);
 /* The next reading looks at the directories, however short ago the last was: somebody ordered something, maybe after an edit. */

@@ -430,7 +430,7 @@ static void effect_judge(struct target *t, msec_t now)
 		target_fail(t, FAILURE_INTERNAL, &err, now);
 		return;
 	}
-	if (t->verdict == TE_CORRECT || t->verdict == TE_PENDING)
+	if (t->verdict == TE_CORRECT)
 		judge_remaining(t);
 	if (t->verdict == TE_FAILED)
 		target_fail(t, t->pass->failure, &t->pass->error, now);

@@ -55,7 +55,7 @@ static const struct row rows[] = {
 	{ S(JUDGE), TE_MAY_NOT, TS_IDLE, FX_REST, "switched to observe while it worked" },
 	{ S(JUDGE), TE_MORE, TS_APPLY, FX_APPLY, "what was made makes other changes possible; a few rounds at most" },
 	{ S(JUDGE), TE_CORRECT, TS_BACKOFF, FX_BACKOFF, "not converged: say why, back off, never loop" },
-	{ S(JUDGE), TE_PENDING, TS_BACKOFF, FX_BACKOFF, "not converged: migrations are still pending" },
+	{ S(JUDGE), TE_PENDING, TS_MIGRATE, FX_MIGRATE, "what waited for an earlier wave may run now" },
 	/* failure */
 	{ PASS, TE_FAILED, TS_BACKOFF, FX_BACKOFF, "connection lost, deadline passed, refused or not understood" },
 	{ REST, TE_FAILED, SAME, FX_NONE, "a kept connection was lost while nothing was asked of it" },

@@ -107,14 +107,15 @@ struct asking {
 
 static void meet(struct asking *a, const struct target *other, const struct migration_settings *m)
 {
-	struct source_files *files = m == a->own ? a->files : source_files_get(a->t->engine, m);
+	bool mine = m == a->own || source_same(m, a->own);
+	struct source_files *files = mine ? a->files : source_files_get(a->t->engine, m);
 	struct wave_member member = {
 		.name = other->name, .wave = m->wave, .state = state_of(other, files), .released = is_released(other, files),
 		.since_ms = other->version_since_ms, .soak_ms = m->soak,
 	};
 
 	wave_meet(a->wait, a->own->wave, &member, a->wall);
-	if (files != a->files)
+	if (!mine)
 		source_files_unref(files);
 }
 
@@ -242,8 +243,6 @@ void waves_moved(struct engine *e)
 /* As many of a server as may run there; the others are asked again when one of these is over. */
 static void go_on(struct target *t, msec_t now)
 {
-	if (t->server->migrating + t->server->called >= target_server_settings(t)->max_migrations)
-		return;
 	t->server->called++;
 	t->wait.why = WAVE_GO;
 	t->due = now;
@@ -273,10 +272,31 @@ static void give_up(struct engine *e)
 			e->order[i]->once_done = true;
 }
 
+/* Of one line and wave all hear the same, but for their server's limit: a thousand tenants are not a thousand questions. */
+struct answers {
+	struct { const struct migration_settings *m; enum wave_why why; } v[8];
+	unsigned n;
+};
+
+static enum wave_why answer(struct answers *known, const struct target *t)
+{
+	const struct migration_settings *m = settings_of(t);
+	struct wave_wait wait;
+
+	for (unsigned i = 0; m != NULL && i < known->n; i++)
+		if (known->v[i].m->wave == m->wave && source_same(known->v[i].m, m))
+			return known->v[i].why;
+	waves_ask(t, &wait);
+	if (m != NULL && known->n < sizeof(known->v) / sizeof(known->v[0])) {
+		known->v[known->n].m = m;
+		known->v[known->n++].why = wait.why;
+	}
+	return wait.why;
+}
+
 void waves_turn(struct engine *e, msec_t now)
 {
-	const struct database_settings *asked = NULL;
-	struct wave_wait wait = { .why = WAVE_GO };
+	struct answers known = { .n = 0 };
 
 	if ((!e->line_moved && !e->options.once) || e->stopping)
 		return;
@@ -288,10 +308,9 @@ void waves_turn(struct engine *e, msec_t now)
 
 		if (!waits(t) || (e->options.once && t->once_done))
 			continue;
-		if (asked == NULL || t->configured != asked)       /* of one pattern all hear the same, but for their server's limit */
-			waves_ask(t, &wait);
-		asked = t->configured;
-		if (wait.why == WAVE_GO || wait.why == WAVE_BUSY)
+		if (t->server->migrating + t->server->called >= target_server_settings(t)->max_migrations)
+			continue;
+		if (answer(&known, t) <= WAVE_BUSY)
 			go_on(t, now);
 	}
 	if (e->options.once)

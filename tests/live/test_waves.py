@@ -157,6 +157,11 @@ def test_a_failure_stops_the_line_and_is_not_tried_again(pg, daemon):
     d.start()
     assert "already exists" in fleet.wait("a", "failed")["message"]
     assert pg.statements(mark, "dbreconciled migrations") == []
+    # The others may go on without it, when somebody says so.
+    d.ctl("migrations", "release", "prod/a", expect=0)
+    fleet.wait("b", "current")
+    fleet.wait("c", "current")
+    assert fleet.status("a")["state"] == "failed"
     # A human mends the database, and says so.
     pg.sql("DROP TABLE dbreconcile.half", dbname="a")
     d.ctl("reconcile", "--wait", "prod/a", expect=0)
@@ -210,6 +215,27 @@ def test_a_server_out_of_reach_holds_later_waves(pg, new_pg, daemon):
     away.start()
     d.wait_in_sync()
     assert any(e["kind"] == "released" and e["target"] == "away" for e in d.json("events")["events"])
+
+
+def test_a_wave_that_opens_while_a_database_is_worked_on(pg, daemon):
+    """What could not run when its pass began, and can when its roles and schemas stand, is no failure to converge."""
+    fleet = Fleet(pg, daemon, {"a": {}, "b": {"wave": 2}}, {"V001__one.sql": ONE + "SELECT pg_advisory_xact_lock(4711);\n"})
+    text = open(fleet.daemon.config_file, encoding="utf-8").read()
+    fleet.daemon.write("dbreconciled.conf", text.replace("daemon: {", 'daemon: { lock_timeout = "20s";', 1))
+    holders = [pg.connect(name, autocommit=False) for name in "ab"]
+    holders[0].cursor().execute("SELECT pg_advisory_xact_lock(4711)")
+    holders[1].cursor().execute("LOCK TABLE pg_namespace IN SHARE MODE")
+    d = fleet.daemon.start()
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s AND datname = %s"
+    for database, query in (("a", "%pg_advisory_xact_lock%"), ("b", "CREATE SCHEMA%")):
+        wait_for(lambda: pg.value(waits, (query, database)) == 1, 20, f"{database} stands where it should", d.log_tail)
+    holders[0].rollback()
+    fleet.wait("a", "current")
+    holders[1].rollback()
+    d.wait_in_sync()
+    assert fleet.has("b", "one") and fleet.status("b")["pass_failures"] == 0, d.log_tail()
+    for holder in holders:
+        holder.close()
 
 
 def test_a_limit_for_each_server(pg, daemon):
