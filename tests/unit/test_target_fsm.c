@@ -84,11 +84,12 @@ static void nothing_is_written_without_a_plan(void **state)
 			if (step.effect == FX_APPLY)
 				assert_true(s == TS_PLAN || (s == TS_JUDGE && e == TE_MORE));
 			if (step.effect == FX_MIGRATE)
-				assert_true(s == TS_PLAN || s == TS_APPLY);
+				assert_true(s == TS_PLAN || s == TS_APPLY || (s == TS_JUDGE && e == TE_PENDING));
 			if (step.effect == FX_LOOK && s != TS_QUEUED)
 				assert_true(s == TS_ASSERT || s == TS_APPLY);
-			/* from a judgement back to writing would be a loop, but for what was not possible before */
-			if (s == TS_JUDGE && e != TE_MORE)
+			/* from a judgement back to writing would be a loop, but for what was not possible before: other changes, for some
+			   rounds, and migrations that waited for another database, once in a pass */
+			if (s == TS_JUDGE && e != TE_MORE && e != TE_PENDING)
 				assert_true(step.next != TS_APPLY && step.next != TS_MIGRATE && step.next != TS_LOOK);
 		}
 }
