@@ -120,6 +120,37 @@ static void whole_path(struct reader *r, const config_setting_t *setting, const 
 		*directory = talloc_asprintf(r->settings, "%s/%s", r->settings->migrations_dir, *directory);
 }
 
+static void check_patterns(struct reader *r, const config_setting_t *s, const struct migration_settings *migrations)
+{
+	static const char *const known[] = { "*:future", "versioned:future", "*:missing", "versioned:missing", "repeatable:missing", "*:ignored",
+					     "versioned:ignored" };
+
+	for (uint32_t i = 0; i < migrations->n_ignore_patterns; i++) {
+		bool found = false;
+
+		for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
+			found |= strcmp(known[k], migrations->ignore_patterns[i]) == 0;
+		if (!found)
+			reader_error(r, config_setting_get_member(s, "ignore_migration_patterns"), "\"%.64s\" is none of *:future, *:missing, "
+				     "versioned:missing, repeatable:missing and *:ignored", migrations->ignore_patterns[i]);
+	}
+}
+
+/* A line end in a value would move every line behind it. */
+static void check_placeholders(struct reader *r, const config_setting_t *s, const struct migration_settings *migrations)
+{
+	const config_setting_t *at = config_setting_get_member(s, "placeholders");
+
+	for (uint32_t i = 0; i < migrations->n_placeholders; i++) {
+		const struct name_value *p = &migrations->placeholders[i];
+
+		if (!p->value)
+			reader_error(r, at, "'%s' has no value", p->name);
+		else if (strpbrk(p->value, "\r\n"))
+			reader_error(r, at, "the value of '%s' has a line end in it", p->name);
+	}
+}
+
 void check_migrations(struct reader *r, const config_setting_t *s, void *base)
 {
 	struct migration_settings *migrations = base;
@@ -128,6 +159,8 @@ void check_migrations(struct reader *r, const config_setting_t *s, void *base)
 		reader_error(r, config_setting_get_member(s, "directory"), "the list is empty");
 	for (uint32_t i = 0; i < migrations->n_directories; i++)
 		whole_path(r, config_setting_get_member(s, "directory"), &migrations->directories[i]);
+	check_patterns(r, s, migrations);
+	check_placeholders(r, s, migrations);
 	if (migrations->seed)
 		whole_path(r, config_setting_get_member(s, "seed"), &migrations->seed);
 	check_hook(r, s, "before", migrations->before);

@@ -55,6 +55,17 @@ static const struct option migration_rows[] = {
 	  .help = "A command that prints the user's password." },
 	{ .key = "table", .type = &type_table, IN(table_schema), .extra = offsetof(struct migration_settings, table_name),
 	  .fallback = "dbreconcile.migration_ledger", .help = "The ledger; the name of an existing Flyway history continues that." },
+	{ .key = "placeholders", .type = &type_settings, IN(placeholders), .extra = offsetof(struct migration_settings, n_placeholders),
+	  .help = "Values for ${name} in the files, without regard to case. Flyway's own are there: flyway:defaultSchema, flyway:table, "
+		  "flyway:user, flyway:database, flyway:filename and flyway:timestamp. A file with a name that has no value does not run." },
+	{ .key = "placeholder_replacement", .type = &type_bool, IN(replace_placeholders), .fallback = "true",
+	  .help = "Whether values are put in at all." },
+	{ .key = "placeholder_prefix", .type = &type_string, IN(placeholder_prefix), .fallback = "${", .help = "What a placeholder begins with." },
+	{ .key = "placeholder_suffix", .type = &type_string, IN(placeholder_suffix), .fallback = "}", .help = "What it ends with." },
+	{ .key = "ignore_migration_patterns", .type = &type_strings, .flags = OPT_EMPTY, IN(ignore_patterns),
+	  .extra = offsetof(struct migration_settings, n_ignore_patterns), .fallback = "*:future",
+	  .help = "What does not block, as Flyway writes it: *:future (the ledger is ahead of the files), *:missing, versioned:missing, "
+		  "repeatable:missing (no file for a row) and *:ignored (a new file below the newest version, never applied)." },
 	{ .key = "wave", .type = &type_count, IN(wave), .min = 1, .max = 1000, .fallback = "1",
 	  .help = "Databases of wave 2 are migrated when all of wave 1 that share a directory are at the version and have soaked, and so on, "
 		  "over all servers; a failure stops its own wave and all later ones." },

@@ -40,6 +40,11 @@ struct migration_settings {
 	const char *before, *after;   /* command lines, or NULL */
 	msec_t hook_timeout;
 	const char *seed;             /* absolute path of a directory, or NULL */
+	struct name_value *placeholders; uint32_t n_placeholders;
+	bool replace_placeholders;
+	const char *placeholder_prefix, *placeholder_suffix;
+	const char **ignore_patterns; /* Flyway's ignoreMigrationPatterns, of which the check knows a set */
+	uint32_t n_ignore_patterns;
 	struct source source;
 };
 

@@ -11,9 +11,16 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <talloc.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CHECK_EVERY 1000        /* ms: a thousand databases of one directory do not stat it a thousand times */
+
+struct view {
+	struct view *next;
+	char *key;
+	struct source_files *files;
+};
 
 struct migration_source {
 	struct migration_source *next;
@@ -21,6 +28,10 @@ struct migration_source {
 	uint64_t signature;
 	msec_t checked;
 	struct source_files *files;
+	struct view *views;               /* of these files */
+	char *prefix;                     /* what the two below were looked for with; NULL = not yet */
+	bool placeholders;                /* does any file hold one */
+	bool database;                    /* is ${flyway:database} among them: then every database sees other files */
 };
 
 static uint64_t mix(uint64_t hash, const void *bytes, size_t len)
@@ -92,6 +103,8 @@ uint64_t source_files_digest(struct source_files *f)
 {
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
+	if (f->raw != NULL)
+		return source_files_digest(f->raw);
 	if (f->files == NULL)
 		return 0;
 	for (uint32_t i = 0; f->digest == 0 && i < f->files->n; i++) {
@@ -108,8 +121,29 @@ uint64_t source_files_digest(struct source_files *f)
 
 void source_files_unref(struct source_files *f)
 {
-	if (f != NULL && --f->refs == 0)
-		talloc_free(f);
+	struct source_files *raw;
+
+	if (f == NULL || --f->refs != 0)
+		return;
+	raw = f->raw;
+	talloc_free(f);
+	source_files_unref(raw);
+}
+
+bool source_files_of(const struct source_files *view, const struct source_files *files)
+{
+	return view == files || (view != NULL && view->raw == files);
+}
+
+static void views_forget(struct migration_source *s)
+{
+	while (s->views != NULL) {
+		struct view *view = s->views;
+
+		s->views = view->next;
+		source_files_unref(view->files);
+		talloc_free(view);
+	}
 }
 
 /* As the key of source_find(), without making it. */
@@ -149,7 +183,8 @@ void source_files_ask_again(struct engine *e, const struct migration_settings *m
 	source_find(e, m)->checked = -CHECK_EVERY;
 }
 
-struct source_files *source_files_get(struct engine *e, const struct migration_settings *m)
+/* The files, read again when that is due. */
+static struct migration_source *source_refresh(struct engine *e, const struct migration_settings *m)
 {
 	struct migration_source *s = source_find(e, m);
 	uint64_t signature = 0;
@@ -159,11 +194,143 @@ struct source_files *source_files_get(struct engine *e, const struct migration_s
 			signature = signature * 31 + directory_signature(m->directories[i], 4);
 		s->checked = e->now;
 		if (s->files == NULL || signature != s->signature) {
+			views_forget(s);
+			TALLOC_FREE(s->prefix);
 			source_files_unref(s->files);
 			s->files = read_files(e, m);
 			s->signature = signature;
 		}
 	}
+	return s;
+}
+
+struct source_files *source_files_get(struct engine *e, const struct migration_settings *m)
+{
+	struct migration_source *s = source_refresh(e, m);
+
 	s->files->refs++;
 	return s->files;
+}
+
+/* ---- views ---- */
+
+static unsigned tolerance(const struct migration_settings *m)
+{
+	static const struct { const char *pattern; unsigned bits; } known[] = {
+		{ "*:future", MIGRATION_TOLERATE_FUTURE }, { "versioned:future", MIGRATION_TOLERATE_FUTURE },
+		{ "*:missing", MIGRATION_TOLERATE_MISSING | MIGRATION_TOLERATE_MISSING_REPEATABLE },
+		{ "versioned:missing", MIGRATION_TOLERATE_MISSING }, { "repeatable:missing", MIGRATION_TOLERATE_MISSING_REPEATABLE },
+		{ "*:ignored", MIGRATION_TOLERATE_IGNORED }, { "versioned:ignored", MIGRATION_TOLERATE_IGNORED },
+	};
+	unsigned bits = 0;
+
+	for (uint32_t i = 0; i < m->n_ignore_patterns; i++)
+		for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
+			if (strcmp(known[k].pattern, m->ignore_patterns[i]) == 0)
+				bits |= known[k].bits;
+	return bits;
+}
+
+static void add_placeholder(struct migration_view *view, struct migration_placeholder *v, const char *name, const char *value)
+{
+	v[view->n++] = (struct migration_placeholder){ name, value };
+}
+
+static char *now_text(void *parent)
+{
+	time_t now = clock_wall() / 1000;
+	struct tm tm;
+	char text[32];
+
+	gmtime_r(&now, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
+	return talloc_strdup(parent, text);
+}
+
+/* What the configuration says comes first and wins. */
+static struct migration_view view_of(void *parent, const struct migration_settings *m, const char *database)
+{
+	struct migration_placeholder *v = talloc_array(parent, struct migration_placeholder, m->n_placeholders + 5);
+	struct migration_view view = { .placeholders = v, .prefix = m->placeholder_prefix, .suffix = m->placeholder_suffix,
+				       .replace = m->replace_placeholders, .tolerate = tolerance(m) };
+
+	for (uint32_t i = 0; i < m->n_placeholders; i++)
+		add_placeholder(&view, v, m->placeholders[i].name, m->placeholders[i].value);
+	add_placeholder(&view, v, "flyway:defaultSchema", m->table_schema);
+	add_placeholder(&view, v, "flyway:table", m->table_name);
+	add_placeholder(&view, v, "flyway:user", m->user != NULL ? m->user : "");
+	add_placeholder(&view, v, "flyway:database", database);
+	add_placeholder(&view, v, "flyway:timestamp", now_text(parent));
+	return view;
+}
+
+/* Read once for a prefix: most directories hold no placeholder, and then everybody sees the files themselves. */
+static void look_for_placeholders(struct migration_source *s, const char *prefix)
+{
+	if (s->prefix != NULL && strcmp(s->prefix, prefix) == 0)
+		return;
+	talloc_free(s->prefix);
+	s->prefix = talloc_strdup(s, prefix);
+	s->placeholders = migration_files_mention(s->files->files, prefix);
+	s->database = s->placeholders && migration_files_mention(s->files->files, "flyway:database");
+}
+
+static bool sees_the_files(struct migration_source *s, const struct migration_view *view)
+{
+	if (s->files->files == NULL)
+		return true;
+	if (view->replace)
+		look_for_placeholders(s, view->prefix);
+	return view->tolerate == s->files->files->tolerate && !(view->replace && s->placeholders);
+}
+
+/* Equal keys, equal views. The time of day is no part of it: it is that of the first. */
+static char *view_key(void *parent, bool database, const struct migration_view *view)
+{
+	char *key = talloc_asprintf(parent, "%u%c%s%c%s", view->tolerate, 1, view->prefix, 1, view->suffix);
+
+	for (uint32_t i = 0; view->replace && i < view->n; i++)
+		if (strcmp(view->placeholders[i].name, "flyway:timestamp") != 0 &&
+		    (database || strcmp(view->placeholders[i].name, "flyway:database") != 0))
+			key = talloc_asprintf_append(key, "%c%s%c%s", 1, view->placeholders[i].name, 2, view->placeholders[i].value);
+	return key;
+}
+
+static struct source_files *view_make(struct engine *e, struct source_files *raw, const struct migration_view *view)
+{
+	struct source_files *f = talloc_zero(e, struct source_files);
+
+	f->refs = 1;
+	f->raw = raw;
+	raw->refs++;
+	if (migration_files_render(f, raw->files, view, &f->files) != 0)
+		error_set(&f->error, "no memory for the migration files with their placeholders");
+	return f;
+}
+
+struct source_files *source_files_view(struct engine *e, const struct migration_settings *m, const char *database)
+{
+	struct migration_source *s = source_refresh(e, m);
+	void *scratch = talloc_new(NULL);
+	struct migration_view view = view_of(scratch, m, database);
+	struct source_files *files = s->files;
+	struct view *v = NULL;
+
+	if (!sees_the_files(s, &view)) {
+		char *key = view_key(scratch, s->database, &view);
+
+		for (v = s->views; v != NULL && strcmp(v->key, key) != 0; v = v->next)
+			;
+		if (v == NULL) {
+			v = talloc_zero(s, struct view);
+			v->key = talloc_steal(v, key);
+			v->files = view_make(e, files, &view);
+			v->next = s->views;
+			s->views = v;
+		}
+		files = v->files;
+	}
+	talloc_free(scratch);
+	files->refs++;
+	return files;
 }

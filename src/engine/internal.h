@@ -396,12 +396,17 @@ struct source_files {
 	struct migration_files *files;    /* NULL: they could not be read, see error */
 	struct error error;
 	uint64_t digest;                  /* see source_files_digest(); 0 = not reckoned yet */
+	struct source_files *raw;         /* of what this is a view; NULL: the files as they are */
 };
 /* The files as they are now, read again when a directory or file has changed; the caller unrefs. */
 struct source_files *source_files_get(struct engine *, const struct migration_settings *);
+/* The same as one database sees them: with its placeholders. Shared by all that see the same. */
+struct source_files *source_files_view(struct engine *, const struct migration_settings *, const char *database);
 void source_files_unref(struct source_files *);
 /* Do both get the same reading from source_files_get()? */
 bool source_same(const struct migration_settings *, const struct migration_settings *);
+/* Is it a view of these files, or these themselves? */
+bool source_files_of(const struct source_files *view, const struct source_files *files);
 /* Of names, lengths and checksums: equal for the same files, 0 when they could not be read. */
 uint64_t source_files_digest(struct source_files *);
 /* The next reading looks at the directories, however short ago the last was: somebody ordered something, maybe after an edit. */

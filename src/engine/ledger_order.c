@@ -301,7 +301,7 @@ int engine_ledger_order(struct engine *e, const char *target, const struct ledge
 	if (refuse(e, t, target, order, err) != 0)
 		return 1;
 	source_files_ask_again(e, &t->db->migrations);
-	files = source_files_get(e, &t->db->migrations);
+	files = source_files_view(e, &t->db->migrations, t->database);
 	if (files->files == NULL) {
 		*err = files->error;
 		source_files_unref(files);

@@ -34,7 +34,7 @@ void migrations_unknown(struct target *t, const struct error *why)
 
 bool migrations_refresh(struct target *t)
 {
-	struct source_files *files = source_files_get(t->engine, &t->db->migrations);
+	struct source_files *files = source_files_view(t->engine, &t->db->migrations, t->database);
 
 	source_files_unref(t->pass->files);
 	t->pass->files = files;
@@ -50,7 +50,7 @@ bool migrations_changed(struct target *t)
 
 	if (t->db == NULL || !t->db->migrations.enabled)
 		return false;
-	files = source_files_get(t->engine, &t->db->migrations);
+	files = source_files_view(t->engine, &t->db->migrations, t->database);
 	changed = files != t->files;
 	source_files_unref(files);
 	return changed;

@@ -92,7 +92,7 @@ int seed_begin(struct target *t, struct migrator_params *params, struct error *e
 	source.directories = &directory;
 	source.n_directories = 1;
 	source_files_unref(t->pass->seed_files);
-	t->pass->seed_files = source_files_get(t->engine, &source);
+	t->pass->seed_files = source_files_view(t->engine, &source, t->database);
 	if (t->pass->seed_files->files == NULL) {
 		*err = t->pass->seed_files->error;
 		return 1;

@@ -136,7 +136,7 @@ static const char *file_name(const struct migration_file *file)
 static void add(struct comparison *c, enum migration_state state, const struct migration_file *file, const struct ledger_row *row,
 		const char *note)
 {
-	c->list->v[c->list->n++] = (struct migration){ .state = state, .file = file, .row = row, .note = note ? note : file ? file->note : NULL };
+	c->list->v[c->list->n++] = (struct migration){ .state = state, .file = file, .row = row, .note = note };
 	c->list->counts[state]++;
 }
 
@@ -190,38 +190,32 @@ static const char *row_label(struct comparison *c, const struct ledger_row *row)
 			      talloc_asprintf(c->list, "repeatable '%s'", row->description);
 }
 
-/* A repeatable with placeholders: Flyway's checksum is of the text after replacement, so ours says nothing. */
+/* Flyway accepts the sum of the text before replacement too. */
 static void compare_repeatable(struct comparison *c, const struct migration_file *file, const struct ledger_row *row)
 {
-	struct error *err;
-
-	if (row->has_checksum && row->checksum == file->checksum) {
+	if (row->has_checksum && (row->checksum == file->checksum || (file->raw && row->checksum == file->raw_checksum))) {
 		add(c, MIGRATION_APPLIED, file, row, NULL);
 		return;
 	}
-	if (!file->note) {
-		c->used[file - c->files->v] = false;
-		c->outdated[file - c->files->v] = row;
-		return;
-	}
-	add(c, MIGRATION_CHECKSUM_MISMATCH, file, row, NULL);
-	err = block(c);
-	error_set_at(err, file_name(file), 0, "repeatable migration with ${...} placeholders, whose checksum in the ledger is another "
-		     "(%d, file %d)", row->checksum, file->checksum);
-	error_hint(err, "write the values into the file: placeholders are not replaced");
+	c->used[file - c->files->v] = false;
+	c->outdated[file - c->files->v] = row;
 }
 
 static void compare_checksum(struct comparison *c, const struct migration_file *file, const struct ledger_row *row)
 {
+	const char *why;
 	struct error *err;
 
 	if (row->has_checksum && row->checksum != file->checksum) {
-		add(c, MIGRATION_CHECKSUM_MISMATCH, file, row,
+		why = migration_checksum_explain(file, row->checksum);
+		add(c, MIGRATION_CHECKSUM_MISMATCH, file, row, why ? why :
 		    talloc_asprintf(c->list, "checksum %d in the ledger, %d of the file", row->checksum, file->checksum));
 		err = block(c);
-		error_set_at(err, file_name(file), 0, "the file of version %s was changed after it was applied%s%s (checksum %d then, %d now)",
-			     row->version, *row->installed_on ? " at " : "", row->installed_on, row->checksum, file->checksum);
-		error_hint(err, "restore the file as it was and put the change into a new version");
+		error_set_at(err, file_name(file), 0, "the file of version %s was changed after it was applied%s%s (%s%schecksum %d then, %d now)",
+			     row->version, *row->installed_on ? " at " : "", row->installed_on, why ? why : "", why ? "; " : "", row->checksum,
+			     file->checksum);
+		error_hint(err, why ? "dbreconcilectl migrations TARGET repair takes the checksum of the file" :
+			   "restore the file as it was and put the change into a new version");
 		return;
 	}
 	add(c, MIGRATION_APPLIED, file, row, row->has_checksum ? NULL : "the ledger has no checksum to compare with");
@@ -267,9 +261,16 @@ static void compare_alone(struct comparison *c, const struct ledger_row *row)
 		add(c, MIGRATION_FUTURE, NULL, row, "the database is ahead of the files");
 		warn(c, talloc_asprintf(c->list, "version %s is in the ledger and above every file: are these files older than the database?",
 					row->version));
+		if (c->files->tolerate & MIGRATION_TOLERATE_FUTURE)
+			return;
+		err = block(c);
+		error_set(err, "version %s is in the ledger and above every file", row->version);
+		error_hint(err, "deploy the newer files, or write \"*:future\" in ignore_migration_patterns");
 		return;
 	}
 	add(c, MIGRATION_MISSING, NULL, row, "the ledger has it, but there is no file");
+	if (c->files->tolerate & (row->version ? MIGRATION_TOLERATE_MISSING : MIGRATION_TOLERATE_MISSING_REPEATABLE))
+		return;
 	err = block(c);
 	error_set(err, "the file of %s ('%s', applied%s%s) is missing", row_label(c, row), row->script,
 		  *row->installed_on ? " at " : "", row->installed_on);
@@ -324,6 +325,8 @@ static void compare_file(struct comparison *c, const struct migration_file *file
 		return;
 	}
 	add(c, MIGRATION_OUT_OF_ORDER, file, NULL, talloc_asprintf(c->list, "version %s is applied already", c->list->current_version));
+	if (c->files->tolerate & MIGRATION_TOLERATE_IGNORED)
+		return;
 	err = block(c);
 	error_set_at(err, file_name(file), 0, "version %s is new, but version %s is applied already", file->version, c->list->current_version);
 	error_hint(err, "give the file a version above %s", c->list->current_version);
@@ -337,8 +340,6 @@ static void check_pending(struct comparison *c)
 
 		if (!migration_runs(m))
 			continue;
-		if (m->file->note)
-			warn(c, talloc_asprintf(c->list, "%s: %s", file_name(m->file), m->file->note));
 		if (!error_is_set(&m->file->refused))
 			continue;
 		m->note = talloc_asprintf(c->list, "refused: line %u: %s", m->file->refused.line, m->file->refused.text);

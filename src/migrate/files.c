@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <talloc.h>
 #include <unistd.h>
@@ -155,6 +156,30 @@ static int check_text(struct reading *reading, const char *path, const char *tex
 	return 1;
 }
 
+/* NAME.sql.conf, when there is one. */
+static int read_side_file(struct reading *reading, struct migration_file *file)
+{
+	char *path = talloc_asprintf(reading->files, "%s.conf", file->path), *bytes;
+	struct error err = { 0 };
+	struct stat st;
+	size_t len;
+	int r;
+
+	if (!path)
+		return -ENOMEM;
+	if (stat(path, &st) && errno == ENOENT)
+		return 0;
+	r = read_bytes(reading, path, &bytes, &len);
+	if (r)
+		return r;
+	if (check_text(reading, path, bytes, len))
+		return 1;
+	r = migration_side_file(file, path, bytes, len, &err);
+	if (r > 0)
+		*new_error(reading) = err;
+	return r;
+}
+
 static int add_file(struct reading *reading, struct migration_file *file)
 {
 	struct migration_files *files = reading->files;
@@ -167,9 +192,13 @@ static int add_file(struct reading *reading, struct migration_file *file)
 	if (check_text(reading, file->path, bytes, len))
 		return 1;
 	mark = len >= 3 && !memcmp(bytes, "\xEF\xBB\xBF", 3) ? 3 : 0;
-	file->checksum = migration_checksum(bytes, len);
+	r = read_side_file(reading, file);
+	if (r)
+		return r;
+	file->checksum = file->raw_checksum = migration_checksum(bytes, len);
 	file->text = bytes + mark;
 	file->len = len - mark;
+	file->transactional = file->side != SIDE_FALSE;
 	r = migration_script_check(files, file);
 	if (r < 0)
 		return r;
@@ -178,6 +207,21 @@ static int add_file(struct reading *reading, struct migration_file *file)
 		return -ENOMEM;
 	files->v[files->n++] = *file;
 	return 0;
+}
+
+/* V1__x.sql.conf without V1__x.sql: somebody misspelt one of them. */
+static void lonely_side_file(struct reading *reading, const char *path)
+{
+	static const char suffix[] = ".sql.conf";
+	size_t len = strlen(path);
+	struct stat st;
+	char *script;
+
+	if (len < strlen(suffix) || strcasecmp(path + len - strlen(suffix), suffix) != 0)
+		return;
+	script = talloc_strndup(reading->files, path, len - strlen(".conf"));
+	if (script && stat(script, &st))
+		warn(reading, path, "there is no file that it belongs to");
 }
 
 /* One name in a directory that is not a directory itself. */
@@ -196,6 +240,9 @@ static int take(struct reading *reading, const char *path, const char *script)
 		return 1;
 	case MIGRATION_NAME_UNDO:
 		warn(reading, path, "undo migrations are left alone");
+		return 0;
+	case MIGRATION_NAME_OTHER:
+		lonely_side_file(reading, path);
 		return 0;
 	case MIGRATION_NAME_CALLBACK:
 		warn(reading, path, "Flyway callbacks are left alone: it will not run");
@@ -301,6 +348,7 @@ int migration_files_read(void *parent, const char *const *directories, uint32_t 
 
 	if (!reading.files)
 		return -ENOMEM;
+	reading.files->tolerate = MIGRATION_TOLERATE_FUTURE;
 	for (uint32_t i = 0; i < n && r >= 0; i++)
 		r = read_directory(&reading, directories[i], "", 0);
 	if (r >= 0) {

@@ -57,6 +57,11 @@ struct script_statement {
 	uint32_t copies;               /* how many of migration_file.copies belong to statements before it */
 };
 
+/* Where a value stands in the text that runs, and the placeholder in the file; bytes. */
+struct placeholder_span {
+	size_t at, len, raw_at, raw_len;
+};
+
 struct migration_file {
 	enum migration_type type;
 	const char *version;           /* ledger text: "001", "1.2"; NULL when repeatable */
@@ -66,6 +71,15 @@ struct migration_file {
 	const char *text;              /* the bytes that are hashed and run, read once; BOM stripped; terminated */
 	size_t len;
 	int32_t checksum;
+	/* said by its side file, NAME.sql.conf */
+	enum { SIDE_SILENT, SIDE_TRUE, SIDE_FALSE } side;      /* executeInTransaction */
+	bool verbatim;                 /* placeholderReplacement=false */
+	/* filled by migration_files_render() where values were put in: text is what came out, these the file's own */
+	const char *raw;
+	size_t raw_len;
+	int32_t raw_checksum;          /* without replacement: Flyway takes it for a repeatable too */
+	struct placeholder_span *spans;
+	uint32_t n_spans;
 	/* filled by migration_script_check(): */
 	const char *sql;               /* what is sent: text, with COPY data and \restrict lines blanked character for
 	                                  character, so that a position in it is a position in the file */
@@ -73,9 +87,8 @@ struct migration_file {
 	uint32_t n_copies;
 	struct script_statement *statements;   /* as the server counts them: empty ones are none */
 	uint32_t n_statements;
-	bool transactional;            /* false: runs statement by statement. Set to false before the check by who read so in a side
-	                                  file; else the check decides, by the directive and the statements of the file */
-	const char *note;              /* a warning for people: "contains ${name} ..."; may be NULL */
+	bool transactional;            /* false: runs statement by statement. Set to false before the check when the side file says
+	                                  so; else the check decides, by the directive and the statements of the file */
 	struct error refused;          /* set: the file may not run (transaction control, psql command ...). Judged only when it
 	                                  is pending: a history that Flyway wrote may hold such files, applied and unchangeable */
 };
@@ -85,6 +98,28 @@ struct migration_files {
 	uint32_t n;
 	const char **warnings;         /* callbacks and undo files that were recognised and left alone */
 	uint32_t n_warnings;
+	unsigned tolerate;             /* enum migration_tolerance: MIGRATION_TOLERATE_FUTURE unless a view says otherwise */
+};
+
+/* What blocks unless it is tolerated (Flyway's ignoreMigrationPatterns). */
+enum migration_tolerance {
+	MIGRATION_TOLERATE_FUTURE = 1 << 0,
+	MIGRATION_TOLERATE_MISSING = 1 << 1,              /* versioned */
+	MIGRATION_TOLERATE_MISSING_REPEATABLE = 1 << 2,
+	MIGRATION_TOLERATE_IGNORED = 1 << 3,              /* out of order: never applied */
+};
+
+struct migration_placeholder {
+	const char *name, *value;
+};
+
+/* How one database sees the files. */
+struct migration_view {
+	const struct migration_placeholder *placeholders;   /* names without regard to case; ${flyway:filename} is added */
+	uint32_t n;
+	const char *prefix, *suffix;   /* "${", "}" */
+	bool replace;
+	unsigned tolerate;
 };
 
 /* A row of the ledger. */
@@ -128,6 +163,16 @@ struct migration_list {
 int migration_files_read(void *parent, const char *const *directories, uint32_t n, struct migration_files **ret,
 			 struct error **errs, uint32_t *n_errs);
 
+/* The files as the view shows them; what it does not change still belongs to raw, which must outlive it. A placeholder without
+   a value refuses its file. 0 or -ENOMEM. */
+int migration_files_render(void *parent, const struct migration_files *raw, const struct migration_view *, struct migration_files **ret);
+/* Is the word anywhere in the texts, without regard to case? */
+bool migration_files_mention(const struct migration_files *, const char *word);
+/* Offset in the file itself of an offset in text. */
+size_t migration_raw_offset(const struct migration_file *, size_t at);
+/* Reads NAME.sql.conf into side and verbatim; 1: err says what cannot be understood. */
+int migration_side_file(struct migration_file *, const char *path, const char *text, size_t len, struct error *err);
+
 /* The parts, for tests and tools. */
 enum migration_name {
 	MIGRATION_NAME_OK,
@@ -143,6 +188,8 @@ int migration_version_compare(const char *a, const char *b);
 bool migration_version_valid(const char *text, size_t len);
 /* Of the raw bytes of the file, byte order mark included. */
 int32_t migration_checksum(const char *text, size_t len);
+/* What else the checksum of this file may have been: "only line ends differ", "only a byte order mark ..."; NULL = nothing known. */
+const char *migration_checksum_explain(const struct migration_file *, int32_t checksum);
 /* Reads file->text; fills sql, copies, statements, transactional, note and refused. 0 it may run; 1 refused; negative -ENOMEM. */
 int migration_script_check(void *parent, struct migration_file *);
 /* Line, column and the line's text (at most max bytes, a child of parent) of a 1-based character position in file->sql.

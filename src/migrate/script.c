@@ -296,16 +296,6 @@ static int next(struct scan *scan, bool *ret_end)
 	}
 }
 
-/* Flyway replaces ${name}; that such a file is run or compared as it stands must be said. */
-static void look_for_placeholders(struct migration_file *file)
-{
-	for (const char *p = file->text; (p = strstr(p, "${")); p += 2)
-		if (p[2 + strspn(p + 2, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:-")] == '}' && p[2] != '}') {
-			file->note = "contains ${...}: placeholders are not replaced";
-			return;
-		}
-}
-
 #define DIRECTIVE "dbreconcile:"
 
 static int take_directive(struct scan *scan, size_t at, size_t end)
@@ -360,9 +350,7 @@ int migration_script_check(void *parent, struct migration_file *file)
 	file->n_copies = 0;
 	file->statements = NULL;
 	file->n_statements = 0;
-	scan.asked = file->transactional ? ASKED_NOTHING : ASKED_SPLIT;
-	file->note = NULL;
-	look_for_placeholders(file);
+	scan.asked = file->side == SIDE_TRUE ? ASKED_WHOLE : file->transactional ? ASKED_NOTHING : ASKED_SPLIT;
 	r = take_directives(&scan);
 	while (!r && !end)
 		r = next(&scan, &end);
@@ -375,18 +363,35 @@ int migration_script_check(void *parent, struct migration_file *file)
 	return r;
 }
 
+/* For lines and columns: the file before values were put in. */
+static struct migration_file as_written(const struct migration_file *file)
+{
+	struct migration_file raw = *file;
+
+	if (file->n_spans) {
+		raw.text = file->raw;
+		raw.len = file->raw_len;
+	}
+	return raw;
+}
+
 bool migration_statement(void *parent, const struct migration_file *file, uint32_t index, unsigned *ret_line, char **ret_text)
 {
+	const struct migration_file raw = as_written(file);
+	size_t at;
+
 	if (index >= file->n_statements)
 		return false;
-	*ret_line = line_of(file, file->statements[index].start);
-	*ret_text = excerpt(parent, file, file->statements[index].start);
+	at = migration_raw_offset(file, file->statements[index].start);
+	*ret_line = line_of(&raw, at);
+	*ret_text = excerpt(parent, &raw, at);
 	return true;
 }
 
 bool migration_position(void *parent, const struct migration_file *file, unsigned position, unsigned *ret_line,
 			unsigned *ret_column, char **ret_text)
 {
+	const struct migration_file raw = as_written(file);
 	size_t at = 0, start;
 
 	for (unsigned left = position; at < file->len; at++)
@@ -394,11 +399,12 @@ bool migration_position(void *parent, const struct migration_file *file, unsigne
 			break;
 	if (!position || (at == file->len && utf8_count(file->text, file->len) + 1 != position))
 		return false;       /* one past the end is where "syntax error at end of input" points */
+	at = migration_raw_offset(file, at);
 	start = at;
-	while (start && file->text[start - 1] != '\n' && file->text[start - 1] != '\r')
+	while (start && raw.text[start - 1] != '\n' && raw.text[start - 1] != '\r')
 		start--;
-	*ret_line = line_of(file, start);
-	*ret_column = (unsigned)utf8_count(file->text + start, at - start) + 1;
-	*ret_text = text_escape(parent, file->text + start, line_end(file, start) - start, 200);
+	*ret_line = line_of(&raw, start);
+	*ret_column = (unsigned)utf8_count(raw.text + start, at - start) + 1;
+	*ret_text = text_escape(parent, raw.text + start, line_end(&raw, start) - start, 200);
 	return true;
 }
