@@ -243,6 +243,8 @@ void get_migrations(struct request *request)
 	put_bool(document, "blocked", list->blocked);
 	put_text(document, "reason", list->blocked ? error_summary(&list->why, why, sizeof why) : NULL);
 	put_text(document, "hint", list->blocked && list->why.hint[0] ? list->why.hint : NULL);
+	json_object_set_new(document, "wave", own ? json_integer(own->wave) : json_null());
+	json_object_set_new(document, "waiting", document_waiting(&view->waiting));
 	json_object_set_new(document, "counts", document_migration_counts(list));
 	rows = json_array();
 	for (uint32_t i = 0; i < list->n; i++)

@@ -287,6 +287,18 @@ static void ledger(const struct family *f, struct scrape *s, const struct target
 		sample_by(f, s, "state", migration_state_name((enum migration_state)i), v->migrations->counts[i]);
 }
 
+static void migrations_failed(const struct family *f, struct scrape *s, const struct target_view *v)
+{
+	if (v->migration_settings)
+		sample(f, s, v->migration_failed);
+}
+
+static void migrations_waiting(const struct family *f, struct scrape *s, const struct target_view *v)
+{
+	if (v->migration_settings)
+		sample(f, s, v->waiting.why != WAVE_GO);
+}
+
 #define NAME(x) "dbreconcile_" x
 static const struct family families[] = {
 	{ NAME("build_info"), "gauge", "Version of the daemon and of the libraries it runs with.", build_info, NULL },
@@ -311,6 +323,9 @@ static const struct family families[] = {
 	{ NAME("reconcile_failures_total"), "counter", "Passes that failed.", NULL, pass_failures },
 	{ NAME("reconcile_duration_seconds"), "histogram", "How long passes took.", duration, NULL },
 	{ NAME("ledger_migrations"), "gauge", "Migrations by state.", NULL, ledger },
+	{ NAME("migrations_failed"), "gauge", "1 while a migration, hook or seed that failed waits for other files or an order.", NULL,
+	  migrations_failed },
+	{ NAME("migrations_waiting"), "gauge", "1 while pending migrations wait for other databases.", NULL, migrations_waiting },
 	{ NAME("queue_depth"), "gauge", "Targets that are due and wait for their turn.", queue_depth, NULL },
 	{ NAME("queue_wait_seconds"), "histogram", "How long targets waited for their turn.", queue_wait, NULL },
 	{ NAME("workers_active"), "gauge", "Passes under way.", workers_active, NULL },

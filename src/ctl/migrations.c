@@ -53,6 +53,8 @@ static int print_list(struct ctl *ctl, const json_t *doc)
 		return code;
 	if (json_array_size(json_object_get(doc, "migrations")) == 0 && ctl->legend)
 		puts("no migrations");
+	if (json_is_object(json_object_get(doc, "waiting")))
+		puts(ctl_text(ctl, json_object_get(doc, "waiting"), "message", ""));
 	if (json_is_true(json_object_get(doc, "blocked"))) {
 		printf("%sblocked%s: %s\n", ctl_paint(ctl, COLOR_RED), ctl_plain(ctl), ctl_text(ctl, doc, "reason", "no reason given"));
 		if (*ctl_raw(doc, "hint"))

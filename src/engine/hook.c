@@ -129,19 +129,34 @@ static int check_owner(const char *path, const struct stat *st, struct error *er
 	return 1;
 }
 
-static int check_program(const char *path, struct error *err)
+static int check_directory_of(const char *path, struct error *err)
 {
 	char *dir = directory_of(NULL, path);
 	struct stat st;
 	int r = 1;
 
-	if (stat(path, &st) != 0)
+	if (stat(dir, &st) != 0)
+		error_set(err, "the directory %s cannot be looked at: %s", dir, strerror(errno));
+	else
+		r = check_owner(dir, &st, err);
+	talloc_free(dir);
+	return r;
+}
+
+/* The file itself and the directory of each end of a link to it. */
+static int check_program(const char *path, struct error *err)
+{
+	char *real = realpath(path, NULL);
+	struct stat st;
+	int r = 1;
+
+	if (real == NULL || stat(real, &st) != 0)
 		error_set(err, "the hook %s cannot be run: %s", path, strerror(errno));
 	else if (!S_ISREG(st.st_mode))
 		error_set(err, "the hook %s is not a file", path);
-	else if (check_owner(path, &st, err) == 0)
-		r = stat(dir, &st) == 0 ? check_owner(dir, &st, err) : 1;
-	talloc_free(dir);
+	else if (check_owner(real, &st, err) == 0 && check_directory_of(path, err) == 0)
+		r = check_directory_of(real, err);
+	free(real);
 	return r;
 }
 

@@ -394,6 +394,7 @@ class Metrics(WithDaemon):
                      'dbreconcile_reconcile_duration_seconds_bucket{le="0.1"} 3',
                      'dbreconcile_reconcile_duration_seconds_bucket{le="+Inf"} 4', 'dbreconcile_reconcile_duration_seconds_sum 301.5',
                      'dbreconcile_ledger_migrations{database="prod/orders",state="checksum_mismatch"} 1',
+                     'dbreconcile_migrations_waiting{database="prod/orders"} 1', 'dbreconcile_migrations_failed{database="prod/orders"} 0',
                      'dbreconcile_changes_applied_total{database="prod/orders",kind="grant"} 5',
                      'dbreconcile_databases 5', 'dbreconcile_event_loop_lag_seconds 0.001'):
             self.assertIn(line + "\n", text)

@@ -238,6 +238,25 @@ def test_a_wave_that_opens_while_a_database_is_worked_on(pg, daemon):
         holder.close()
 
 
+def test_what_is_suspended_or_blocked_holds_later_waves(pg, daemon):
+    fleet = Fleet(pg, daemon, {"a": {}, "b": {"wave": 2}}, {"V001__one.sql": ONE})
+    d = fleet.daemon.start()
+    d.wait_in_sync()
+    d.ctl("suspend", "prod/a", expect=0)
+    fleet.file("V002__two.sql", "CREATE TABLE dbreconcile.two (id int);\n")
+    assert fleet.wait_for("b", "held_up")["for"] == "prod/a"
+    assert "is suspended" in d.ctl("migrations", "prod/b").out
+    d.ctl("resume", "prod/a", expect=0)
+    d.wait_in_sync()
+    pg.sql("UPDATE dbreconcile.migration_ledger SET checksum = 1 WHERE version = '001'", dbname="a")
+    fleet.file("V003__three.sql", "CREATE TABLE dbreconcile.three (id int);\n")
+    assert fleet.wait_for("b", "blocked")["for"] == "prod/a"
+    assert d.metrics()['dbreconcile_migrations_waiting{database="prod/b"}'] == 1
+    d.ctl("migrations", "release", "prod/a", expect=0)
+    wait_for(lambda: fleet.has("b", "three"), 15, "b goes on without it", d.log_tail)
+    assert not fleet.has("a", "three")
+
+
 def test_a_limit_for_each_server(pg, daemon):
     """At most so many at the same time, and all of them in the end."""
     names = [f"t{i}" for i in range(6)]
