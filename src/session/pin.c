@@ -72,8 +72,9 @@ static const struct pin pins[] = {
 	{ "event_triggers", "off", NULL, PIN_SUPERUSER, 170000 },   /* their functions would run as us */
 };
 
-/* The user's own scripts: only what makes reading them safe. */
+/* The user's own scripts: only what makes reading them safe, and keeps the connection that holds the lock while we wait. */
 static const struct pin migration_pins[] = {
+	{ "idle_session_timeout", "0", NULL, 0, 0 },
 	{ "client_min_messages", "warning", NULL, 0, 0 },
 	{ "standard_conforming_strings", "on", NULL, 0, 0 },
 	{ "statement_timeout", NULL, NULL, PIN_STATEMENT_TIMEOUT, 0 },
