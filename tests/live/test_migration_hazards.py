@@ -2,6 +2,7 @@
 """What goes wrong with migrations elsewhere, each once: docs/migrations.md has the whole table."""
 
 import os
+import re
 import subprocess
 import threading
 
@@ -188,3 +189,19 @@ def test_hazard_a_transaction_pooler_is_refused(runner, workspace):
     finally:
         process.terminate()
         process.wait(10)
+
+
+def test_every_hazard_of_the_table_has_its_test():
+    """docs/migrations.md names a test for each hazard: it is there."""
+    top = os.environ.get("top_srcdir", ".")
+    with open(os.path.join(top, "docs/migrations.md"), encoding="utf-8") as file:
+        table = file.read().partition("## What goes wrong")[2]
+    named = 0
+    for row in re.findall(r"^\| .* \| (test_.*) \|$", table, re.M):
+        for source, names in re.findall(r"\b(test_\w+): ([\w, ]+)", row):
+            paths = [os.path.join(top, path) for path in (f"tests/live/{source}.py", f"tests/unit/{source}.c")]
+            text = "".join(open(path, encoding="utf-8").read() for path in paths if os.path.exists(path))
+            for name in names.split(", "):
+                assert re.search(rf"^(def {name}\(|static void {name}\(void)", text, re.M), f"{source}: {name}"
+                named += 1
+    assert named > 50
