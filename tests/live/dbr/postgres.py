@@ -214,7 +214,7 @@ class Postgres:
 
     def kill_backends(self, dbname=None, application_name="dbreconciled"):
         pids = self.backends(dbname, application_name)
-        self.sql("SELECT pg_terminate_backend(pid) FROM unnest(%s) pid", (pids,))
+        self.sql("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) pid", (pids,))
         return pids
 
     def stop_backend(self, pid):
