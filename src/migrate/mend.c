@@ -162,6 +162,23 @@ static void realign(struct mender *m, const struct migration *entry)
 	a->params[3] = number(m, entry->row->rank);
 }
 
+/* What is tolerated to be missing stays as it is. */
+static bool is_missing(const struct mender *m, const struct migration *entry)
+{
+	return entry->state == MIGRATION_MISSING &&
+	       !(m->in->files->tolerate & (entry->row->version ? MIGRATION_TOLERATE_MISSING : MIGRATION_TOLERATE_MISSING_REPEATABLE));
+}
+
+/* Changed; or a repeatable whose checksum is that of the text before values were put in, which counts, but not for long. */
+static bool is_other(const struct migration *entry)
+{
+	if (!entry->file || !entry->row)
+		return false;
+	return entry->state == MIGRATION_CHECKSUM_MISMATCH ||
+	       (entry->state == MIGRATION_APPLIED && !entry->row->version && entry->row->has_checksum &&
+		entry->row->checksum != entry->file->checksum);
+}
+
 static int repair(struct mender *m)
 {
 	for (uint32_t i = 0; i < m->in->n_rows; i++)
@@ -170,9 +187,9 @@ static int repair(struct mender *m)
 	for (uint32_t i = 0; i < m->in->list->n; i++) {
 		const struct migration *entry = &m->in->list->v[i];
 
-		if (entry->state == MIGRATION_MISSING)
+		if (is_missing(m, entry))
 			mark_deleted(m, entry->row);
-		else if (entry->state == MIGRATION_CHECKSUM_MISMATCH && entry->file && entry->row)
+		else if (is_other(entry))
 			realign(m, entry);
 	}
 	if (m->out->n)
