@@ -86,12 +86,14 @@ void brake_set(struct target *t, enum brake_kind kind, const struct error *err)
 {
 	char *hint = talloc_strdup(NULL, err->hint);
 
-	t->brake = (struct brake){ .kind = kind, .digest = source_files_digest(t->files), .rank = -1, .error = *err };
+	t->brake = (struct brake){ .kind = kind, .digest = source_files_digest_shown(t->files), .rank = -1, .error = *err };
 	flatten(t->brake.error.text);
 	flatten(hint);
 	error_hint(&t->brake.error, "%.200s%sit is tried again when the files have changed, or with: dbreconcilectl reconcile %s", hint,
 		   hint[0] != '\0' ? "; " : "", t->name);
 	talloc_free(hint);
+	if (t->pass != NULL)
+		t->pass->retry = false;       /* what was ordered was done */
 	store(t);
 }
 
@@ -111,7 +113,7 @@ void brake_review(struct target *t)
 {
 	if (t->brake.kind == BRAKE_NONE)
 		return;
-	if (t->brake.digest != source_files_digest(t->files) || (t->brake.rank >= 0 && t->brake.rank != t->migrations->last_rank)) {
+	if (t->brake.digest != source_files_digest_shown(t->files) || (t->brake.rank >= 0 && t->brake.rank != t->migrations->last_rank)) {
 		brake_release(t);
 	} else if (t->brake.rank < 0) {
 		t->brake.rank = t->migrations->last_rank;

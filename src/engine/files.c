@@ -119,6 +119,17 @@ uint64_t source_files_digest(struct source_files *f)
 	return f->digest;
 }
 
+uint64_t source_files_digest_shown(struct source_files *f)
+{
+	uint64_t hash = source_files_digest(f);
+
+	if (f->raw == NULL || f->files == NULL || hash == 0)
+		return hash;
+	for (uint32_t i = 0; i < f->files->n; i++)
+		hash = mix(hash, f->files->v[i].text, f->files->v[i].len);
+	return hash;
+}
+
 void source_files_unref(struct source_files *f)
 {
 	struct source_files *raw;

@@ -409,6 +409,8 @@ bool source_same(const struct migration_settings *, const struct migration_setti
 bool source_files_of(const struct source_files *view, const struct source_files *files);
 /* Of names, lengths and checksums: equal for the same files, 0 when they could not be read. */
 uint64_t source_files_digest(struct source_files *);
+/* The same, and of the texts with their placeholders replaced. */
+uint64_t source_files_digest_shown(struct source_files *);
 /* The next reading looks at the directories, however short ago the last was: somebody ordered something, maybe after an edit. */
 void source_files_ask_again(struct engine *, const struct migration_settings *);
 

@@ -432,6 +432,8 @@ static void effect_judge(struct target *t, msec_t now)
 	}
 	if (t->verdict == TE_CORRECT)
 		judge_remaining(t);
+	if (t->verdict == TE_PENDING && t->pass->failure != FAILURE_NONE)
+		t->verdict = TE_FAILED;       /* what stands before the migrations is not there: they would only fail */
 	if (t->verdict == TE_FAILED)
 		target_fail(t, t->pass->failure, &t->pass->error, now);
 	else

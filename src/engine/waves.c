@@ -79,9 +79,10 @@ static bool cannot_be_asked(const struct target *t)
 
 static enum wave_state state_of(const struct target *t, const struct source_files *now)
 {
-	bool current = t->migrations != NULL && source_files_of(t->files, now) && t->gen == t->server->gen;
+	bool same = t->files != NULL && source_files_of(t->files, now);
+	bool current = t->migrations != NULL && same && t->gen == t->server->gen;
 
-	if (t->brake.kind != BRAKE_NONE && now->files != NULL && t->brake.digest == source_files_digest((struct source_files *)now))
+	if (t->brake.kind != BRAKE_NONE && (same || t->files == NULL))
 		return WAVE_FAILED;
 	if (current && t->migrations->blocked)
 		return WAVE_BLOCKED;

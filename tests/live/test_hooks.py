@@ -107,6 +107,22 @@ def test_a_failing_before_stops_everything(pg, daemon):
     assert h.words() == ["called", "better"] and h.has("orders")
 
 
+def test_once_calls_a_failing_hook_once(pg, daemon):
+    h = Hooked(pg, daemon, before="echo called >> $SAID; exit 3")
+    result = h.daemon.once(timeout=30)
+    assert result.code == 5 and "exit code 3" in result.err and h.words() == ["called"]
+    assert h.daemon.once(timeout=30).code == 5 and h.words() == ["called"] * 2, "each run of --once is an order"
+
+
+def test_an_order_that_fails_again_says_so(pg, daemon):
+    h = Hooked(pg, daemon, before="echo called >> $SAID; exit 3")
+    d = h.daemon.start()
+    wait_state(d, "blocked")
+    answer = d.json("reconcile", "--wait", "prod/orders", expect=5)
+    assert [(t["state"], "exit code 3" in t["message"]) for t in answer["targets"]] == [("blocked", True)]
+    assert h.words() == ["called"] * 2
+
+
 def test_a_failing_after_is_reported_and_can_be_repeated(pg, daemon):
     h = Hooked(pg, daemon, after="echo no such host >&2; exit 1")
     d = h.daemon.start()

@@ -178,6 +178,19 @@ def test_changed_files_are_another_attempt(pg, daemon):
     assert fleet.rows()["a"]["message"] == ""
 
 
+def test_a_failure_is_one_whatever_the_files_look_like_to_a_database(pg, daemon):
+    """With placeholders each database has files of its own, and they fail all the same."""
+    fleet = Fleet(pg, daemon, {"a": {"placeholders": {"what": "0"}}, "b": {"wave": 2, "placeholders": {"what": "1"}}},
+                  {"V001__one.sql": ONE + "SELECT 1/${what};\n"})
+    d = fleet.daemon.start()
+    fleet.wait("a", "failed")
+    assert fleet.wait_for("b", "stopped")["for"] == "prod/a"
+    text = open(d.config_file, encoding="utf-8").read()
+    d.write("dbreconciled.conf", text.replace('what = "0"', 'what = "2"'))
+    d.reload()
+    d.wait_in_sync()
+
+
 def test_a_lock_is_tried_again_by_itself(pg, daemon):
     fleet = Fleet(pg, daemon, {"a": {}}, {"V001__one.sql": ONE})
     d = fleet.daemon.start()
@@ -276,3 +289,21 @@ def test_without_migrations_there_is_nothing_to_release(pg, daemon):
     d = daemon({"name": "prod", "conninfo": pg.conninfo(), "databases": ({"name": "plain"},)}).start()
     assert "no migrations" in d.ctl("migrations", "release", "prod/plain", expect=5).err
     assert "no database has migrations" in d.ctl("migrations", "--all", expect=0).err
+
+
+def test_what_failed_before_the_migrations_keeps_them_waiting(pg, daemon):
+    """An extension that could not be made just now: the files would fail without it, and then wait for somebody."""
+    fleet = Fleet(pg, daemon, {"a": {}}, {"V001__one.sql": ONE})
+    text = open(fleet.daemon.config_file, encoding="utf-8").read()
+    fleet.daemon.write("dbreconciled.conf", text.replace('name = "a";', 'name = "a"; manifests = [ "a" ];', 1))
+    fleet.daemon.manifest("a", 'extensions: ( { name = "pg_trgm"; } );\n')
+    holder = pg.connect("a", autocommit=False)
+    holder.cursor().execute("LOCK TABLE pg_extension IN SHARE MODE")
+    d = fleet.daemon.start()
+    refused = wait_for(lambda: fleet.status("a")["failure"] == "lock" and fleet.status("a"), 20, "the extension is refused", d.log_tail)
+    assert not fleet.has("a", "one") and refused["state"] == "failed"
+    assert fleet.rows()["a"]["state"] == "pending"
+    holder.rollback()
+    holder.close()
+    d.wait_in_sync()
+    assert fleet.has("a", "one")
