@@ -6,6 +6,11 @@
  * transaction. Called by the engine between roles and grants of a pass; pulled
  * like a session, never calls up, never blocks, logs nothing.
  *
+ * A file that cannot run in a transaction runs statement by statement; what is
+ * done of it is noted in a table beside the ledger, so that the next run goes on
+ * where it is certain what happened, and is blocked where it is not
+ * (migrator_split.c). With an order it mends the ledger instead.
+ *
  * What to trust afterwards: a migration is recorded or it did not happen. When
  * the connection is lost while COMMIT is under way, it reconnects and asks
  * pg_xact_status(); only when that cannot be asked is the outcome "unknown",

@@ -253,6 +253,26 @@ def test_interrupted_statement_is_shown_and_stops_migrations(team):
     assert "indeterminate" in made.daemon.ctl("migrations", "prod/orders").out
 
 
+@pytest.mark.majors(18)
+def test_stop_in_a_build_leaves_it_to_the_server(team):
+    """SIGTERM: it waits for the build as long as its stop may take, then goes; the server finishes, and the next start sees it."""
+    made = team({"V1__users.sql": FIRST})
+    made.daemon.wait_in_sync()
+    writer = made.pg.connect("orders", autocommit=False)
+    writer.cursor().execute("INSERT INTO app.users VALUES (1)")
+    made.file("V2__index.sql", "CREATE INDEX CONCURRENTLY i ON app.users (email);\nVACUUM app.users;")
+    wait_for(lambda: made.pg.sql("SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONC%' AND wait_event = 'virtualxid'"), 20,
+             "the build waits for the writer", made.daemon.log_tail)
+    made.daemon.stop()
+    assert made.value("SELECT state FROM dbreconcile.migration_ledger_progress") == "running"
+    writer.rollback()
+    writer.close()
+    made.daemon.start()
+    made.daemon.wait_in_sync()
+    assert [row[0] for row in made.ledger()] == ["1", "2"]
+    assert made.value("SELECT indisvalid FROM pg_index WHERE indexrelid = 'app.i'::regclass")
+
+
 @pytest.mark.majors(15)
 def test_superuser_as_migration_user_is_warned_of(pg, daemon):
     pg.sql("CREATE ROLE boss SUPERUSER LOGIN")
