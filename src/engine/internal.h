@@ -183,6 +183,7 @@ struct target {
 	struct brake brake;               /* what failed and waits for other files or an order */
 	bool retry;                       /* an order of that came: for the next pass */
 	void *migrations_ctx;
+	bool ledger_noted;                /* in state.db: it has been seen */
 
 	/* waves */
 	struct wave_wait wait;            /* at rest: why it is not migrated; only .why is good later */
@@ -328,6 +329,8 @@ enum expression_state expression_state(void *target, const char *schema, const c
 
 
 /* ---- look.c, ledger.c ---- */
+/* A catalog query, prepared where the connection stays. */
+struct statement look_query(const struct target *, enum query_id);
 int look_begin(struct target *, msec_t now);
 void look_turn(struct target *, msec_t now);
 int facts_begin(struct target *, msec_t now);

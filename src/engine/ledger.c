@@ -99,10 +99,11 @@ bool ledger_begin(struct target *t, msec_t now)
 	l->params[3] = progress_table(l, t->db->migrations.table_name);
 	l->v[0].sql = "BEGIN READ ONLY";
 	l->v[1].sql = lock_sql(l, l->params[0], l->params[1]);
-	l->v[2].sql = query_get(QUERY_FACTS, session_server_version(t->session), false)->sql;
-	l->v[3] = (struct statement){ .sql = query_get(QUERY_LEDGER_RELATION, session_server_version(t->session), false)->sql,
-				      .n_params = 2, .params = l->params };
-	l->v[4] = (struct statement){ .sql = l->v[3].sql, .n_params = 2, .params = l->params + 2 };
+	l->v[2] = look_query(t, QUERY_FACTS);
+	l->v[3] = l->v[4] = look_query(t, QUERY_LEDGER_RELATION);
+	l->v[3].n_params = l->v[4].n_params = 2;
+	l->v[3].params = l->params;
+	l->v[4].params = l->params + 2;
 	collect_begin(&t->pass->collect, l);
 	return target_submit(t, BATCH_PIPELINE, l->v, 5, 0, now) == 0;
 }
@@ -207,7 +208,8 @@ static void ledger_rows(struct target *t, struct outcome *ledger, struct outcome
 		return;
 	}
 	ledger_key(t, key, sizeof(key));
-	state_put(t->engine->state, key, "seen");
+	if (!t->ledger_noted)
+		t->ledger_noted = state_put(t->engine->state, key, "seen") == 0;
 	migrations_compare(t, ctx, rows, n, progress, n_progress);
 	if (t->pass->ledger->warning != NULL)
 		migrations_warn(t, t->pass->ledger->warning);

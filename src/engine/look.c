@@ -198,13 +198,20 @@ static void look_queries(struct target *t)
 		p->ids[p->n_ids++] = QUERY_ROLE_DEPENDENCIES;
 }
 
-static struct statement look_statement(struct target *t, enum query_id id)
+struct statement look_query(const struct target *t, enum query_id id)
 {
 	const struct query *q = query_get(id, session_server_version(t->session), t->pass->facts.can_read_verifiers);
 	struct statement s = { .sql = q->sql };
 
 	if (target_is_root(t) || target_server_settings(t)->keep_connections > 0)
 		s.name = q->name;             /* the connection is kept: parse once */
+	return s;
+}
+
+static struct statement look_statement(struct target *t, enum query_id id)
+{
+	struct statement s = look_query(t, id);
+
 	if (id == QUERY_LEDGER_RELATION) {
 		const char **params = talloc_array(t->pass->statements, const char *, 2);
 

@@ -38,6 +38,11 @@ void file_next(struct migrator *m, msec_t now)
 		migrator_go(m, MS_UNLOCK, now);
 		return;
 	}
+	/* a transactional file begins with it, see file_begin() */
+	if (m->dirty && !m->list->v[m->next].file->transactional) {
+		migrator_go(m, MS_CLEAN, now);
+		return;
+	}
 	m->file = m->list->v[m->next].file;
 	m->attempts = 0;
 	migrator_note(m, MIGRATOR_STARTED, NULL);
@@ -52,11 +57,27 @@ static const char *ms_setting(struct migrator *m, const char *name, msec_t ms)
 	return talloc_asprintf(m->step, "SET LOCAL %s = %" PRId64, name, ms);
 }
 
+/* The next file must not inherit anything of this one. */
+static void add_clean(struct migrator *m)
+{
+	migrator_add(m, "RESET SESSION AUTHORIZATION", 0, NULL);
+	migrator_add(m, "RESET ROLE", 0, NULL);
+	migrator_add(m, "RESET ALL", 0, NULL);
+	migrator_add(m, "DEALLOCATE ALL", 0, NULL);
+	migrator_add(m, "CLOSE ALL", 0, NULL);
+	migrator_add(m, "UNLISTEN *", 0, NULL);
+	migrator_add(m, "DISCARD TEMP", 0, NULL);
+}
+
+/* What the file before left is cleaned up in the same round trip; when this one is rolled back, so is that, and the
+   next try begins with it again. */
 void file_begin(struct migrator *m, msec_t now)
 {
 	m->began = now;
 	migrator_add(m, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", 0, NULL);
 	migrator_add(m, "SELECT pg_catalog.pg_current_xact_id()", 0, NULL);
+	if (m->dirty)
+		add_clean(m);
 	migrator_add(m, ms_setting(m, "lock_timeout", m->params.lock_timeout), 0, NULL);
 	if (m->watchful)
 		migrator_add(m, ms_setting(m, "client_connection_check_interval", 2000), 0, NULL);
@@ -219,27 +240,19 @@ void commit_over(struct migrator *m, msec_t now)
 	file_applied(m);
 	m->rank++;
 	m->next++;
-	if (m->cancelled)
-		file_end_cancelled(m);
-	else
-		migrator_go(m, MS_CLEAN, now);
+	m->dirty = true;
+	file_next(m, now);
 }
 
-/* The next file must not inherit anything of this one. */
 void clean_begin(struct migrator *m, msec_t now)
 {
-	migrator_add(m, "RESET SESSION AUTHORIZATION", 0, NULL);
-	migrator_add(m, "RESET ROLE", 0, NULL);
-	migrator_add(m, "RESET ALL", 0, NULL);
-	migrator_add(m, "DEALLOCATE ALL", 0, NULL);
-	migrator_add(m, "CLOSE ALL", 0, NULL);
-	migrator_add(m, "UNLISTEN *", 0, NULL);
-	migrator_add(m, "DISCARD TEMP", 0, NULL);
+	add_clean(m);
 	migrator_submit(m, BATCH_PIPELINE, 0, now);
 }
 
 void clean_over(struct migrator *m, msec_t now)
 {
+	m->dirty = false;
 	file_next(m, now);
 }
 

@@ -57,6 +57,7 @@ struct migrator {
 	/* the file under way */
 	const struct migration_file *file;
 	char *xid;
+	bool dirty;                       /* a file that was committed may have left settings, temporary tables and so on */
 	msec_t began;
 	int execution_time_ms;
 	unsigned attempts;

@@ -205,6 +205,7 @@ static void migrator_step(struct target *t, msec_t now)
 	struct migrator_progress progress;
 	struct migrator_event step;
 	struct session *session;
+	unsigned events;
 
 	if (t->state == TS_DRAIN && !t->pass->cancelled) {
 		t->pass->cancelled = true;
@@ -212,8 +213,14 @@ static void migrator_step(struct target *t, msec_t now)
 	}
 	if (migrator_turn(m, t->pass->ready, now))
 		target_mark(t);
-	while (migrator_next(m, &step))
+	/* the end of one file and the begin of the next come together: one write */
+	for (events = 0; migrator_next(m, &step); events++) {
+		if (events == 0)
+			state_batch_begin(t->engine->state);
 		record_event(t, &step);
+	}
+	if (events > 0)
+		state_batch_end(t->engine->state);
 	migrator_progress(m, &progress);
 	if (progress.status != MIGRATOR_RUNNING) {
 		files_over(t, &progress, now);
