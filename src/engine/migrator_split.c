@@ -45,6 +45,15 @@ void split_table_over(struct migrator *m, msec_t now)
 	migrator_go(m, MS_SETUP, now);
 }
 
+/* The key of the file's row: the one that is there, though the file may have got another description since, or 2.0 for 2. */
+static void put_key(struct migrator *m, const char **params)
+{
+	const struct migration_progress *p = m->list->v[m->next].progress;
+
+	params[0] = p ? p->version : progress_version(m->file);
+	params[1] = p ? p->description : ledger_description(m->step, m->file);
+}
+
 /* The row of the file: m->at statements are done. */
 void split_add_put(struct migrator *m, enum progress_state state, const char *message)
 {
@@ -54,8 +63,7 @@ void split_add_put(struct migrator *m, enum progress_state state, const char *me
 	char *text = NULL;
 
 	migration_statement(m->step, file, m->at, &line, &text);
-	params[0] = progress_version(file);
-	params[1] = ledger_description(m->step, file);
+	put_key(m, params);
 	params[2] = ledger_script(m->step, file);
 	params[3] = talloc_asprintf(m->step, "%d", file->checksum);
 	params[4] = talloc_asprintf(m->step, "%" PRIu32, file->n_statements);
@@ -421,8 +429,7 @@ static void add_forget(struct migrator *m)
 {
 	const char **params = talloc_array(m->step, const char *, 2);
 
-	params[0] = progress_version(m->file);
-	params[1] = ledger_description(m->step, m->file);
+	put_key(m, params);
 	migrator_add(m, progress_sql_delete(m->step, m->params.schema, m->params.table), 2, params);
 }
 

@@ -261,8 +261,8 @@ static void go_on_from(struct mender *m, const struct migration *entry)
 	a = add(m, progress_sql_put(m->parent, m->in->schema, m->in->table), PROGRESS_PARAMS,
 		talloc_asprintf(m->parent, "go on with statement %" PRIu32 " of %" PRIu32 " of %s: those before it count as done", done + 1,
 				file->n_statements, label(m, file->version, file->description)));
-	a->params[0] = progress_version(file);
-	a->params[1] = ledger_description(m->parent, file);
+	a->params[0] = entry->progress ? entry->progress->version : progress_version(file);
+	a->params[1] = entry->progress ? entry->progress->description : ledger_description(m->parent, file);
 	a->params[2] = ledger_script(m->parent, file);
 	a->params[3] = number(m, file->checksum);
 	a->params[4] = number(m, file->n_statements);

@@ -39,6 +39,7 @@ def events(made):
     return [e for e in made.daemon.json("events")["events"] if e["kind"] == "ledger"]
 
 
+@pytest.mark.majors(14, 18)
 def test_baseline_takes_a_database_over_that_was_made_by_hand(team):
     made = team({"V1__users.sql": FIRST, "V2__more.sql": "CREATE TABLE app.more ();", "V3__new.sql": "CREATE TABLE app.new ();"},
                 prepare=("CREATE SCHEMA app; CREATE TABLE app.users (id int); CREATE TABLE app.more ()",))
@@ -68,6 +69,7 @@ def test_baseline_writes_a_ledger_anew_that_vanished(team):
     assert [row[1:4] for row in rows(made)] == [("1", "<< Flyway Baseline >>", "BASELINE")]
 
 
+@pytest.mark.majors(14, 18)
 def test_repair_deletes_failed_rows_marks_missing_ones_and_realigns(team):
     made = team({"V1__users.sql": FIRST, "V2__gone.sql": "SELECT 1;", "V3__edited.sql": "SELECT 1;"})
     made.daemon.wait_in_sync()
@@ -108,7 +110,7 @@ def interrupted(team):
     return made
 
 
-@pytest.mark.majors(15, 18)
+@pytest.mark.majors(16)
 @pytest.mark.parametrize("how,ids", [(("--from-statement=3",), [0, 1, 2]), (("--from-statement", "2"), [0, 1, 2]), (("--applied",), [0, 1]),
                                      (("--not-applied",), [0, 1, 2])], ids=["next", "again", "applied", "not-applied"])
 def test_resolve_decides_what_became_of_an_interrupted_statement(team, how, ids):

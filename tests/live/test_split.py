@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: PostgreSQL
 """Migration files that run statement by statement: what cannot run in a transaction, and what is left when it is cut off."""
 
+import os
 import signal
 import threading
 import zlib
@@ -60,6 +61,7 @@ def test_statements_outside_of_a_transaction_run_one_by_one(runner):
     assert runner.run()[0]["total"] == 0
 
 
+@pytest.mark.majors(14, 18)
 def test_a_statement_that_fails_writes_the_failed_row_and_names_its_place(runner):
     runner.file("V1__t.sql", "CREATE TABLE app.t (a int); INSERT INTO app.t VALUES (1), (1);")
     path = runner.file("V2__bad.sql", DIRECTIVE + "CREATE TABLE app.u ();\n-- üü\nCREATE UNIQUE INDEX CONCURRENTLY i\n ON app.t (a);")
@@ -83,6 +85,7 @@ def test_a_statement_that_fails_writes_the_failed_row_and_names_its_place(runner
     assert ledger(runner) == [("1", True), ("2", True)] and progress(runner) == []
 
 
+@pytest.mark.majors(16)
 def test_error_position_of_a_statement_that_runs_by_itself(runner):
     path = runner.file("V1__bad.sql", DIRECTIVE + "SELECT 'ü';\r\n\r\n SELECT 'ä', nosuch(1);\n")
     end, _events = runner.run()
@@ -90,6 +93,7 @@ def test_error_position_of_a_statement_that_runs_by_itself(runner):
     assert "SELECT 'ä', nosuch(1);" in end["error"]["text"]
 
 
+@pytest.mark.majors(16)
 def test_a_failed_file_goes_on_when_only_the_rest_of_it_was_changed(runner):
     first = DIRECTIVE + "CREATE TABLE app.t (a int);\nINSERT INTO app.t VALUES (1);\n"
     runner.file("V1__x.sql", first + "INSERT INTO app.nosuch VALUES (1);\nVACUUM app.t;")
@@ -195,6 +199,39 @@ def test_interrupted_create_index_is_found_out(runner, how):
     assert index_is_valid(runner, "app.i") is True and ledger(runner) == [("1", True), ("2", True)] and progress(runner) == []
 
 
+@pytest.mark.majors(16)
+def test_a_file_that_is_renamed_in_between_goes_on_all_the_same(runner):
+    path = runner.file("V1__x.sql", DIRECTIVE + "CREATE TABLE app.t (a int);\nINSERT INTO app.t VALUES (1);\nVACUUM app.nosuch;\nVACUUM app.t;")
+    assert runner.run()[0]["status"] == "failed" and progress(runner) == [("1", 4, 2, "failed")]
+    runner.pg.sql(f"DELETE FROM {LEDGER}", dbname="d")
+    os.unlink(path)
+    path = runner.file("V1.0__better.sql", DIRECTIVE + "CREATE TABLE app.t (a int);\nINSERT INTO app.t VALUES (1);\nINSERT INTO app.t VALUES (2);\n"
+                                           "VACUUM app.nosuch;")
+    assert runner.run()[0]["status"] == "failed" and progress(runner) == [("1", 4, 3, "failed")]
+    runner.pg.sql(f"DELETE FROM {LEDGER}", dbname="d")
+    runner.file("V1.0__better.sql", DIRECTIVE + "CREATE TABLE app.t (a int);\nINSERT INTO app.t VALUES (1);\nINSERT INTO app.t VALUES (2);\n")
+    assert runner.run()[0]["status"] == "done" and progress(runner) == []
+    assert runner.rows("SELECT a FROM app.t ORDER BY 1") == [(1,), (2,)] and ledger(runner) == [("1.0", True)]
+
+
+@pytest.mark.majors(16)
+def test_repeatable_file_statement_by_statement(runner):
+    text = "DROP INDEX CONCURRENTLY IF EXISTS app.i;\nCREATE INDEX CONCURRENTLY i ON app.t (a);\n"
+    runner.file("V1__t.sql", "CREATE TABLE app.t (a int);")
+    runner.file("R__index.sql", text)
+    assert runner.run()[0]["status"] == "done"
+    runner.file("R__index.sql", text + "VACUUM app.nosuch;")
+    assert runner.run()[0]["status"] == "failed" and progress(runner) == [("", 3, 2, "failed")]
+    assert runner.run()[0]["status"] == "blocked"
+    runner.pg.sql(f"DELETE FROM {LEDGER} WHERE NOT success", dbname="d")
+    runner.file("R__index.sql", text + "VACUUM app.t;")
+    mark = runner.pg.log_mark()
+    assert runner.run()[0]["status"] == "done" and progress(runner) == []
+    assert not [s for s in runner.pg.statements(mark, "dbreconciled migrations") if "CREATE INDEX" in s[2]]
+    assert ledger(runner) == [("1", True), (None, True), (None, True)]
+
+
+@pytest.mark.majors(14, 18)
 def test_interrupted_call_is_left_to_a_person(runner):
     runner.file("V1__p.sql", "CREATE TABLE app.t (a int);"
                              "CREATE PROCEDURE app.p() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO app.t VALUES (1); COMMIT; PERFORM pg_sleep(60); END $$;")
@@ -212,6 +249,7 @@ def test_interrupted_call_is_left_to_a_person(runner):
     assert runner.rows("SELECT a FROM app.t ORDER BY 1") == [(0,), (1,)]
 
 
+@pytest.mark.majors(17)
 def test_sigterm_waits_for_what_runs_outside_of_a_transaction(runner):
     runner.file("V1__t.sql", "CREATE TABLE app.t (a int);")
     assert runner.run()[0]["status"] == "done"
@@ -229,6 +267,7 @@ def test_sigterm_waits_for_what_runs_outside_of_a_transaction(runner):
     assert runner.run()[0]["status"] == "done" and ledger(runner) == [("1", True), ("2", True)]
 
 
+@pytest.mark.majors(14, 18)
 def test_interrupted_ordinary_statement_is_certain(runner):
     """The note that it is done is in its own transaction; what an earlier one set is set again."""
     runner.file("V1__x.sql", DIRECTIVE + "SET search_path = app;\nCREATE TABLE t (a int);\nINSERT INTO t SELECT 1 FROM pg_sleep(60);\nVACUUM t;")
@@ -243,6 +282,7 @@ def test_interrupted_ordinary_statement_is_certain(runner):
     assert runner.rows("SELECT a FROM app.t") == [(1,)] and progress(runner) == []
 
 
+@pytest.mark.majors(15)
 def test_temporary_objects_do_not_outlive_an_interruption(runner):
     runner.file("V1__x.sql", DIRECTIVE + "CREATE TEMP TABLE t AS SELECT 1 AS a;\nCREATE TABLE app.t AS SELECT a FROM t, pg_sleep(60);")
     process = runner.spawn()
@@ -253,6 +293,7 @@ def test_temporary_objects_do_not_outlive_an_interruption(runner):
     assert end["status"] == "blocked" and "made for the session is gone" in end["error"]["text"] and events == [], end
 
 
+@pytest.mark.majors(17)
 def test_a_lock_that_somebody_else_holds_is_tried_again(runner):
     runner.file("V1__t.sql", "CREATE TABLE app.t (a int);")
     assert runner.run()[0]["status"] == "done"
@@ -282,6 +323,7 @@ def test_hazard_a_wrong_split_is_an_error_and_not_an_accident(runner):
     assert not runner.pg.log_since().count("cannot insert multiple commands")
 
 
+@pytest.mark.majors(15)
 def test_hazard_pg_advisory_unlock_all_stops_the_file(runner):
     runner.file("V1__x.sql", DIRECTIVE + "CREATE TABLE app.t ();\nSELECT pg_advisory_unlock_all();\nCREATE TABLE app.u ();")
     end, _events = runner.run()
@@ -290,6 +332,7 @@ def test_hazard_pg_advisory_unlock_all_stops_the_file(runner):
     assert progress(runner) == [("1", 3, 1, "between")]
 
 
+@pytest.mark.majors(15)
 def test_progress_table_that_is_a_trap_is_not_used(runner):
     runner.file("V1__i.sql", "VACUUM;")
     runner.pg.sql(f"CREATE VIEW {PROGRESS} AS SELECT 1 AS version; GRANT ALL ON {PROGRESS} TO migrator", dbname="d")
