@@ -297,6 +297,52 @@ static void test_split(void **state)
 	}
 }
 
+/* What a hook's client programs connect by: conninfo, our defaults, and nothing of what we ourselves were started with. */
+static const char *entry(char **env, const char *name)
+{
+	size_t len = strlen(name);
+	const char *found = NULL;
+
+	for (; *env; env++)
+		if (strncmp(*env, name, len) == 0 && (*env)[len] == '=') {
+			assert_null(found);
+			found = *env + len + 1;
+		}
+	return found;
+}
+
+static void test_client_environment(void **state)
+{
+	struct session_config config = { .conninfo = "host=db1 port=5433 user=root dbname=postgres", .database = "orders", .user = "migrator" };
+	char **env;
+
+	setenv("PGPASSWORD", "of somebody else", 1);
+	setenv("PGSERVICE", "elsewhere", 1);
+	setenv("NOTIFY_SOCKET", "/run/systemd/notify", 1);
+	setenv("MY_OWN", "stays", 1);
+	env = session_environment(*state, &config, "/run/x.pgpass");
+	assert_string_equal(entry(env, "PGHOST"), "db1");
+	assert_string_equal(entry(env, "PGPORT"), "5433");
+	assert_string_equal(entry(env, "PGUSER"), "migrator");
+	assert_string_equal(entry(env, "PGDATABASE"), "orders");
+	assert_string_equal(entry(env, "PGSSLMODE"), "verify-full");
+	assert_string_equal(entry(env, "PGPASSFILE"), "/run/x.pgpass");
+	assert_string_equal(entry(env, "MY_OWN"), "stays");
+	assert_null(entry(env, "PGPASSWORD"));
+	assert_null(entry(env, "PGSERVICE"));
+	assert_null(entry(env, "NOTIFY_SOCKET"));
+	config.conninfo = "host=/run/postgresql";
+	env = session_environment(*state, &config, NULL);
+	assert_null(entry(env, "PGSSLMODE"));
+	assert_string_equal(entry(env, "PGPASSFILE"), "/dev/null/none");
+	config.conninfo = "host=db1 sslmode=require";
+	assert_string_equal(entry(session_environment(*state, &config, NULL), "PGSSLMODE"), "require");
+	unsetenv("PGPASSWORD");
+	unsetenv("PGSERVICE");
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("MY_OWN");
+}
+
 /* As the loop does: wait for the descriptors, turn, ask again. Times are real plus an offset. */
 static int fetch(struct secret_commands *all, void *parent, const char *line, msec_t later, char **ret, struct error *err)
 {
@@ -643,7 +689,7 @@ int main(void)
 		cmocka_unit_test(test_command_too_slow), cmocka_unit_test(test_conninfo), cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_connect_messages), cmocka_unit_test(test_lookup), cmocka_unit_test(test_lookup_abandoned),
 		cmocka_unit_test(test_rows), cmocka_unit_test(test_pins),
-		cmocka_unit_test(test_environment),
+		cmocka_unit_test(test_environment), cmocka_unit_test(test_client_environment),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
