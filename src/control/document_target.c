@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "control/internal.h"
+#include "migrate/lint.h"
 
 static json_t *by_kind(const uint32_t *counts)
 {
@@ -182,6 +183,29 @@ static enum migration_type type_of(const struct migration *migration)
 	return row && row->version ? MIGRATION_VERSIONED : MIGRATION_REPEATABLE;
 }
 
+static json_t *findings_of(const struct migration *migration)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < migration->n_findings; i++) {
+		const struct migration_finding *f = &migration->findings[i];
+		json_t *object = json_object();
+
+		put_text(object, "rule", f->rule);
+		put_int(object, "statement", f->statement + 1);
+		put_int(object, "line", f->line);
+		put_text(object, "schema", f->schema);
+		put_text(object, "relation", f->relation);
+		put_text(object, "lock", f->lock ? lock_mode_name(f->lock) : NULL);
+		put_bool(object, "rewrites", f->rewrites);
+		put_bool(object, "scans", f->scans);
+		put_bool(object, "destroys", f->destroys);
+		put_text(object, "message", f->message);
+		json_array_append_new(list, object);
+	}
+	return list;
+}
+
 static json_t *migration_row(const struct migration *migration)
 {
 	const struct migration_file *file = migration->file;
@@ -201,6 +225,7 @@ static json_t *migration_row(const struct migration *migration)
 	json_object_set_new(object, "execution_seconds", row && row->execution_time_ms >= 0 ?
 			    json_seconds(row->execution_time_ms) : json_null());
 	put_text(object, "note", migration->note);
+	json_object_set_new(object, "lint", findings_of(migration));
 	return object;
 }
 

@@ -330,7 +330,8 @@ static int take_directives(struct scan *scan)
 			continue;
 		p += strspn(file->text + p, "-");
 		p += strspn(file->text + p, " \t");
-		if (p < end && !strncmp(file->text + p, DIRECTIVE, strlen(DIRECTIVE)))
+		if (p < end && !strncmp(file->text + p, DIRECTIVE, strlen(DIRECTIVE)) &&
+		    strncmp(file->text + p + strlen(DIRECTIVE), "lint-ignore", strlen("lint-ignore")) != 0)      /* lint.c */
 			r = take_directive(scan, p + strlen(DIRECTIVE), end);
 		if (r)
 			return r;

@@ -143,3 +143,19 @@ def test_what_does_not_block_can_be_said(pg, daemon):
     assert behind.once().code == 0                    # version 4 is above every file: warned of, as Flyway does
     proud = make(daemon, pg, files, ignore_migration_patterns=[])
     assert proud.once().code == 5
+
+
+@pytest.mark.majors(15)
+def test_what_a_pending_file_does_to_others_is_said(pg, daemon):
+    pg.create_database("orders")
+    files = {"V1__t.sql": "CREATE TABLE app.t (id int);\nCREATE INDEX ON app.t (id);\n"}
+    d = make(daemon, pg, files)
+    assert d.once().code == 0
+    d.migration("orders", "V2__x.sql", "SELECT 1;\nALTER TABLE app.t ALTER id SET NOT NULL;\n-- dbreconcile:lint-ignore\nTRUNCATE app.t;\n")
+    d.migration("orders", "V3__u.sql", "CREATE TABLE app.u (id int);\nCREATE INDEX ON app.u (id);\n")
+    d.start("--observe")
+    wait_for(lambda: states(d).get("2") == "pending", 15, "it is pending", d.log_tail)
+    shown = d.ctl("migrations", "prod/orders").out
+    assert "lint: V2__x.sql:2: ACCESS EXCLUSIVE on app.t: blocks reads and writes; reads the whole table" in shown
+    assert shown.count("lint:") == 1
+    assert [f["rule"] for m in d.json("migrations", "prod/orders")["migrations"] for f in m["lint"]] == ["set-not-null"]

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * What the statements of a migration do to those who use the database
+ * meanwhile: which lock on which relation, whether the table is rewritten or
+ * read whole, whether data goes. By PostgreSQL's own parser (libpg_query); what
+ * its grammar does not know is said to be unclassified, never guessed.
+ *
+ * Facts: PostgreSQL's documentation, "Explicit Locking" and ALTER TABLE.
+ */
+#ifndef DBR_MIGRATE_LINT_H
+#define DBR_MIGRATE_LINT_H
+
+#include "migrate/migration.h"
+
+enum lock_mode {           /* as pg_locks numbers them */
+	LOCK_NONE, LOCK_ACCESS_SHARE, LOCK_ROW_SHARE, LOCK_ROW_EXCLUSIVE, LOCK_SHARE_UPDATE_EXCLUSIVE, LOCK_SHARE,
+	LOCK_SHARE_ROW_EXCLUSIVE, LOCK_EXCLUSIVE, LOCK_ACCESS_EXCLUSIVE, LOCK_MODES
+};
+const char *lock_mode_name(enum lock_mode);      /* "ACCESS EXCLUSIVE" */
+
+struct migration_finding {
+	uint32_t statement;        /* of the file, from 0 */
+	unsigned line;
+	const char *rule;          /* "set-not-null": what a comment may silence */
+	const char *schema, *relation;      /* as written; NULL = by the search_path, or no relation */
+	enum lock_mode lock;
+	bool rewrites, scans, destroys;
+	const char *message;       /* "ACCESS EXCLUSIVE on app.orders: blocks reads and writes; reads the whole table" */
+};
+
+/* Relations that earlier statements made: nobody else uses them yet. */
+struct lint_made;
+struct lint_made *lint_made_new(void *parent);
+
+/* The findings of one file, children of parent; made grows by what the file makes. A statement is passed over when the line
+   above it is "-- dbreconcile:lint-ignore RULE" (or without a rule: all). 0 or -ENOMEM. */
+int migration_lint(void *parent, const struct migration_file *, struct lint_made *, struct migration_finding **ret, uint32_t *ret_n);
+
+#endif

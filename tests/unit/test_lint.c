@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Statements and what they do to others, as PostgreSQL's documentation has it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <talloc.h>
+
+#include "base/text.h"
+#include "migrate/lint.h"
+
+/* "rule LOCK relation[ rewrites][ scans][ destroys]", joined by ", ". */
+static char *lint(void *mem, const char *sql)
+{
+	struct migration_file file = { .type = MIGRATION_VERSIONED, .version = "1", .description = "a", .script = "V1__a.sql", .text = sql,
+				       .len = strlen(sql), .transactional = true };
+	struct migration_finding *v;
+	struct text *out = text_new(mem);
+	uint32_t n;
+
+	if (migration_script_check(mem, &file) != 0)
+		return talloc_asprintf(mem, "refused: %s", file.refused.text);
+	assert_int_equal(migration_lint(mem, &file, lint_made_new(mem), &v, &n), 0);
+	for (uint32_t i = 0; i < n; i++)
+		text_addf(out, "%s%s %s %s%s%s%s%s%s", i ? ", " : "", v[i].rule, lock_mode_name(v[i].lock), v[i].schema ? v[i].schema : "",
+			  v[i].schema ? "." : "", v[i].relation ? v[i].relation : "-", v[i].rewrites ? " rewrites" : "", v[i].scans ? " scans" : "",
+			  v[i].destroys ? " destroys" : "");
+	return out->s;
+}
+
+#define AE "ACCESS EXCLUSIVE"
+#define SRE "SHARE ROW EXCLUSIVE"
+#define BRIEF "brief-lock " AE
+
+static const struct { const char *sql, *expected; } table[] = {
+	/* adding columns */
+	{ "ALTER TABLE t ADD a int", BRIEF " t" },
+	{ "ALTER TABLE s.t ADD a int DEFAULT 7", BRIEF " s.t" },
+	{ "ALTER TABLE t ADD a int NOT NULL DEFAULT 0", BRIEF " t" },
+	{ "ALTER TABLE t ADD a text DEFAULT 'x' || 'y'", BRIEF " t" },
+	{ "ALTER TABLE t ADD a uuid DEFAULT gen_random_uuid()", "add-column " AE " t rewrites" },
+	{ "ALTER TABLE t ADD a float DEFAULT 1 + random()", "add-column " AE " t rewrites" },
+	{ "ALTER TABLE t ADD a serial", "add-column " AE " t rewrites" },
+	{ "ALTER TABLE t ADD a bigserial", "add-column " AE " t rewrites" },
+	{ "ALTER TABLE t ADD a int GENERATED ALWAYS AS IDENTITY", "add-column " AE " t rewrites" },
+	{ "ALTER TABLE t ADD a int GENERATED ALWAYS AS (b + 1) STORED", "add-column " AE " t rewrites" },
+	{ "ALTER TABLE t ADD a int PRIMARY KEY", "add-unique " AE " t scans, " BRIEF " t" },
+	{ "ALTER TABLE t ADD a int UNIQUE", "add-unique " AE " t scans, " BRIEF " t" },
+	{ "ALTER TABLE t ADD a int CHECK (a > 0)", "add-check " AE " t scans, " BRIEF " t" },
+	{ "ALTER TABLE t ADD a int REFERENCES o", "foreign-key " SRE " t scans, foreign-key " SRE " o, " BRIEF " t" },
+	/* changing columns */
+	{ "ALTER TABLE t DROP a", "drop-column " AE " t destroys" },
+	{ "ALTER TABLE t ALTER a TYPE bigint", "alter-type " AE " t rewrites" },
+	{ "ALTER TABLE t ALTER a SET NOT NULL", "set-not-null " AE " t scans" },
+	{ "ALTER TABLE t ALTER a DROP NOT NULL", BRIEF " t" },
+	{ "ALTER TABLE t ALTER a SET DEFAULT 1", BRIEF " t" },
+	{ "ALTER TABLE t ALTER a DROP DEFAULT", BRIEF " t" },
+	{ "ALTER TABLE t ALTER a SET STATISTICS 100", "" },
+	{ "ALTER TABLE t ALTER a SET (n_distinct = 5)", "" },
+	{ "ALTER TABLE t RENAME a TO b", "rename " AE " t" },
+	{ "ALTER TABLE t RENAME TO u", "rename " AE " t" },
+	{ "ALTER TABLE t SET SCHEMA x", "rename " AE " t" },
+	/* constraints */
+	{ "ALTER TABLE t ADD CHECK (a > 0)", "add-check " AE " t scans" },
+	{ "ALTER TABLE t ADD CHECK (a > 0) NOT VALID", BRIEF " t" },
+	{ "ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES s.o (id)", "foreign-key " SRE " t scans, foreign-key " SRE " s.o" },
+	{ "ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES o (id) NOT VALID", "foreign-key " SRE " t, foreign-key " SRE " o" },
+	{ "ALTER TABLE t VALIDATE CONSTRAINT c", "" },
+	{ "ALTER TABLE t DROP CONSTRAINT c", BRIEF " t" },
+	{ "ALTER TABLE t ADD PRIMARY KEY (a)", "add-unique " AE " t scans" },
+	{ "ALTER TABLE t ADD UNIQUE (a)", "add-unique " AE " t scans" },
+	{ "ALTER TABLE t ADD CONSTRAINT c UNIQUE USING INDEX i", BRIEF " t" },
+	{ "ALTER TABLE t ADD CONSTRAINT c PRIMARY KEY USING INDEX i", BRIEF " t" },
+	{ "ALTER TABLE t ADD EXCLUDE USING gist (a WITH =)", "add-unique " AE " t scans" },
+	/* the table as a whole */
+	{ "ALTER TABLE t SET LOGGED", "rewrite " AE " t rewrites" },
+	{ "ALTER TABLE t SET UNLOGGED", "rewrite " AE " t rewrites" },
+	{ "ALTER TABLE t SET TABLESPACE x", "rewrite " AE " t rewrites" },
+	{ "ALTER TABLE t SET (fillfactor = 70)", "" },
+	{ "ALTER TABLE t RESET (fillfactor)", "" },
+	{ "ALTER TABLE t CLUSTER ON i", "" },
+	{ "ALTER TABLE t OWNER TO x", BRIEF " t" },
+	{ "ALTER TABLE t ENABLE ROW LEVEL SECURITY", BRIEF " t" },
+	{ "ALTER TABLE t DISABLE TRIGGER ALL", BRIEF " t" },
+	{ "ALTER TABLE t DISABLE TRIGGER x", "trigger " SRE " t" },
+	{ "ALTER TABLE t ATTACH PARTITION s.p FOR VALUES IN (1)", "attach-partition " AE " s.p scans" },
+	{ "ALTER TABLE t DETACH PARTITION p", "detach-partition " AE " t" },
+	{ "ALTER TABLE t DETACH PARTITION p CONCURRENTLY", "" },
+	{ "ALTER TABLE t INHERIT p", BRIEF " t" },
+	{ "ALTER TABLE t ADD a int, DROP b, ALTER c SET NOT NULL", BRIEF " t, drop-column " AE " t destroys, set-not-null " AE " t scans" },
+	/* indexes */
+	{ "CREATE INDEX ON t (a)", "create-index SHARE t scans" },
+	{ "CREATE UNIQUE INDEX i ON s.t (a)", "create-index SHARE s.t scans" },
+	{ "CREATE INDEX CONCURRENTLY i ON t (a)", "" },
+	{ "DROP INDEX i", "drop-index " AE " i" },
+	{ "DROP INDEX CONCURRENTLY i", "" },
+	{ "REINDEX TABLE t", "reindex SHARE t scans" },
+	{ "REINDEX INDEX i", "reindex SHARE i scans" },
+	{ "REINDEX TABLE CONCURRENTLY t", "" },
+	{ "ALTER INDEX i RENAME TO j", "rename " AE " i" },
+	/* data */
+	{ "DROP TABLE a.t, u CASCADE", "drop-table " AE " a.t destroys, drop-table " AE " u destroys" },
+	{ "DROP SCHEMA s CASCADE", "drop-schema no lock s destroys" },
+	{ "DROP SEQUENCE q", "drop-relation " AE " q destroys" },
+	{ "DROP VIEW v", "drop-relation " AE " v" },
+	{ "DROP MATERIALIZED VIEW m", "drop-relation " AE " m" },
+	{ "DROP FUNCTION f()", "" },
+	{ "TRUNCATE t, s.u", "truncate " AE " t destroys, truncate " AE " s.u destroys" },
+	{ "DELETE FROM t", "delete-all ROW EXCLUSIVE t destroys" },
+	{ "DELETE FROM t WHERE a = 1", "" },
+	{ "UPDATE t SET a = 1", "update-all ROW EXCLUSIVE t rewrites" },
+	{ "UPDATE t SET a = 1 WHERE b", "" },
+	{ "INSERT INTO t VALUES (1)", "" },
+	{ "VACUUM t", "" },
+	{ "VACUUM FULL t", "rewrite " AE " t rewrites" },
+	{ "CLUSTER t USING i", "rewrite " AE " t rewrites" },
+	{ "REFRESH MATERIALIZED VIEW m", "refresh " AE " m rewrites" },
+	{ "REFRESH MATERIALIZED VIEW CONCURRENTLY m", "refresh EXCLUSIVE m rewrites" },
+	{ "LOCK TABLE t IN SHARE MODE", "lock-table SHARE t" },
+	{ "LOCK t", "lock-table " AE " t" },
+	/* the rest */
+	{ "CREATE TABLE t (id int PRIMARY KEY)", "" },
+	{ "CREATE TABLE t (o int REFERENCES s.o, FOREIGN KEY (o) REFERENCES p)", "foreign-key " SRE " s.o, foreign-key " SRE " p" },
+	{ "CREATE TABLE p PARTITION OF s.t FOR VALUES IN (1)", "partition-of " AE " s.t" },
+	{ "CREATE VIEW v AS SELECT 1", "" },
+	{ "CREATE TRIGGER g AFTER INSERT ON s.t FOR EACH ROW EXECUTE FUNCTION f()", "trigger " SRE " s.t" },
+	{ "CREATE POLICY p ON t USING (true)", BRIEF " t" },
+	{ "CREATE RULE r AS ON INSERT TO t DO NOTHING", BRIEF " t" },
+	{ "COMMENT ON TABLE t IS 'x'", "" },
+	{ "GRANT SELECT ON t TO x", "" },
+	{ "DO $$ BEGIN END $$", "not-classified no lock -" },
+	{ "CALL p()", "not-classified no lock -" },
+	{ "SELECT 1_000 FROM t WHERE", "not-classified no lock -" },
+	/* what the file itself made nobody uses */
+	{ "CREATE TABLE s.t (a int); CREATE INDEX ON s.t (a); ALTER TABLE s.t ADD b int; DROP TABLE s.t", "" },
+	{ "CREATE TABLE t AS SELECT 1; CREATE INDEX ON t (a); CREATE INDEX ON s.t (a)", "create-index SHARE s.t scans" },
+	{ "CREATE MATERIALIZED VIEW m AS SELECT 1; CREATE UNIQUE INDEX ON m (a)", "" },
+	/* silenced */
+	{ "-- dbreconcile:lint-ignore create-index\nCREATE INDEX ON t (a)", "" },
+	{ "-- dbreconcile:lint-ignore\nDROP TABLE t; DROP TABLE u", "drop-table " AE " u destroys" },
+	{ "-- dbreconcile:lint-ignore drop-table\nCREATE INDEX ON t (a)", "create-index SHARE t scans" },
+};
+
+static void every_statement(void **state)
+{
+	unsigned bad = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		void *mem = talloc_new(NULL);
+		char *found = lint(mem, table[i].sql);
+
+		if (strcmp(found, table[i].expected) != 0) {
+			print_error("%s:\n  expected \"%s\"\n  found    \"%s\"\n", table[i].sql, table[i].expected, found);
+			bad++;
+		}
+		talloc_free(mem);
+	}
+	assert_int_equal(bad, 0);
+	assert_true(sizeof table / sizeof *table >= 80);
+}
+
+static void messages(void **state)
+{
+	static const char sql[] = "SELECT 1;\n\nALTER TABLE app.orders\n  ALTER a SET NOT NULL;\n";
+	struct migration_file file = { .type = MIGRATION_VERSIONED, .version = "1", .description = "a", .script = "V1__a.sql", .text = sql,
+				       .len = strlen(sql), .transactional = true };
+	void *mem = talloc_new(NULL);
+	struct migration_finding *v;
+	uint32_t n;
+
+	(void)state;
+	assert_int_equal(migration_script_check(mem, &file), 0);
+	assert_int_equal(migration_lint(mem, &file, lint_made_new(mem), &v, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(v->statement, 1);
+	assert_int_equal(v->line, 3);
+	assert_string_equal(v->message, "ACCESS EXCLUSIVE on app.orders: blocks reads and writes; reads the whole table, unless a valid "
+					"CHECK (... IS NOT NULL) says so already");
+	talloc_free(mem);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(every_statement), cmocka_unit_test(messages) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
