@@ -10,6 +10,7 @@
 
 #include <string.h>
 #include <talloc.h>
+#include <time.h>
 
 #include "catalog/query.h"
 
@@ -22,6 +23,21 @@ static bool root_can_answer(const struct server *s)
 	return root->session != NULL && (s->asking || (session_state(root->session) == SESSION_READY && root->pass == NULL));
 }
 
+/* Time changes nothing on the server, but memberships end by it. By our clock; the look that follows asks the server's. */
+static bool something_ended(const struct plan *plan)
+{
+	int64_t wall = clock_wall();
+	time_t seconds = (time_t)(wall / 1000);
+	struct tm tm;
+	char text[40];
+
+	if (plan->next_until == NULL)
+		return false;
+	gmtime_r(&seconds, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S.999999Z", &tm);
+	return strcmp(plan->next_until, text) <= 0;
+}
+
 bool quiet_possible(const struct target *t, msec_t now)
 {
 	const struct server *s = t->server;
@@ -30,7 +46,7 @@ bool quiet_possible(const struct target *t, msec_t now)
 		return false;
 	if (now - t->look->at >= target_server_settings(t)->full_interval || t->failures > 0 || t->doubt != NULL)
 		return false;
-	return root_can_answer(s) && !migrations_changed((struct target *)t);
+	return root_can_answer(s) && !something_ended(t->plan) && !migrations_changed((struct target *)t);
 }
 
 /* A target that asks is in state QUIET with a pass of its own; root's own pass may be the one that asks. */

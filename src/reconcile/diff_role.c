@@ -238,6 +238,8 @@ static void want_membership(struct differ *d, const struct membership_want *want
 		withdraw_membership(d, want, rows, n);
 		return;
 	}
+	if (want->until && (!d->plan->next_until || strcmp(want->until, d->plan->next_until) < 0))
+		d->plan->next_until = want->until;
 	for (uint32_t i = 0; i < n; i++) {
 		usable += !implicit_creator_edge(d, &rows[i]);
 		raise_admin &= !rows[i].admin;

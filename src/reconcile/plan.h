@@ -74,6 +74,7 @@ struct plan {
 	uint32_t n_unmanaged;
 	struct name_list unmanaged_roles;       /* of a server */
 	struct name_list unmanaged_schemas;     /* of a database */
+	const char *next_until;                 /* when the first membership ends by itself, as server_facts.now; NULL = none */
 	const char **warnings;                  /* for example: someone who may create has no default privileges */
 	uint32_t n_warnings;
 	struct names *names;
