@@ -102,3 +102,60 @@ def test_the_daemon_logs_in_with_a_password_of_its_own(pg, daemon, tmp_path):
     assert state["failure"] == "auth" and SECRET not in state["message"]
     secret_file(tmp_path)
     d.wait_in_sync(timeout=20)
+
+
+@pytest.mark.majors(14, 17)
+def test_md5_is_replaced_by_scram(pg, daemon, tmp_path):
+    """The same password, stored as md5, is stored as SCRAM; who knows it goes on logging in."""
+    path = secret_file(tmp_path)
+    pg.sql(f"SET password_encryption = 'md5'; CREATE ROLE app LOGIN PASSWORD '{SECRET}'")
+    assert verifier(pg).startswith("md5")
+    pg.require_passwords()
+    d = make(daemon, pg, path).start()
+    d.wait_in_sync()
+    first = verifier(pg)
+    assert first.startswith("SCRAM-SHA-256$")
+    assert pg.value("SELECT current_user", user="app", password=SECRET) == "app"
+    mark = pg.log_mark()
+    d.reconcile()
+    assert verifier(pg) == first and pg.changes(mark) == []
+
+
+@pytest.mark.majors(15, 18)
+def test_a_canary_is_found_nowhere(new_pg, pg, daemon, tmp_path):
+    """The clear text is in no log of a server that logs everything, failures included, in none of ours, no document, no file."""
+    canary = "cAnArY-7f3a-änd-ümlaut"
+    server = new_pg(pg.major, log_statement="all", log_min_duration_statement="0", log_min_error_statement="debug5", log_duration="on",
+                    log_connections="on")
+    d = daemon(servers={"name": "prod", "conninfo": server.conninfo(), "manifests": ["platform"]},
+               manifests={"platform": f'roles: ( {{ name = "app"; login = true; password_file = "{secret_file(tmp_path, canary)}"; }},\n'
+                                      '  { name = "late"; login = true; connection_limit = 3; } );\n'}).start()
+    d.wait_in_sync()
+    # A failing statement with a password in it: the role is dropped under the daemon's hands.
+    for turn in range(3):
+        secret_file(tmp_path, f"{canary}-{turn}")
+        server.sql("DROP ROLE app" if turn == 1 else "SELECT 1")
+        d.ctl("reconcile", "--wait")
+    seen = {"server log": server.log_since(), "daemon log": d.log(), "metrics": d.http("/metrics").text}
+    for path in ("/v1/status", "/v1/targets", "/v1/targets/prod", "/v1/targets/prod/plan", "/v1/events", "/v1/config"):
+        seen[path] = d.http(path).text
+    for verb in (["diff", "--sql"], ["events"], ["show", "prod"], ["config", "show"]):
+        seen[" ".join(verb)] = d.ctl(*verb).out
+    d.stop()
+    for name in os.listdir(d.directory):
+        if os.path.isfile(os.path.join(d.directory, name)):
+            with open(os.path.join(d.directory, name), "rb") as file:
+                seen[name] = file.read().decode("utf-8", "replace")
+    for where, text in seen.items():
+        assert "cAnArY" not in text, f"the password is in {where}"
+    assert "state.db" in seen and len(seen["server log"]) > 1000
+
+
+@pytest.mark.majors(15)
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to run the daemon as somebody else")
+def test_no_core_file_holds_a_secret(pg, daemon):
+    """Not dumpable: the kernel writes no core file of it, and its memory belongs to root, not to the user it runs as."""
+    d = daemon(servers={"name": "prod", "conninfo": pg.conninfo(), "manifests": ["m"]}, manifests={"m": 'roles: ( { name = "x"; } );\n'},
+               user="nobody").start()
+    assert os.stat(f"/proc/{d.process.pid}").st_uid == 0
+    assert os.stat(f"/proc/{d.process.pid}/mem").st_uid == 0
