@@ -295,25 +295,29 @@ static const char policies_sql[] =
 	" AND d.refobjid >= 16384 AND d.refclassid NOT IN (" CATALOG("pg_class") ", " CATALOG("pg_constraint") ", " \
 	CATALOG("pg_namespace") "))"
 
-static const char ledger_relation_sql[] =
-	"SELECT n.oid IS NOT NULL, " OWNER("n.nspowner") ", c.oid, c.relkind, " OWNER("c.relowner") ","
-	" c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relispartition AND NOT c.relhasrules AND NOT c.relrowsecurity"
-	" AND NOT c.relforcerowsecurity AND c.reloftype = 0"
-	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid)"
-	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid)"
-	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid = c.oid)"
-	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid OR h.inhparent = c.oid)"
-	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0"
-	" AND a.atttypid >= 16384)"
-	" AND NOT " USER_CODE("pg_class", "c.oid")
-	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_attrdef a WHERE a.adrelid = c.oid AND " USER_CODE("pg_attrdef", "a.oid") ")"
-	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid"
-	" AND " USER_CODE("pg_constraint", "k.oid") ")"
-	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_index x WHERE x.indrelid = c.oid"
-	" AND " USER_CODE("pg_class", "x.indexrelid") "),"
-	" pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')"
-	" FROM (SELECT) one LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = $1::pg_catalog.name"
-	" LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = $2::pg_catalog.name";
+#define LEDGER_RELATION(which) \
+	"SELECT n.oid IS NOT NULL, " OWNER("n.nspowner") ", c.oid, c.relkind, " OWNER("c.relowner") "," \
+	" c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relispartition AND NOT c.relhasrules AND NOT c.relrowsecurity" \
+	" AND NOT c.relforcerowsecurity AND c.reloftype = 0" \
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid" which ")" \
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid)" \
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid = c.oid)" \
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid OR h.inhparent = c.oid)" \
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0" \
+	" AND a.atttypid >= 16384)" \
+	" AND NOT " USER_CODE("pg_class", "c.oid") \
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_attrdef a WHERE a.adrelid = c.oid AND " USER_CODE("pg_attrdef", "a.oid") ")" \
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid" \
+	" AND " USER_CODE("pg_constraint", "k.oid") ")" \
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_index x WHERE x.indrelid = c.oid" \
+	" AND " USER_CODE("pg_class", "x.indexrelid") ")," \
+	" pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')" \
+	" FROM (SELECT) one LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = $1::pg_catalog.name" \
+	" LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = $2::pg_catalog.name"
+
+static const char ledger_relation_sql[] = LEDGER_RELATION("");
+/* The triggers of foreign keys do not fire when a table is read. */
+static const char foreign_ledger_sql[] = LEDGER_RELATION(" AND NOT t.tgisinternal");
 
 /* --- on demand --- */
 
@@ -367,6 +371,7 @@ static const struct row {
 	{ QUERY_AVAILABLE_EXTENSIONS, ALWAYS, { "available_extensions", available_extensions_sql, 0 } },
 	{ QUERY_POLICIES, ALWAYS, { "policies", policies_sql, 0 } },
 	{ QUERY_LEDGER_RELATION, ALWAYS, { "ledger_relation", ledger_relation_sql, 2 } },
+	{ QUERY_FOREIGN_LEDGER, ALWAYS, { "foreign_ledger", foreign_ledger_sql, 2 } },
 	{ QUERY_SNAPSHOT, ALWAYS, { "snapshot", "SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text", 0 } },
 	{ QUERY_ROLE_DEPENDENCIES, ALWAYS, { "role_dependencies", role_dependencies_sql, 1 } },
 	{ QUERY_XACT_STATUS, ALWAYS, { "xact_status", "SELECT pg_catalog.pg_xact_status($1::pg_catalog.xid8)", 1 } },

@@ -40,6 +40,7 @@ enum query_id {
 	QUERY_ROLE_DEPENDENCIES,  /* $1 array of roles: their sessions and what blocks DROP ROLE, cluster-wide. Part of a look
 	                             when roles are to go */
 	QUERY_XACT_STATUS,        /* $1 xid */
+	QUERY_FOREIGN_LEDGER,     /* as QUERY_LEDGER_RELATION, of a table that is only read: foreign keys are no harm */
 	QUERIES
 };
 

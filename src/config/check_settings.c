@@ -151,6 +151,32 @@ static void check_placeholders(struct reader *r, const config_setting_t *s, cons
 	}
 }
 
+/* What runs files has no meaning where none run. */
+static void check_format(struct reader *r, const config_setting_t *s, struct migration_settings *migrations)
+{
+	const struct ledger_tool *tool = ledger_tool((enum ledger_format)migrations->format);
+	const config_setting_t *format = config_setting_get_member(s, "format");
+	const struct { const char *key; bool used; } idle[] = {
+		{ "user", true }, { "password_credential", true }, { "password_file", true }, { "password_command", true }, { "placeholders", true },
+		{ "before", true }, { "after", true }, { "seed", true }, { "wave", migrations->wave != 1 }, { "soak", migrations->soak != 0 },
+	};
+
+	if (migrations->format == LEDGER_FLYWAY) {
+		if (!config_setting_get_member(s, "user") && !(format && reader_has_error(r, format)))
+			reader_error(r, s, "'user' is missing");
+		return;
+	}
+	for (size_t i = 0; i < sizeof(idle) / sizeof(idle[0]); i++)
+		if (idle[i].used && config_setting_get_member(s, idle[i].key))
+			reader_error(r, config_setting_get_member(s, idle[i].key), "the ledger of %s is only read and nothing runs: only "
+				     "directory and table mean something there", tool->name);
+	migrations->user = NULL;
+	if (!config_setting_get_member(s, "table")) {
+		migrations->table_schema = tool->schema;
+		migrations->table_name = tool->table;
+	}
+}
+
 void check_migrations(struct reader *r, const config_setting_t *s, void *base)
 {
 	struct migration_settings *migrations = base;
@@ -159,6 +185,7 @@ void check_migrations(struct reader *r, const config_setting_t *s, void *base)
 		reader_error(r, config_setting_get_member(s, "directory"), "the list is empty");
 	for (uint32_t i = 0; i < migrations->n_directories; i++)
 		whole_path(r, config_setting_get_member(s, "directory"), &migrations->directories[i]);
+	check_format(r, s, migrations);
 	check_patterns(r, s, migrations);
 	check_placeholders(r, s, migrations);
 	if (migrations->seed)

@@ -3,6 +3,7 @@
 #include "config/checks.h"
 #include "config/option.h"
 #include "config/settings.h"
+#include "model/ledger_format.h"
 
 #define ROWS(rows) (rows), sizeof(rows) / sizeof((rows)[0])
 #define SECOND INT64_C(1000)
@@ -16,6 +17,11 @@
 static const struct option_word modes[] = { { "observe", MODE_OBSERVE }, { "enforce", MODE_ENFORCE }, { NULL, 0 } };
 static const struct option_word log_levels[] = {
 	{ "error", 3 }, { "warning", 4 }, { "notice", 5 }, { "info", 6 }, { "debug", 7 }, { NULL, 0 }
+};
+
+static const struct option_word ledger_formats[] = {
+	{ "flyway", LEDGER_FLYWAY }, { "dbmate", LEDGER_DBMATE }, { "golang-migrate", LEDGER_GOLANG_MIGRATE }, { "alembic", LEDGER_ALEMBIC },
+	{ "sqitch", LEDGER_SQITCH }, { NULL, 0 }
 };
 
 #define IN(field) .offset = offsetof(struct guard_settings, field)
@@ -42,11 +48,14 @@ static const struct option_group guard_group = { .name = "guard", ROWS(guard_row
 
 #define IN(field) .offset = offsetof(struct migration_settings, field)
 static const struct option migration_rows[] = {
+	{ .key = "format", .type = &type_word, .flags = OPT_QUIET, IN(format), .words = ledger_formats, .fallback = "flyway",
+	  .help = "Whose ledger it is. Those of dbmate, golang-migrate, Alembic and Sqitch are only read and compared with the tool's own files "
+		  "in directory, and nothing runs; then only directory and table may be written beside it." },
 	{ .key = "directory", .type = &type_strings, .flags = OPT_REQUIRED, IN(directories),
 	  .extra = offsetof(struct migration_settings, n_directories),
 	  .help = "Where the files are: a directory below daemon.migrations, a whole path, or a list of these." },
-	{ .key = "user", .type = &type_string, .flags = OPT_REQUIRED | OPT_ROLE, IN(user),
-	  .help = "The login that runs the files, on a connection of its own." },
+	{ .key = "user", .type = &type_string, .flags = OPT_ROLE, IN(user),
+	  .help = "The login that runs the files, on a connection of its own; required where files run." },
 	{ .key = "password_credential", .type = &type_secret, .flags = OPT_WORD, IN(password), .min = SECRET_CREDENTIAL,
 	  .help = "The systemd credential that holds the user's password; without any source, that of the role in the manifests is used." },
 	{ .key = "password_file", .type = &type_secret, .flags = OPT_PATH, IN(password), .min = SECRET_FILE,
@@ -54,7 +63,7 @@ static const struct option migration_rows[] = {
 	{ .key = "password_command", .type = &type_secret, IN(password), .min = SECRET_COMMAND,
 	  .help = "A command that prints the user's password." },
 	{ .key = "table", .type = &type_table, IN(table_schema), .extra = offsetof(struct migration_settings, table_name),
-	  .fallback = "dbreconcile.migration_ledger", .help = "The ledger; the name of an existing Flyway history continues that." },
+	  .fallback = "dbreconcile.migration_ledger", .help = "The ledger; the name of an existing Flyway history continues that. With another format the default is where that tool has it." },
 	{ .key = "placeholders", .type = &type_settings, IN(placeholders), .extra = offsetof(struct migration_settings, n_placeholders),
 	  .help = "Values for ${name} in the files, without regard to case. Flyway's own are there: flyway:defaultSchema, flyway:table, "
 		  "flyway:user, flyway:database, flyway:filename and flyway:timestamp. A file with a name that has no value does not run." },

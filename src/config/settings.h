@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "config/manifest.h"
 #include "model/change.h"
+#include "model/ledger_format.h"
 
 enum run_mode { MODE_OBSERVE, MODE_ENFORCE };
 
@@ -32,7 +33,8 @@ struct migration_settings {
 	bool enabled;
 	const char **directories;     /* absolute paths */
 	uint32_t n_directories;
-	const char *user;             /* login that runs the files; NULL = refused */
+	int format;                   /* enum ledger_format; those of other tools are only read, and nothing runs */
+	const char *user;             /* login that runs the files; NULL where nothing runs */
 	struct secret_source password;/* NONE: the role's own source in the manifests, else as libpq finds it */
 	const char *table_schema, *table_name;   /* default dbreconcile, migration_ledger */
 	uint32_t wave;                /* 1 first */

@@ -206,7 +206,7 @@ static json_t *findings_of(const struct migration *migration)
 	return list;
 }
 
-static json_t *migration_row(const struct migration *migration)
+static json_t *migration_row(const struct migration *migration, bool foreign)
 {
 	const struct migration_file *file = migration->file;
 	const struct ledger_row *row = migration->row;
@@ -219,9 +219,9 @@ static json_t *migration_row(const struct migration *migration)
 	put_text(object, "script", file ? file->script : row ? row->script : NULL);
 	json_object_set_new(object, "rank", row && row->rank >= 0 ? json_integer(row->rank) : json_null());
 	json_object_set_new(object, "checksum", row && row->has_checksum ? json_integer(row->checksum) :
-			    file ? json_integer(file->checksum) : json_null());
-	put_text(object, "installed_by", row ? row->installed_by : NULL);
-	put_text(object, "installed_on", row ? row->installed_on : NULL);
+			    file && !foreign ? json_integer(file->checksum) : json_null());
+	put_text(object, "installed_by", row && *row->installed_by ? row->installed_by : NULL);
+	put_text(object, "installed_on", row && *row->installed_on ? row->installed_on : NULL);
 	json_object_set_new(object, "execution_seconds", row && row->execution_time_ms >= 0 ?
 			    json_seconds(row->execution_time_ms) : json_null());
 	put_text(object, "note", migration->note);
@@ -263,6 +263,8 @@ void get_migrations(struct request *request)
 	document = json_document("dbreconcile.migrations");
 	put_text(document, "target", view->name);
 	if (own)
+		put_text(document, "ledger_format", ledger_tool((enum ledger_format)own->format)->name);
+	if (own)
 		json_object_set_new(document, "table", json_sprintf("%s.%s", own->table_schema, own->table_name));
 	put_text(document, "current_version", list->current_version);
 	put_bool(document, "blocked", list->blocked);
@@ -273,7 +275,7 @@ void get_migrations(struct request *request)
 	json_object_set_new(document, "counts", document_migration_counts(list));
 	rows = json_array();
 	for (uint32_t i = 0; i < list->n; i++)
-		json_array_append_new(rows, migration_row(&list->v[i]));
+		json_array_append_new(rows, migration_row(&list->v[i], own && own->format != LEDGER_FLYWAY));
 	json_object_set_new(document, "migrations", rows);
 	rows = json_array();
 	add_migration_warnings(rows, list);

@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "migrate/foreign.h"
+
 #define CHECK_EVERY 1000        /* ms: a thousand databases of one directory do not stat it a thousand times */
 
 struct view {
@@ -84,11 +86,17 @@ static uint64_t directory_signature(const char *path, unsigned depth)
 static struct source_files *read_files(struct engine *e, const struct migration_settings *m)
 {
 	struct source_files *f = talloc_zero(e, struct source_files);
+	const char *const *directories = (const char *const *)m->directories;
 	struct error *errs = NULL;
 	uint32_t n = 0;
+	int r;
 
 	f->refs = 1;
-	if (migration_files_read(f, (const char *const *)m->directories, m->n_directories, &f->files, &errs, &n) == 0)
+	if (m->format != LEDGER_FLYWAY)
+		r = foreign_files_read(f, (enum ledger_format)m->format, directories, m->n_directories, &f->files, &errs, &n);
+	else
+		r = migration_files_read(f, directories, m->n_directories, &f->files, &errs, &n);
+	if (r == 0)
 		return f;
 	f->files = NULL;
 	if (n > 0)
@@ -160,7 +168,7 @@ static void views_forget(struct migration_source *s)
 /* As the key of source_find(), without making it. */
 bool source_same(const struct migration_settings *a, const struct migration_settings *b)
 {
-	if (a->n_directories != b->n_directories)
+	if (a->format != b->format || a->n_directories != b->n_directories)
 		return false;
 	for (uint32_t i = 0; i < a->n_directories; i++)
 		if (strcmp(a->directories[i], b->directories[i]) != 0)
@@ -171,7 +179,7 @@ bool source_same(const struct migration_settings *a, const struct migration_sett
 static struct migration_source *source_find(struct engine *e, const struct migration_settings *m)
 {
 	struct migration_source *s;
-	char *key = talloc_strdup(NULL, "");
+	char *key = talloc_asprintf(NULL, "%d\n", m->format);
 
 	for (uint32_t i = 0; i < m->n_directories; i++)
 		key = talloc_asprintf_append(key, "%s\n", m->directories[i]);
@@ -263,7 +271,7 @@ static struct migration_view view_of(void *parent, const struct migration_settin
 {
 	struct migration_placeholder *v = talloc_array(parent, struct migration_placeholder, m->n_placeholders + 5);
 	struct migration_view view = { .placeholders = v, .prefix = m->placeholder_prefix, .suffix = m->placeholder_suffix,
-				       .replace = m->replace_placeholders, .tolerate = tolerance(m) };
+				       .replace = m->replace_placeholders && m->format == LEDGER_FLYWAY, .tolerate = tolerance(m) };
 
 	for (uint32_t i = 0; i < m->n_placeholders; i++)
 		add_placeholder(&view, v, m->placeholders[i].name, m->placeholders[i].value);

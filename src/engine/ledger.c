@@ -11,6 +11,7 @@
 
 #include "catalog/decode.h"
 #include "catalog/query.h"
+#include "migrate/foreign.h"
 #include "migrate/progress.h"
 #include "model/quote.h"
 
@@ -55,13 +56,19 @@ static void ledger_key(const struct target *t, char *key, size_t size)
 	snprintf(key, size, "ledger/%s", t->name);
 }
 
+/* Of another tool: read by its columns, with nothing beside it, and nothing of ours depends on it. */
+static bool is_foreign(const struct target *t)
+{
+	return t->db->migrations.format != LEDGER_FLYWAY;
+}
+
 /* H24: a ledger that was there and is gone is not an empty ledger. */
 static void ledger_missing(struct target *t)
 {
 	char key[300], *known = NULL;
 
 	ledger_key(t, key, sizeof(key));
-	if (state_get(t->engine->state, t->pass, key, &known) == 0) {
+	if (!is_foreign(t) && state_get(t->engine->state, t->pass, key, &known) == 0) {
 		block(t, "the migration ledger %s.%s was there and is gone: nothing runs, it would run everything again",
 		      "restore the table, or write it anew with: dbreconcilectl migrations TARGET baseline VERSION");
 		return;
@@ -135,13 +142,30 @@ static void go_away(struct target *t, msec_t now)
 }
 
 /* The runner, which is the migration user, reads it all the same, and does not go on before it can. */
-static void judge_side(struct ledger_read *l, const struct ledger_relation *side)
+static void judge_side(const struct target *t, struct ledger_read *l, const struct ledger_relation *side)
 {
+	if (is_foreign(t))
+		return;
 	l->side_oid = side->oid;
 	l->side = side->exists && side->plain && side->readable;
 	if (side->exists && !l->side)
 		l->warning = talloc_asprintf(l, "%s.%s, which says how far migrations came, is not %s: what was interrupted is not shown",
 					     l->params[2], l->params[3], side->plain ? "readable for this daemon's role" : "a plain table");
+}
+
+static char *rows_sql(const struct target *t, struct ledger_read *l)
+{
+	if (is_foreign(t))
+		return foreign_sql_select(l, (enum ledger_format)t->db->migrations.format, l->params[0], l->params[1]);
+	return ledger_sql_select(l, l->params[0], l->params[1]);
+}
+
+static int decode_rows(const struct target *t, void *ctx, const struct rowset *answer, struct ledger_row **ret, uint32_t *ret_n,
+		       struct error *err)
+{
+	if (is_foreign(t))
+		return foreign_decode(ctx, (enum ledger_format)t->db->migrations.format, answer, ret, ret_n, err);
+	return ledger_decode(ctx, answer, ret, ret_n, err);
 }
 
 /* Under the lock: still the same plain table? */
@@ -158,9 +182,9 @@ static void ledger_locked(struct target *t, msec_t now)
 		go_away(t, now);
 		return;
 	}
-	judge_side(l, side);
+	judge_side(t, l, side);
 	l->step = LEDGER_ROWS;
-	l->v[0] = (struct statement){ .sql = ledger_sql_select(l, l->params[0], l->params[1]) };
+	l->v[0] = (struct statement){ .sql = rows_sql(t, l) };
 	l->v[1] = (struct statement){ .sql = l->side ? lock_sql(l, l->params[2], l->params[3]) : "COMMIT" };
 	l->v[3] = l->v[4];                /* v[2] asks for facts again */
 	collect_begin(&p->collect, l);
@@ -177,7 +201,7 @@ static void side_locked(struct target *t, msec_t now)
 		return;
 	same = side->oid == l->side_oid;
 	l->rows = t->pass->collect.v[0];
-	judge_side(l, side);
+	judge_side(t, l, side);
 	if (!l->side || !same) {
 		go_away(t, now);
 		return;
@@ -201,14 +225,14 @@ static void ledger_rows(struct target *t, struct outcome *ledger, struct outcome
 
 	error_clear(&err);
 	talloc_steal(ctx, ledger);
-	if (ledger_decode(ctx, &ledger->rows, &rows, &n, &err) != 0 ||
+	if (decode_rows(t, ctx, &ledger->rows, &rows, &n, &err) != 0 ||
 	    (side != NULL && progress_decode(ctx, &side->rows, &progress, &n_progress, &err) != 0)) {
 		talloc_free(ctx);
 		migrations_unknown(t, &err);
 		return;
 	}
 	ledger_key(t, key, sizeof(key));
-	if (!t->ledger_noted)
+	if (!is_foreign(t) && !t->ledger_noted)
 		t->ledger_noted = state_put(t->engine->state, key, "seen") == 0;
 	migrations_compare(t, ctx, rows, n, progress, n_progress);
 	if (t->pass->ledger->warning != NULL)

@@ -258,6 +258,9 @@ static int refuse(const struct engine *e, const struct target *t, const char *na
 		error_set(err, "there is no target '%s'", name);
 	else if (t->db == NULL || !t->db->migrations.enabled)
 		error_set(err, "'%s' has no migrations", name);
+	else if (t->db->migrations.format != LEDGER_FLYWAY)
+		error_set(err, "the migrations of '%s' have a read-only ledger: %s alone writes it", name,
+			  ledger_tool((enum ledger_format)t->db->migrations.format)->name);
 	else if (e->stopping)
 		error_set(err, "the daemon is stopping");
 	else if (t->look == NULL || t->look->database_state == NULL)

@@ -200,7 +200,8 @@ static void look_queries(struct target *t)
 
 struct statement look_query(const struct target *t, enum query_id id)
 {
-	const struct query *q = query_get(id, session_server_version(t->session), t->pass->facts.can_read_verifiers);
+	bool foreign = id == QUERY_LEDGER_RELATION && t->db->migrations.format != LEDGER_FLYWAY;
+	const struct query *q = query_get(foreign ? QUERY_FOREIGN_LEDGER : id, session_server_version(t->session), t->pass->facts.can_read_verifiers);
 	struct statement s = { .sql = q->sql };
 
 	if (target_is_root(t) || target_server_settings(t)->keep_connections > 0)

@@ -67,7 +67,7 @@ void migrations_warn(struct target *t, const char *text)
 /* Whoever may write a migration file is superuser then. */
 static void warn_of_superuser(struct target *t)
 {
-	const char *user = t->db->migrations.user;
+	const char *user = t->db->migrations.user != NULL ? t->db->migrations.user : "";
 	const struct look *look = t->server->look;
 	const struct role *role = look == NULL || look->gen != t->gen ? NULL :
 				  server_role(look->server_state, names_find(t->gen->names, user, strlen(user)));

@@ -65,6 +65,8 @@ static bool same_line(const struct migration_settings *a, const struct migration
 {
 	if (a == b)
 		return true;
+	if (a->format != b->format)
+		return false;
 	for (uint32_t i = 0; i < a->n_directories; i++)
 		for (uint32_t k = 0; k < b->n_directories; k++)
 			if (strcmp(a->directories[i], b->directories[k]) == 0)

@@ -4,8 +4,8 @@
  * rules are Flyway's defaults (validate on, out of order off, future ignored);
  * what its "repair" would smooth over blocks here, always with a way out.
  */
+#include "migrate/foreign.h"
 #include "migrate/lint.h"
-#include "migrate/migration.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -24,6 +24,7 @@ static const char *const state_names[MIGRATION_STATES] = {
 	[MIGRATION_BASELINED] = "baselined",
 	[MIGRATION_OUTDATED] = "outdated",
 	[MIGRATION_INDETERMINATE] = "indeterminate",
+	[MIGRATION_UNKNOWN] = "unknown",
 };
 
 const char *migration_state_name(enum migration_state state)
@@ -373,9 +374,11 @@ static void lint_pending(struct comparison *c)
 
 struct migration_list *migration_compare(void *parent, const struct migration_files *files, const struct ledger_row *rows, uint32_t n_rows)
 {
-	struct migration_list *list = talloc_zero(parent, struct migration_list);
+	struct migration_list *list = files->foreign ? NULL : talloc_zero(parent, struct migration_list);
 	struct comparison c = { .list = list, .files = files, .rows = rows, .n_rows = n_rows };
 
+	if (files->foreign)
+		return foreign_compare(parent, files, rows, n_rows);
 	if (!list)
 		return NULL;
 	list->v = talloc_zero_array(list, struct migration, n_rows + files->n + 1);

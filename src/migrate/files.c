@@ -4,7 +4,7 @@
  * Symbolic links are followed (that is how Kubernetes mounts a ConfigMap), names
  * that begin with '.' are not looked at (that is where it keeps the old ones).
  */
-#include "migrate/migration.h"
+#include "migrate/reading.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -23,21 +23,13 @@
 #define DEPTH_MAX 4
 #define ERRORS_MAX 200
 
-struct reading {
-	void *parent;
-	struct migration_files *files;
-	struct error *errs;
-	uint32_t n_errs;
-	struct error dropped;      /* over the limit: shown to nobody */
-};
-
 static void close_fd(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
 }
 
-static struct error *new_error(struct reading *reading)
+struct error *reading_error(struct reading *reading)
 {
 	if (reading->n_errs == ERRORS_MAX)
 		return &reading->dropped;
@@ -48,7 +40,7 @@ static struct error *new_error(struct reading *reading)
 	return &reading->errs[reading->n_errs++];
 }
 
-static void warn(struct reading *reading, const char *path, const char *what)
+void reading_warn(struct reading *reading, const char *path, const char *what)
 {
 	struct migration_files *files = reading->files;
 
@@ -59,22 +51,22 @@ static void warn(struct reading *reading, const char *path, const char *what)
 }
 
 /* Who may write the file decides what runs on the database. */
-static int check_mode(struct reading *reading, const char *path, const struct stat *st)
+int reading_check_mode(struct reading *reading, const char *path, const struct stat *st)
 {
 	struct error *err;
 
 	if (!(st->st_mode & (S_IWGRP | S_IWOTH)))
 		return 0;
-	err = new_error(reading);
+	err = reading_error(reading);
 	error_set_at(err, path, 0, "mode %04o: %s can write it", (unsigned)(st->st_mode & 07777),
 		     st->st_mode & S_IWOTH ? "everybody" : "its group");
 	error_hint(err, "chmod go-w '%s'", path);
 	return 1;
 }
 
-static int io_error(struct reading *reading, const char *path, const char *what)
+int reading_io_error(struct reading *reading, const char *path, const char *what)
 {
-	error_set_at(new_error(reading), path, 0, "cannot %s: %s", what, strerror(errno));
+	error_set_at(reading_error(reading), path, 0, "cannot %s: %s", what, strerror(errno));
 	return 1;
 }
 
@@ -90,11 +82,11 @@ static int slurp(struct reading *reading, int fd, const char *path, size_t size,
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return io_error(reading, path, "read");
+			return reading_io_error(reading, path, "read");
 		len += (size_t)got;
 	}
 	if (len != size) {
-		error_set_at(new_error(reading), path, 0, "the file changed while it was read");
+		error_set_at(reading_error(reading), path, 0, "the file changed while it was read");
 		return 1;
 	}
 	bytes[len] = '\0';
@@ -103,23 +95,23 @@ static int slurp(struct reading *reading, int fd, const char *path, size_t size,
 	return 0;
 }
 
-static int read_bytes(struct reading *reading, const char *path, char **ret, size_t *ret_len)
+int reading_bytes(struct reading *reading, const char *path, char **ret, size_t *ret_len)
 {
 	__attribute__((cleanup(close_fd))) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
 
 	if (fd < 0)
-		return io_error(reading, path, "open");
+		return reading_io_error(reading, path, "open");
 	if (fstat(fd, &st))
-		return io_error(reading, path, "stat");
+		return reading_io_error(reading, path, "stat");
 	if (!S_ISREG(st.st_mode)) {
-		error_set_at(new_error(reading), path, 0, "not a regular file");
+		error_set_at(reading_error(reading), path, 0, "not a regular file");
 		return 1;
 	}
-	if (check_mode(reading, path, &st))
+	if (reading_check_mode(reading, path, &st))
 		return 1;
 	if (st.st_size > FILE_MAX_BYTES) {
-		struct error *err = new_error(reading);
+		struct error *err = reading_error(reading);
 
 		error_set_at(err, path, 0, "larger than 64 MiB");
 		error_hint(err, "split it, or load the data by other means");
@@ -129,7 +121,7 @@ static int read_bytes(struct reading *reading, const char *path, char **ret, siz
 }
 
 /* libpq sends C strings: what follows a NUL would silently not run. */
-static int check_text(struct reading *reading, const char *path, const char *text, size_t len)
+int reading_check_text(struct reading *reading, const char *path, const char *text, size_t len)
 {
 	const char *nul = memchr(text, '\0', len), *bad = NULL;
 	struct error *err;
@@ -150,7 +142,7 @@ static int check_text(struct reading *reading, const char *path, const char *tex
 	if (nul)
 		for (const char *p = text; p < nul; p++)
 			line += *p == '\n';
-	err = new_error(reading);
+	err = reading_error(reading);
 	error_set_at(err, path, line, bad ? "bytes that are not UTF-8" : "a NUL byte");
 	error_hint(err, bad ? "convert the file to UTF-8" : "save the file as UTF-8 text");
 	return 1;
@@ -169,14 +161,14 @@ static int read_side_file(struct reading *reading, struct migration_file *file)
 		return -ENOMEM;
 	if (stat(path, &st) && errno == ENOENT)
 		return 0;
-	r = read_bytes(reading, path, &bytes, &len);
+	r = reading_bytes(reading, path, &bytes, &len);
 	if (r)
 		return r;
-	if (check_text(reading, path, bytes, len))
+	if (reading_check_text(reading, path, bytes, len))
 		return 1;
 	r = migration_side_file(file, path, bytes, len, &err);
 	if (r > 0)
-		*new_error(reading) = err;
+		*reading_error(reading) = err;
 	return r;
 }
 
@@ -185,11 +177,11 @@ static int add_file(struct reading *reading, struct migration_file *file)
 	struct migration_files *files = reading->files;
 	char *bytes;
 	size_t len, mark;
-	int r = read_bytes(reading, file->path, &bytes, &len);
+	int r = reading_bytes(reading, file->path, &bytes, &len);
 
 	if (r)
 		return r;
-	if (check_text(reading, file->path, bytes, len))
+	if (reading_check_text(reading, file->path, bytes, len))
 		return 1;
 	mark = len >= 3 && !memcmp(bytes, "\xEF\xBB\xBF", 3) ? 3 : 0;
 	r = read_side_file(reading, file);
@@ -221,7 +213,7 @@ static void lonely_side_file(struct reading *reading, const char *path)
 		return;
 	script = talloc_strndup(reading->files, path, len - strlen(".conf"));
 	if (script && stat(script, &st))
-		warn(reading, path, "there is no file that it belongs to");
+		reading_warn(reading, path, "there is no file that it belongs to");
 }
 
 /* One name in a directory that is not a directory itself. */
@@ -236,16 +228,16 @@ static int take(struct reading *reading, const char *path, const char *script)
 		return add_file(reading, &file);
 	case MIGRATION_NAME_BAD:
 		snprintf(err.file, sizeof err.file, "%s", path);
-		*new_error(reading) = err;
+		*reading_error(reading) = err;
 		return 1;
 	case MIGRATION_NAME_UNDO:
-		warn(reading, path, "undo migrations are left alone");
+		reading_warn(reading, path, "undo migrations are left alone");
 		return 0;
 	case MIGRATION_NAME_OTHER:
 		lonely_side_file(reading, path);
 		return 0;
 	case MIGRATION_NAME_CALLBACK:
-		warn(reading, path, "Flyway callbacks are left alone: it will not run");
+		reading_warn(reading, path, "Flyway callbacks are left alone: it will not run");
 		return 0;
 	}
 	return 0;
@@ -272,7 +264,7 @@ static int take_entry(struct reading *reading, const char *directory, const char
 	if (!path || !script)
 		return -ENOMEM;
 	if (stat(path, &st))
-		return io_error(reading, path, "stat");
+		return reading_io_error(reading, path, "stat");
 	if (S_ISDIR(st.st_mode))
 		return read_directory(reading, path, script, depth + 1);
 	return take(reading, path, script);
@@ -285,16 +277,16 @@ static int read_directory(struct reading *reading, const char *path, const char 
 	int n, r = 0;
 
 	if (depth > DEPTH_MAX) {
-		error_set_at(new_error(reading), path, 0, "more than %d folders deep", DEPTH_MAX);
+		error_set_at(reading_error(reading), path, 0, "more than %d folders deep", DEPTH_MAX);
 		return 1;
 	}
 	if (stat(path, &st))
-		return io_error(reading, path, "open the migration directory");
-	if (check_mode(reading, path, &st))
+		return reading_io_error(reading, path, "open the migration directory");
+	if (reading_check_mode(reading, path, &st))
 		return 1;
 	n = scandir(path, &entries, visible, by_name);
 	if (n < 0)
-		return io_error(reading, path, "read the migration directory");
+		return reading_io_error(reading, path, "read the migration directory");
 	for (int i = 0; i < n; i++) {
 		if (r >= 0) {
 			int one = take_entry(reading, path, below, entries[i]->d_name, depth);
@@ -331,13 +323,25 @@ static void find_duplicates(struct reading *reading)
 
 		if (in_order(a, b))
 			continue;
-		err = new_error(reading);
+		err = reading_error(reading);
 		if (b->version)
 			error_set_at(err, b->path, 0, "version %s is there twice: %s has it as %s", b->version, a->path, a->version);
 		else
 			error_set_at(err, b->path, 0, "repeatable migration '%s' is there twice: also %s", b->description, a->path);
 		error_hint(err, "give one of the two files another %s", b->version ? "version" : "description");
 	}
+}
+
+int reading_end(struct reading *reading, int r, struct migration_files **ret, struct error **errs, uint32_t *n_errs)
+{
+	*errs = reading->errs;
+	*n_errs = reading->n_errs;
+	if (r >= 0 && !reading->n_errs) {
+		*ret = reading->files;
+		return 0;
+	}
+	talloc_free(reading->files);
+	return r < 0 ? r : 1;
 }
 
 int migration_files_read(void *parent, const char *const *directories, uint32_t n, struct migration_files **ret,
@@ -356,12 +360,5 @@ int migration_files_read(void *parent, const char *const *directories, uint32_t 
 			qsort(reading.files->v, reading.files->n, sizeof *reading.files->v, in_order);
 		find_duplicates(&reading);
 	}
-	*errs = reading.errs;
-	*n_errs = reading.n_errs;
-	if (r >= 0 && !reading.n_errs) {
-		*ret = reading.files;
-		return 0;
-	}
-	talloc_free(reading.files);
-	return r < 0 ? r : 1;
+	return reading_end(&reading, r, ret, errs, n_errs);
 }

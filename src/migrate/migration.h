@@ -27,6 +27,7 @@ enum migration_state {
 	MIGRATION_BASELINED,           /* the ledger's baseline or schema marker row */
 	MIGRATION_OUTDATED,            /* repeatable whose text changed: runs again */
 	MIGRATION_INDETERMINATE,       /* non-transactional and interrupted */
+	MIGRATION_UNKNOWN,             /* in a ledger of another tool, and nothing here is it (foreign.h) */
 	MIGRATION_STATES
 };
 const char *migration_state_name(enum migration_state);   /* "checksum_mismatch" */
@@ -99,6 +100,7 @@ struct migration_files {
 	const char **warnings;         /* callbacks and undo files that were recognised and left alone */
 	uint32_t n_warnings;
 	unsigned tolerate;             /* enum migration_tolerance: MIGRATION_TOLERATE_FUTURE unless a view says otherwise */
+	const struct foreign_files *foreign;   /* of another tool, whose ledger is only read (foreign.h); else NULL */
 };
 
 /* What blocks unless it is tolerated (Flyway's ignoreMigrationPatterns). */

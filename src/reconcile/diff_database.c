@@ -74,7 +74,7 @@ static void want_ledger_schema(struct differ *d)
 	name_id owner;
 	struct change *change;
 
-	if (!m->enabled || !m->table_schema || strcmp(m->table_schema, "dbreconcile") != 0)
+	if (!m->enabled || m->format != LEDGER_FLYWAY || !m->table_schema || strcmp(m->table_schema, "dbreconcile") != 0)
 		return;
 	if (!schema_exists(d, m->table_schema, &owner)) {
 		want_schema(d, m->table_schema, m->user, m->source);

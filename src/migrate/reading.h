@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Reading files of migrations with every reason collected: what the readers of this folder share. Private to it. */
+#ifndef DBR_MIGRATE_READING_H
+#define DBR_MIGRATE_READING_H
+
+#include <sys/stat.h>
+
+#include "migrate/migration.h"
+
+struct reading {
+	void *parent;
+	struct migration_files *files;
+	struct error *errs;
+	uint32_t n_errs;
+	struct error dropped;      /* over the limit: shown to nobody */
+};
+
+struct error *reading_error(struct reading *);
+void reading_warn(struct reading *, const char *path, const char *what);
+/* These three give 1 when a reason was added. */
+int reading_io_error(struct reading *, const char *path, const char *what);
+int reading_check_mode(struct reading *, const char *path, const struct stat *);      /* nobody else may write it */
+int reading_check_text(struct reading *, const char *path, const char *text, size_t len);
+/* A regular file of at most 64 MiB, terminated; a child of reading->files. 0, 1 or -ENOMEM. */
+int reading_bytes(struct reading *, const char *path, char **ret, size_t *ret_len);
+/* What migration_files_read() gives back, when all is read; r: below 0 when that failed. */
+int reading_end(struct reading *, int r, struct migration_files **ret, struct error **errs, uint32_t *n_errs);
+
+#endif
