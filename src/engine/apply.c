@@ -303,17 +303,31 @@ static void finish(struct target *t, msec_t now)
 	target_event(t, staged ? TE_STAGED : TE_APPLIED, now);
 }
 
-/* Before the migrations something failed: they wait for the next pass, but the grants that can be made are. */
-static bool continue_without_migrations(struct target *t)
+/* Another owner stands in the grants of an object wherever the old one stood, so what is granted and revoked there is
+   planned anew after it. What an operator approved is done as he saw it. */
+static bool owners_first(const struct target *t)
+{
+	for (uint32_t i = 0; t->pass->approved == NULL && i < t->plan->n_changes; i++) {
+		const struct change *c = &t->plan->changes[i];
+
+		if (c->op == CHANGE_OWNER && c->state == CHANGE_READY && !c->retires)
+			return true;
+	}
+	return false;
+}
+
+/* Before the migrations, or with an owner, something failed: migrations wait for the next pass, but the grants that can be
+   made are. */
+static bool continue_without(struct target *t)
 {
 	struct apply *a = t->pass->apply;
 	uint32_t n;
 	struct group *later;
 
-	if (!a->staged || !a->any_failed)
+	if (!(a->staged || a->owners_first) || !a->any_failed)
 		return false;
-	a->staged = false;
-	later = plan_groups(a, t->plan, PHASE_OWNERS, PHASE_DROPS, &n);
+	later = plan_groups(a, t->plan, a->staged ? PHASE_OWNERS : PHASE_GRANTS, PHASE_DROPS, &n);
+	a->staged = a->owners_first = false;
 	if (n == 0)
 		return false;
 	a->groups = talloc_realloc(a, a->groups, struct group, a->n + n);
@@ -326,7 +340,7 @@ static void next_group(struct target *t, msec_t now)
 {
 	struct apply *a = t->pass->apply;
 
-	if (t->state == TS_DRAIN || !(a->at < a->n || continue_without_migrations(t)))
+	if (t->state == TS_DRAIN || !(a->at < a->n || continue_without(t)))
 		finish(t, now);
 	else if (group_is_alone(t, group_now(a)))
 		alone(t, now);
@@ -401,9 +415,10 @@ void apply_begin(struct target *t, msec_t now)
 	t->pass->apply = a;
 	t->pass->progress = false;
 	a->staged = plan_stage_first(t);
+	a->owners_first = !a->staged && owners_first(t);
 	first = plan_groups(a, t->plan, PHASE_ROLES, PHASE_SETTINGS, &n);
 	if (!a->staged)
-		second = plan_groups(a, t->plan, PHASE_OWNERS, PHASE_DROPS, &m);
+		second = plan_groups(a, t->plan, PHASE_OWNERS, a->owners_first ? PHASE_OWNERS : PHASE_DROPS, &m);
 	a->groups = concatenate(a, first, n, second, m);
 	a->n = n + m;
 	next_group(t, now);

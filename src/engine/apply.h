@@ -12,6 +12,7 @@ struct apply {
 	uint32_t n, at;
 	enum apply_step step;
 	bool staged;                      /* migrations follow: only the phases before them */
+	bool owners_first;                /* a new look follows: nothing after the owners */
 	bool any_failed, failed_before_split;
 	void *texts, *outcomes;           /* of the group under way */
 	struct statement *statements, end_statement;

@@ -99,6 +99,8 @@ struct change {
 	const char *roles;            /* policy roles as SQL list text */
 	char command;                 /* policy: '*' r a w d */
 	bool permissive, enable, force, has_enable, has_force;
+	bool lends_usage;             /* the grantor has no USAGE on the schema: it is lent to him, by lender if that is somebody else than we */
+	name_id lender;
 	bool retires;                 /* part of retiring a role: done before it is dropped */
 	const char *from;             /* what is there, for people; may be NULL */
 	struct source source;

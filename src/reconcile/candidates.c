@@ -117,6 +117,17 @@ static bool excepted(const struct rule *rule, char relkind, const char *schema, 
 	return false;
 }
 
+bool rule_excepts_itself(const struct rule *rule)
+{
+	const char *name = rule->on.args ? talloc_asprintf(NULL, "%s(%s)", rule->on.name, rule->on.args) : rule->on.name;
+	bool itself = rule->n_except && (!rule->on.schema || rule->on.schema_literal) &&
+		      excepted(rule, rule->on.relkind, rule->on.schema, name, strlen(name));
+
+	if (rule->on.args)
+		talloc_free((char *)name);
+	return itself;
+}
+
 bool rule_speaks_of(const struct rule *rule, char relkind, const char *schema, const char *name, size_t len)
 {
 	return selector_matches(&rule->on, relkind, schema, name, len) && !(rule->n_except && excepted(rule, relkind, schema, name, len));

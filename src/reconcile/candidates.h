@@ -32,6 +32,8 @@ uint32_t candidates_hit(const struct differ *, struct candidates *, const struct
 			size_t len);
 /* Does it, by name and exceptions? The candidates' other properties are looked at already. */
 bool rule_speaks_of(const struct rule *, char relkind, const char *schema, const char *name, size_t len);
+/* Is the one object that it names among its exceptions? Then it is about nothing, whether the object is there or not. */
+bool rule_excepts_itself(const struct rule *);
 
 /* What the rules want of one part, added up per grantee. */
 struct want_list {

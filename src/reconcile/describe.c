@@ -156,7 +156,7 @@ static void describe_default(struct text *out, const struct plan *plan, const st
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		if (kinds[i][0][0] == c->objtype)
 			word = kinds[i][1];
-	text_add(out, c->op == CHANGE_DEFAULT_GRANT ? "DEFAULT GRANT " : "DEFAULT REVOKE ");
+	text_add(out, c->op == CHANGE_DEFAULT_GRANT ? "DEFAULT GRANT " : c->grantable ? "DEFAULT REVOKE GRANT OPTION FOR " : "DEFAULT REVOKE ");
 	privileges(out, c);
 	text_addf(out, " ON future %s", word);
 	if (c->schema) {
@@ -327,6 +327,9 @@ int change_inverse_sql(void *parent, const struct plan *plan, const struct chang
 	case CHANGE_GRANT:
 		/* an option that was added to a privilege that was there is taken back alone */
 		inverse.op = change->grantable ? CHANGE_REVOKE_GRANT_OPTION : CHANGE_REVOKE;
+		break;
+	case CHANGE_DEFAULT_GRANT:
+		inverse.grantable = false;
 		break;
 	case CHANGE_OWNER:
 		inverse.role = change->other;

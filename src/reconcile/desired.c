@@ -210,7 +210,8 @@ static void add_level_default(struct desired *desired, const struct manifest *ma
 
 	*rule = (struct default_rule){ .schema = names_put(desired->names, schema), .objtype = objtype, .grantee = grantee,
 				       .privs = privs, .grantable = wish->grant_option,
-				       .exact = manifest->authority == AUTHORITY_EXACT, .source = wish->source };
+				       .exact = manifest->authority == AUTHORITY_EXACT,
+				       .revoke_unmanaged = manifest->revoke_unmanaged_grantees, .source = wish->source };
 }
 
 static void add_level(struct desired *desired, const struct manifest *manifest, const struct grant_wish *wish, const char *to,
@@ -294,7 +295,7 @@ static void add_default_wish(struct desired *desired, const struct manifest *man
 				.schema = names_put(desired->names, wish->schema), .objtype = wish->objtype,
 				.grantee = grantee_id(desired, wish->to.v[t]), .privs = wish->privs, .all = wish->all,
 				.grantable = wish->grant_option, .exact = manifest->authority == AUTHORITY_EXACT,
-				.source = wish->source,
+				.revoke_unmanaged = manifest->revoke_unmanaged_grantees, .source = wish->source,
 			};
 		}
 	}

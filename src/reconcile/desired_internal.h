@@ -38,7 +38,7 @@ struct default_rule {
 	char objtype;
 	name_id grantee;
 	privs_t privs;
-	bool all, grantable, exact;
+	bool all, grantable, exact, revoke_unmanaged;
 	struct source source;
 };
 

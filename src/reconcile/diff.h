@@ -74,6 +74,7 @@ struct acl_context {
 	bool as_default;                         /* default privileges instead of an object */
 	bool everyone;                           /* every entry is in scope: the defaults of a creator that is to go */
 	const struct acl *initial;
+	const struct acl *above;                 /* of a column's table: who may pass on there may do so on its columns */
 	const privs_t *taken;                    /* by entry: what other changes of this plan take along; NULL = nothing */
 	struct source scope_source;
 };
@@ -91,6 +92,9 @@ bool setting_is_list(const char *name);
 /* May role create in the schema: owner, CREATE by grant, or membership in such a one; superusers are not counted. */
 struct id_list { name_id *v; uint32_t n; };
 struct id_list schema_creators(struct differ *, name_id schema);
+
+/* The schemas whose group this is; NULL when there is none of that name. */
+const struct object_group *schema_group(struct differ *, name_id schema);
 
 /* reach.c. As whom we can act: always true for a superuser. */
 enum reach {
@@ -116,6 +120,8 @@ void list_unmanaged_schemas(struct differ *);
 bool is_ignored(const struct differ *, name_id role);      /* by guard.ignored_roles: neither listed nor touched as unmanaged */
 
 void guard_apply(struct differ *);
+/* usage.c. Who takes back what he granted, and may not use the schema any more, is lent USAGE on it. */
+void usage_apply(struct differ *);
 bool is_protected(const struct differ *, const char *role);
 /* Blocks what needs the rights of a role that we are not a member of. Before the guard: what is blocked counts in no budget. */
 void rights_apply(struct differ *);

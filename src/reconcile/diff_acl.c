@@ -145,6 +145,7 @@ static void list_unmanaged(struct differ *d, const struct acl_context *c, const 
 	plan->unmanaged[plan->n_unmanaged++] = (struct unmanaged){
 		.grantee = entry->grantee, .grantor = entry->grantor, .kind = c->kind, .relkind = c->relkind, .schema = c->schema,
 		.n = objects, .privs = entry->privs,
+		.names = c->as_default ? talloc_asprintf(plan, "that %s will create", names_text(d->names, c->creator)) : NULL,
 	};
 }
 
@@ -217,12 +218,36 @@ static void spread(const struct acl *acl, const struct acl_context *c, struct fa
 	}
 }
 
+static privs_t options_of(const struct acl *acl, name_id role)
+{
+	privs_t options = 0;
+
+	for (uint32_t i = 0; acl && i < acl->n; i++)
+		if (acl->v[i].grantee == role)
+			options |= acl->v[i].grantable;
+	return options;
+}
+
+/* A grant can outlive the option that it was made from (GRANT on a column from the table's option, circles). As its grantor
+   it cannot be revoked then, and as the owner a REVOKE does nothing. */
+static void block_orphan(struct differ *d, const struct acl *acl, const struct acl_context *c, struct change *like)
+{
+	name_id grantor = like->grantor;
+
+	if (c->as_default || grantor == NAME_NONE || grantor == c->owner || like->state == CHANGE_BLOCKED ||
+	    !(like->privs & ~(options_of(acl, grantor) | options_of(c->above, grantor))))
+		return;
+	change_block(like, talloc_asprintf(d->plan, "%s, who granted it, holds no grant option any more", names_text(d->names, grantor)),
+		     talloc_asprintf(d->plan, "as the owner, grant it to %s WITH GRANT OPTION once: then it can be taken back",
+				     names_text(d->names, grantor)));
+}
+
 static void emit_removal(struct differ *d, const struct acl *acl, const struct acl_context *c, const struct acl_entry *entry, enum change_op op, privs_t privs,
 			 privs_t blocked, struct source source, acl_emit emit, void *data)
 {
 	struct change like = template(c, entry->grantee, source);
 
-	like.op = op;
+	like.op = c->as_default ? CHANGE_DEFAULT_REVOKE : op;
 	like.phase = PHASE_REVOKES;
 	like.grantor = entry->grantor != c->owner ? entry->grantor : c->as_default ? NAME_NONE : as_owner(d, c->owner);
 	like.grantable = op == CHANGE_REVOKE_GRANT_OPTION;
@@ -230,6 +255,7 @@ static void emit_removal(struct differ *d, const struct acl *acl, const struct a
 		struct change plain = like;
 
 		plain.privs = privs & ~blocked;
+		block_orphan(d, acl, c, &plain);
 		block_out_of_reach(d, acl, c, &plain);
 		emit(data, &plain);
 	}
@@ -256,9 +282,8 @@ static void remove_surplus(struct differ *d, const struct acl *acl, const struct
 			list_unmanaged(d, c, entry, objects);
 		taken &= ~fates[i].blocked;
 		if (fates[i].remove & ~taken)
-			emit_removal(d, acl, c, entry, c->as_default ? CHANGE_DEFAULT_REVOKE : CHANGE_REVOKE, fates[i].remove & ~taken,
-				     fates[i].blocked, source, emit, data);
-		if (fates[i].remove_option && !c->as_default)
+			emit_removal(d, acl, c, entry, CHANGE_REVOKE, fates[i].remove & ~taken, fates[i].blocked, source, emit, data);
+		if (fates[i].remove_option)
 			emit_removal(d, acl, c, entry, CHANGE_REVOKE_GRANT_OPTION, fates[i].remove_option, fates[i].blocked, source, emit, data);
 	}
 }

@@ -177,7 +177,25 @@ static privs_t revoked_on_table(const struct differ *d, uint32_t n_changes, cons
 	return revoked;
 }
 
-/* A column's list forbids what a table's REVOKE would do to it: that table leaves the change and is blocked. */
+/* The other privileges of a change of one table, as a change of their own. Returns the first one's new address. */
+static struct change *split_off_rest(struct differ *d, struct change *alone, privs_t blocked)
+{
+	size_t at = (size_t)(alone - d->plan->changes);
+	struct change *rest;
+
+	if (!(alone->privs & ~blocked))
+		return alone;
+	rest = differ_add(d, CHANGE_REVOKE, DRIFT_GRANT, PHASE_REVOKES, alone->source);
+	alone = &d->plan->changes[at];
+	*rest = *alone;
+	rest->privs &= ~blocked;
+	rest->names = talloc_array(d->plan, const char *, 1);
+	rest->names[0] = talloc_strdup(rest->names, alone->names[0]);
+	alone->privs &= blocked;
+	return alone;
+}
+
+/* A column's list forbids what a table's REVOKE would do to it: that privilege of the table leaves the change, blocked. */
 static void unplan_table_revoke(struct column_emit *e, const struct change *like)
 {
 	for (uint32_t i = 0; i < e->n_changes; i++) {
@@ -201,6 +219,7 @@ static void unplan_table_revoke(struct column_emit *e, const struct change *like
 			} else {
 				alone = change;
 			}
+			alone = split_off_rest(e->d, alone, like->privs);
 			change_block(alone, "a column of the table carries privileges granted on from this one to roles that no manifest names",
 				     "revoke those by hand, or declare the roles");
 			return;
@@ -298,19 +317,41 @@ static void report_absent_columns(struct differ *d, const bool *matched)
 		const struct rule *rule = &d->desired->rules[i];
 		struct change *change;
 
-		if (matched[i] || rule->on.kind != OBJECT_COLUMN || !rule->on.name_literal)
+		if (matched[i] || rule->on.kind != OBJECT_COLUMN || !rule->on.name_literal || (!rule->privs && !rule->all) ||
+		    rule_excepts_itself(rule))
 			continue;
 		change = differ_add(d, CHANGE_GRANT, DRIFT_GRANT, PHASE_GRANTS, rule->source);
 		change->role = rule->grantee;
 		change->object_kind = OBJECT_COLUMN;
 		change->schema = rule->schema;
 		change->column = rule->column;
-		change->privs = rule->privs;
+		change->privs = rule->all ? kind_privileges(OBJECT_COLUMN, d->version_num) : rule->privs;
 		change->names = talloc_array(d->plan, const char *, 1);
 		change->names[0] = rule->on.name;
 		change_block(change, talloc_asprintf(d->plan, "table %s.%s does not exist", rule->on.schema, rule->on.name),
 			     "create it (a migration?) or correct the name");
 	}
+}
+
+/* The list of the column's table, looked for only where somebody else than the owner granted on the column. */
+static const struct acl *acl_above(struct differ *d, const struct object_group *g, const struct acl *acl, const char *table)
+{
+	bool foreign = false;
+
+	for (uint32_t i = 0; i < acl->n; i++)
+		foreign |= acl->v[i].grantor != g->owner;
+	for (uint32_t i = 0; foreign && i < d->database->n_objects; i++) {
+		const struct object_group *t = &d->database->objects[i];
+		size_t cursor = 0, len;
+		const char *name;
+
+		if ((t->kind != OBJECT_TABLE && t->kind != OBJECT_SEQUENCE) || t->schema != g->schema || t->owner != g->owner)
+			continue;
+		while ((name = object_group_next(t, &cursor, d->scratch, &len)))
+			if (strlen(table) == len && memcmp(name, table, len) == 0)
+				return t->acl;
+	}
+	return NULL;
 }
 
 static void diff_column_slots(struct differ *d, const struct column_map *map, uint32_t n_changes, bool probe)
@@ -322,16 +363,21 @@ static void diff_column_slots(struct differ *d, const struct column_map *map, ui
 		const struct object_group *g = slot->live ? slot->live : slot->table;
 		const struct scope_schema *scope = desired_scope(d->desired, g->schema);
 		struct acl_context context = { .kind = OBJECT_COLUMN, .schema = g->schema, .owner = g->owner, .column = slot->column };
-		struct column_emit data = { d, names_text(map->names, slot->key_table), n_changes, false, probe };
+		uint32_t known = probe ? d->plan->n_changes : n_changes;      /* a probe may split changes */
+		struct column_emit data = { d, names_text(map->names, slot->key_table), known, false, probe };
 		const struct acl *acl = slot->live ? slot->live->acl : &nobody;
+		uint32_t n_unmanaged = d->plan->n_unmanaged;
 
-		context.taken = taken_from_column(d, acl, g, data.table, n_changes);
-		data.after_revokes = table_loses_anything(d, n_changes, g->schema, data.table);
+		context.above = acl_above(d, g, acl, data.table);
+		context.taken = taken_from_column(d, acl, g, data.table, known);
+		data.after_revokes = table_loses_anything(d, known, g->schema, data.table);
 		context.exact = scope || (slot->want && slot->want->exact);
 		context.revoke_unmanaged = (scope && scope->revoke_unmanaged) || (slot->want && slot->want->revoke_unmanaged);
 		context.public_named = slot->want && slot->want->public_named;
 		scope_of_table(d, g, data.table, &context);
 		diff_acl(d, acl, &context, slot->want ? slot->want->v : NULL, slot->want ? slot->want->n : 0, 1, emit_column, &data);
+		for (; n_unmanaged < d->plan->n_unmanaged; n_unmanaged++)
+			d->plan->unmanaged[n_unmanaged].names = talloc_asprintf(d->plan, "%s of table %s", slot->column, data.table);
 	}
 }
 
@@ -365,6 +411,7 @@ void diff_columns(struct differ *d)
 		diff_column_slots(d, &map, n_changes, true);
 		d->plan->in_scope = in_scope;
 		d->plan->n_unmanaged = n_unmanaged;
+		n_changes = d->plan->n_changes;      /* some were split */
 	}
 	diff_column_slots(d, &map, n_changes, false);
 	report_absent_columns(d, matched);

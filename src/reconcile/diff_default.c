@@ -52,7 +52,7 @@ static void add_members(struct differ *d, struct id_list *list, uint8_t *seen)
 	}
 }
 
-static const struct object_group *schema_group(struct differ *d, name_id schema)
+const struct object_group *schema_group(struct differ *d, name_id schema)
 {
 	const char *wanted = names_text(d->names, schema), *name;
 	size_t want_len = strlen(wanted), len;
@@ -200,7 +200,7 @@ struct default_key {
 	char objtype;
 	struct wanted *v;
 	uint32_t n;
-	bool exact, public_named, everyone;
+	bool exact, public_named, everyone, revoke_unmanaged;
 	struct source source;
 };
 
@@ -245,6 +245,7 @@ static void want_default(struct differ *d, struct default_key *key, const struct
 	if (rule->grantable)
 		w->grantable |= privs;
 	key->exact |= rule->exact;
+	key->revoke_unmanaged |= rule->exact && rule->revoke_unmanaged;
 	key->public_named |= rule->grantee == NAME_NONE;
 	if (!key->source.file)
 		key->source = rule->source;
@@ -359,9 +360,14 @@ static void collect_surplus(struct differ *d, struct default_keys *keys)
 {
 	for (uint32_t i = 0; i < d->database->n_default_acls; i++) {
 		const struct default_acl *row = &d->database->default_acls[i];
+		const struct scope_schema *scope = row->schema ? desired_scope(d->desired, row->schema) : NULL;
+		struct default_key *key;
 
-		if (row->schema && desired_scope(d->desired, row->schema))
-			key_for(d, keys, row->role, row->schema, row->objtype)->exact = true;
+		if (!scope)
+			continue;
+		key = key_for(d, keys, row->role, row->schema, row->objtype);
+		key->exact = true;
+		key->revoke_unmanaged |= scope->revoke_unmanaged;
 	}
 }
 
@@ -377,7 +383,8 @@ void diff_defaults(struct differ *d)
 		struct default_key *key = &keys.v[i];
 		struct acl_context context = {
 			.kind = kind_of_objtype(key->objtype), .objtype = key->objtype, .schema = key->schema, .creator = key->creator,
-			.owner = key->creator, .exact = key->exact, .everyone = key->everyone, .public_named = key->public_named, .as_default = true,
+			.owner = key->creator, .exact = key->exact, .everyone = key->everyone,
+			.revoke_unmanaged = key->revoke_unmanaged, .public_named = key->public_named, .as_default = true,
 			.scope_source = key->source,
 		};
 

@@ -178,7 +178,7 @@ static void report_absent(struct differ *d, const bool *matched, bool shared)
 		char *what;
 
 		if (matched[i] || rule->whole || rule->level || !rule->on.name_literal || rule->on.kind == OBJECT_COLUMN ||
-		    object_kind_info(rule->on.kind)->shared != shared || (!rule->privs && !rule->all))
+		    object_kind_info(rule->on.kind)->shared != shared || (!rule->privs && !rule->all) || rule_excepts_itself(rule))
 			continue;
 		what = selector_format(d->plan, &rule->on);
 		change = differ_add(d, CHANGE_GRANT, DRIFT_GRANT, PHASE_GRANTS, rule->source);

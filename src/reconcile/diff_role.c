@@ -199,14 +199,21 @@ static struct change *grant_membership(struct differ *d, const struct membership
 	return change;
 }
 
-static void new_membership(struct differ *d, const struct membership_want *want)
+/* edge: the creator's alone is there. What a superuser grants is written into that very row: its ADMIN stays unless told. */
+static void new_membership(struct differ *d, const struct membership_want *want, bool edge)
 {
 	const struct role *member = server_role(d->server, want->member);
-	struct change *change = grant_membership(d, want);
+	bool inherit = want->has_inherit ? want->inherit : !member || (member->attrs & ROLE_INHERIT);
+	bool set = want->has_set ? want->set : true;
+	struct change *change;
 
-	change->admin = want->has_admin && want->admin;
-	change->inherit = want->has_inherit ? want->inherit : !member || (member->attrs & ROLE_INHERIT);
-	change->set = want->has_set ? want->set : true;
+	/* it is a membership only to who asks for just that */
+	if (edge && (!want->has_admin || want->admin) && !inherit && !set)
+		return;
+	change = grant_membership(d, want);
+	change->admin = want->has_admin ? want->admin : edge && d->server->facts.is_superuser;
+	change->inherit = inherit;
+	change->set = set;
 }
 
 /* One row of an existing membership with other options. */
@@ -247,11 +254,7 @@ static void want_membership(struct differ *d, const struct membership_want *want
 		raise_set &= !rows[i].set;
 	}
 	if (usable == 0) {
-		/* the creator's edge alone is a membership only to who asks for just that */
-		bool enough = n > 0 && want->has_admin && want->admin && want->has_inherit && !want->inherit && want->has_set && !want->set;
-
-		if (!enough)
-			new_membership(d, want);
+		new_membership(d, want, n > 0);
 		return;
 	}
 	for (uint32_t i = 0; i < n; i++) {

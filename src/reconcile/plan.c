@@ -32,12 +32,20 @@ static int differ_begin(struct differ *d, void *parent, const struct plan_contex
 	return 0;
 }
 
+/* Schemas last among the revokes: whoever still has to take something back there needs USAGE for it. */
+static bool on_schema(const struct change *c)
+{
+	return c->phase == PHASE_REVOKES && c->object_kind == OBJECT_SCHEMA;
+}
+
 static int compare_changes(const void *a, const void *b)
 {
 	const struct change *const *x = a, *const *y = b;
 
 	if ((*x)->phase != (*y)->phase)
 		return (*x)->phase < (*y)->phase ? -1 : 1;
+	if (on_schema(*x) != on_schema(*y))
+		return on_schema(*x) ? 1 : -1;
 	return (*x > *y) - (*x < *y);
 }
 
@@ -187,6 +195,7 @@ static void count(struct plan *plan)
 
 static void differ_end(struct differ *d, struct plan **ret)
 {
+	usage_apply(d);
 	rights_apply(d);
 	guard_apply(d);
 	sort_changes(d->plan);

@@ -87,17 +87,41 @@ static void privileges(struct writer *w)
 	}
 }
 
+static void speak_as(struct writer *w, name_id who)
+{
+	add(w, who ? "SET LOCAL ROLE " : "RESET ROLE");
+	if (who)
+		role(w, who);
+	finish(w);
+}
+
+/* For the length of the transaction: nobody else ever sees it. */
+static void lend_usage(struct writer *w, bool begin)
+{
+	const struct change *c = w->change;
+
+	if (!c->lends_usage)
+		return;
+	if (c->lender)
+		speak_as(w, c->lender);
+	add(w, begin ? "GRANT USAGE ON SCHEMA " : "REVOKE USAGE ON SCHEMA ");
+	role(w, c->schema);
+	add(w, begin ? " TO " : " FROM ");
+	role(w, c->grantor);
+	finish(w);
+	if (c->lender)
+		speak_as(w, NAME_NONE);
+}
+
 static void as_grantor(struct writer *w, bool begin)
 {
 	if (w->change->grantor == NAME_NONE)
 		return;
-	if (begin) {
-		add(w, "SET LOCAL ROLE ");
-		role(w, w->change->grantor);
-	} else {
-		add(w, "RESET ROLE");
-	}
-	finish(w);
+	if (begin)
+		lend_usage(w, true);
+	speak_as(w, begin ? w->change->grantor : NAME_NONE);
+	if (!begin)
+		lend_usage(w, false);
 }
 
 static const char *grant_word(const struct change *c)
@@ -156,7 +180,7 @@ static void write_default(struct writer *w)
 		add(w, " IN SCHEMA ");
 		role(w, c->schema);
 	}
-	add(w, c->op == CHANGE_DEFAULT_GRANT ? " GRANT " : " REVOKE ");
+	add(w, c->op == CHANGE_DEFAULT_GRANT ? " GRANT " : c->grantable ? " REVOKE GRANT OPTION FOR " : " REVOKE ");
 	privileges(w);
 	text_addf(w->text, " ON %s %s ", default_plural(c->objtype), c->op == CHANGE_DEFAULT_GRANT ? "TO" : "FROM");
 	role(w, c->role);

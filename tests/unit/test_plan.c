@@ -484,6 +484,9 @@ static void sql_of_grants(void **state)
 	revoke.op = CHANGE_REVOKE_GRANT_OPTION;
 	expect_sql(b, revoke, 160000, "SET LOCAL ROLE \"g\"; REVOKE GRANT OPTION FOR EXECUTE ON FUNCTION \"app\".\"f\"(integer, \"odd(type\") "
 		   "FROM \"x\"; RESET ROLE");
+	revoke.lends_usage = true;
+	expect_sql(b, revoke, 160000, "GRANT USAGE ON SCHEMA \"app\" TO \"g\"; SET LOCAL ROLE \"g\"; REVOKE GRANT OPTION FOR EXECUTE ON FUNCTION "
+		   "\"app\".\"f\"(integer, \"odd(type\") FROM \"x\"; RESET ROLE; REVOKE USAGE ON SCHEMA \"app\" FROM \"g\"");
 	grant = (struct change){ .op = CHANGE_GRANT, .object_kind = OBJECT_SCHEMA, .names = schema, .n = 1, .role = ID("x"), .privs = PRIV_USAGE };
 	expect_sql(b, grant, 160000, "GRANT USAGE ON SCHEMA \"app\" TO \"x\"");
 }

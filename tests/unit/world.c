@@ -246,7 +246,7 @@ static int apply_default(struct world *w, const struct change *c, const char **r
 		world_grant(w, &row->acl, kind_of(c->objtype), c->other, c->other, c->role, c->privs, c->grantable);
 		return 0;
 	}
-	return revoke(w, &row->acl, kind_of(c->objtype), c->other, c->other, c->role, c->privs, false, ret_why);
+	return revoke(w, &row->acl, kind_of(c->objtype), c->other, c->other, c->role, c->privs, c->grantable, ret_why);
 }
 
 static int apply_role(struct world *w, const struct change *c)
