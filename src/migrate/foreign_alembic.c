@@ -304,14 +304,27 @@ static int check_bases(struct migration_files *files, const struct foreign_files
 	return 0;
 }
 
-static bool is_ready(const struct migration_files *files, const struct foreign_revision *revisions, uint32_t i, const bool *done)
+/* Names become places once: a chain of a thousand revisions, in the wrong order, is gone through a thousand times. Ended by UINT32_MAX. */
+static uint32_t *bases_of(void *parent, const struct migration_files *files, const struct foreign_revision *revisions, uint32_t i)
 {
-	uint32_t at;
+	uint32_t *bases = talloc_array(parent, uint32_t, 1), n = 0, at;
 	const char *name;
 	bool depends;
 
-	for (uint32_t k = 0; next_base(files, revisions, i, k, &at, &name, &depends); k++)
-		if (at != UINT32_MAX && !done[at])
+	for (uint32_t k = 0; bases && next_base(files, revisions, i, k, &at, &name, &depends); k++)
+		if (at != UINT32_MAX) {
+			bases[n++] = at;
+			bases = talloc_realloc(parent, bases, uint32_t, n + 1);
+		}
+	if (bases)
+		bases[n] = UINT32_MAX;
+	return bases;
+}
+
+static bool is_ready(const uint32_t *bases, const bool *done)
+{
+	for (; *bases != UINT32_MAX; bases++)
+		if (!done[*bases])
 			return false;
 	return true;
 }
@@ -322,15 +335,18 @@ static int sort(struct migration_files *files, struct foreign_files *foreign, st
 	struct migration_file *v = talloc_array(files, struct migration_file, files->n + 1);
 	struct foreign_revision *revisions = talloc_array(foreign, struct foreign_revision, files->n + 1);
 	bool *done = talloc_zero_array(foreign, bool, files->n + 1);
-	uint32_t n = 0;
+	uint32_t **bases = talloc_array(done, uint32_t *, files->n + 1), n = 0;
 
-	if (!v || !revisions || !done)
+	if (!v || !revisions || !bases)
 		return -ENOMEM;
+	for (uint32_t i = 0; i < files->n; i++)
+		if (!(bases[i] = bases_of(done, files, foreign->revisions, i)))
+			return -ENOMEM;
 	while (n < files->n) {
 		uint32_t before = n;
 
 		for (uint32_t i = 0; i < files->n; i++)
-			if (!done[i] && is_ready(files, foreign->revisions, i, done)) {
+			if (!done[i] && is_ready(bases[i], done)) {
 				done[i] = true;
 				v[n] = files->v[i];
 				revisions[n++] = foreign->revisions[i];
