@@ -338,6 +338,21 @@ static const char role_dependencies_sql[] =
 	" FROM pg_catalog.pg_stat_activity a WHERE a.usename = ANY ($1::pg_catalog.name[]) GROUP BY 1, 2"
 	" ORDER BY 1, 2 NULLS FIRST, 3, 4" AT_MOST;
 
+/* By what VACUUM and ANALYZE left in pg_class: nothing is opened, so nobody is waited for. */
+static const char relation_sizes_sql[] =
+	"SELECT n.nspname, c.relname, (c.relpages::pg_catalog.int8 + coalesce(t.relpages, 0)"
+	" + coalesce((SELECT pg_catalog.sum(i.relpages) FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid"
+	" WHERE x.indrelid = c.oid), 0)) * pg_catalog.current_setting('block_size')::pg_catalog.int8, c.reltuples::pg_catalog.int8"
+	" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+	" LEFT JOIN pg_catalog.pg_class t ON t.oid = c.reltoastrelid"
+	" WHERE c.relname = ANY ($1::pg_catalog.name[]) AND " USER_SCHEMA("n") " ORDER BY 1, 2" AT_MOST;
+
+static const char old_transactions_sql[] =
+	"SELECT pg_catalog.count(*), coalesce(pg_catalog.date_part('epoch', pg_catalog.max(pg_catalog.now() - a.xact_start))::pg_catalog.int8, 0),"
+	" (pg_catalog.array_agg(a.pid ORDER BY a.xact_start))[1]"
+	" FROM pg_catalog.pg_stat_activity a WHERE a.datname = pg_catalog.current_database() AND a.pid <> pg_catalog.pg_backend_pid()"
+	" AND a.backend_type = 'client backend' AND a.xact_start < pg_catalog.now() - '1 minute'::pg_catalog.interval";
+
 #define ALWAYS 0, 999999, false
 #define VERIFIERS 0, 999999, true
 
@@ -374,6 +389,8 @@ static const struct row {
 	{ QUERY_FOREIGN_LEDGER, ALWAYS, { "foreign_ledger", foreign_ledger_sql, 2 } },
 	{ QUERY_SNAPSHOT, ALWAYS, { "snapshot", "SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text", 0 } },
 	{ QUERY_ROLE_DEPENDENCIES, ALWAYS, { "role_dependencies", role_dependencies_sql, 1 } },
+	{ QUERY_RELATION_SIZES, ALWAYS, { "relation_sizes", relation_sizes_sql, 1 } },
+	{ QUERY_OLD_TRANSACTIONS, ALWAYS, { "old_transactions", old_transactions_sql, 0 } },
 	{ QUERY_XACT_STATUS, ALWAYS, { "xact_status", "SELECT pg_catalog.pg_xact_status($1::pg_catalog.xid8)", 1 } },
 };
 

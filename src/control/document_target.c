@@ -200,6 +200,8 @@ static json_t *findings_of(const struct migration *migration)
 		put_bool(object, "rewrites", f->rewrites);
 		put_bool(object, "scans", f->scans);
 		put_bool(object, "destroys", f->destroys);
+		json_object_set_new(object, "bytes", f->measured ? json_integer(f->bytes) : json_null());
+		json_object_set_new(object, "rows", f->measured && f->tuples >= 0 ? json_integer(f->tuples) : json_null());
 		put_text(object, "message", f->message);
 		json_array_append_new(list, object);
 	}

@@ -328,6 +328,10 @@ enum expression_state expression_state(void *target, const char *schema, const c
 				       const char **ret_reason);
 
 
+/* sizes.c: pending migrations beside the live tables. begin: false when there is nothing to ask; turn as above. */
+bool sizes_begin(struct target *, msec_t now);
+int sizes_turn(struct target *);
+
 /* ---- look.c, ledger.c ---- */
 /* A catalog query, prepared where the connection stays. */
 struct statement look_query(const struct target *, enum query_id);

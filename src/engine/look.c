@@ -341,11 +341,16 @@ static void look_finish(struct target *t, msec_t now)
 	target_event(t, TE_LOOKED, now);
 }
 
-enum { STEP_CATALOGS, STEP_LEDGER, STEP_EXPRESSIONS, STEP_SECRETS };
+enum { STEP_CATALOGS, STEP_LEDGER, STEP_SIZES, STEP_EXPRESSIONS, STEP_SECRETS };
+
+static unsigned after_sizes(struct target *t, msec_t now)
+{
+	return expressions_begin(t, now) ? STEP_EXPRESSIONS : STEP_SECRETS;
+}
 
 static unsigned after_ledger(struct target *t, msec_t now)
 {
-	return expressions_begin(t, now) ? STEP_EXPRESSIONS : STEP_SECRETS;
+	return sizes_begin(t, now) ? STEP_SIZES : after_sizes(t, now);
 }
 
 void look_turn(struct target *t, msec_t now)
@@ -377,6 +382,16 @@ void look_turn(struct target *t, msec_t now)
 		if (t->pass != p)
 			return;
 		p->look_step = after_ledger(t, now);
+	}
+	if (p->look_step == STEP_SIZES) {
+		switch (sizes_turn(t)) {
+		case 0:
+			return;
+		case 2:
+			read_failed(t, now);
+			return;
+		}
+		p->look_step = after_sizes(t, now);
 	}
 	if (p->look_step == STEP_EXPRESSIONS) {
 		switch (expressions_turn(t, now)) {

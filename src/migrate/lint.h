@@ -25,6 +25,8 @@ struct migration_finding {
 	const char *schema, *relation;      /* as written; NULL = by the search_path, or no relation */
 	enum lock_mode lock;
 	bool rewrites, scans, destroys;
+	bool measured;             /* by the engine: the two below are known */
+	int64_t bytes, tuples;     /* of the relation with its indexes and TOAST, by the statistics; tuples -1 = never analyzed */
 	const char *message;       /* "ACCESS EXCLUSIVE on app.orders: blocks reads and writes; reads the whole table" */
 };
 

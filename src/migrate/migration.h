@@ -143,7 +143,7 @@ struct migration {
 	const char *note;                    /* why, for people: "only line ends differ"; may be NULL */
 	/* of a file that runs statement by statement and has not finished (progress.h) */
 	const struct migration_progress *progress;
-	const struct migration_finding *findings;    /* of one that is to run: what it does to others (lint.h) */
+	struct migration_finding *findings;  /* of one that is to run: what it does to others (lint.h) */
 	uint32_t n_findings;
 	uint32_t from;                       /* the statement it goes on with, from 0 */
 	bool find_out;                       /* INDETERMINATE, but the server can tell */

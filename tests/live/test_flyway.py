@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: PostgreSQL
 """What a team that comes from Flyway brings along: its history with every kind of row, placeholders, side files, patterns."""
 
+import re
 import zlib
 
 import pytest
@@ -151,11 +152,13 @@ def test_what_a_pending_file_does_to_others_is_said(pg, daemon):
     files = {"V1__t.sql": "CREATE TABLE app.t (id int);\nCREATE INDEX ON app.t (id);\n"}
     d = make(daemon, pg, files)
     assert d.once().code == 0
+    pg.sql("INSERT INTO app.t SELECT generate_series(1, 5000); ANALYZE app.t", dbname="orders")
     d.migration("orders", "V2__x.sql", "SELECT 1;\nALTER TABLE app.t ALTER id SET NOT NULL;\n-- dbreconcile:lint-ignore\nTRUNCATE app.t;\n")
     d.migration("orders", "V3__u.sql", "CREATE TABLE app.u (id int);\nCREATE INDEX ON app.u (id);\n")
     d.start("--observe")
     wait_for(lambda: states(d).get("2") == "pending", 15, "it is pending", d.log_tail)
     shown = d.ctl("migrations", "prod/orders").out
     assert "lint: V2__x.sql:2: ACCESS EXCLUSIVE on app.t: blocks reads and writes; reads the whole table" in shown
+    assert re.search(r"says so already \(\d+ kB, about 5000 rows\)", shown), shown
     assert shown.count("lint:") == 1
     assert [f["rule"] for m in d.json("migrations", "prod/orders")["migrations"] for f in m["lint"]] == ["set-not-null"]
