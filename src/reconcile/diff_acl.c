@@ -149,6 +149,23 @@ static void list_unmanaged(struct differ *d, const struct acl_context *c, const 
 	};
 }
 
+/* What was granted before its grantor became a superuser: he speaks as the owner now (select_best_grantor() in acl.c), and the
+   owner's REVOKE does not reach it. It would succeed and do nothing, over and over. A member of the owner is asked for his
+   own grant options first, so that his word still takes back what he gave. */
+static bool owners_voice(const struct differ *d, const struct acl_context *c, const struct acl_entry *entry)
+{
+	const struct role *grantor = entry->grantor != NAME_NONE && entry->grantor != c->owner ? server_role(d->server, entry->grantor) : NULL;
+
+	return !c->as_default && grantor && (grantor->attrs & ROLE_SUPERUSER);
+}
+
+static void block_owners_voice(struct differ *d, const struct acl_context *c, struct change *like)
+{
+	change_block(like, talloc_asprintf(d->plan, "%s, who granted it, is a superuser now: the server would revoke in the name of the owner %s and "
+					   "do nothing", names_text(d->names, like->grantor), names_text(d->names, c->owner)),
+		     "take SUPERUSER away from the role for the time of the revoke");
+}
+
 /* What is surplus in one entry by itself. */
 static struct fate judge(struct differ *d, const struct acl_context *c, const struct acl_entry *entry, const struct wanted *w)
 {
@@ -172,6 +189,8 @@ static struct fate judge(struct differ *d, const struct acl_context *c, const st
 	fate.remove_option = entry->grantable & ~fate.remove & ~(w ? w->grantable : 0) & known;
 	if (!w && c->initial && !goes)
 		fate.remove_option = 0;
+	if (owners_voice(d, c, entry))
+		fate.blocked = entry->privs;     /* and what it was granted from stays with it: see spread() */
 	return fate;
 }
 
@@ -261,8 +280,11 @@ static void emit_removal(struct differ *d, const struct acl *acl, const struct a
 	}
 	if (privs & blocked) {
 		like.privs = privs & blocked;
-		change_block(&like, "roles that no manifest names hold privileges granted from this one",
-			     "revoke those by hand, or declare the roles");
+		if (owners_voice(d, c, entry))
+			block_owners_voice(d, c, &like);
+		else
+			change_block(&like, "privileges that stay were granted from this one, to roles that no manifest names or by such",
+				     "revoke those by hand, or declare the roles");
 		emit(data, &like);
 	}
 }

@@ -4,7 +4,7 @@
  * bind to the role that creates, so a level's promise needs an entry for every
  * role that can create in the schema.
  */
-#include "reconcile/diff.h"
+#include "reconcile/candidates.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +100,7 @@ static bool loses_create(const struct differ *d, const char *schema, name_id own
 
 static void add_granted_creators(struct differ *d, struct id_list *list, uint8_t *seen, name_id schema, const struct object_group *g)
 {
+	const char *name = names_text(d->names, schema);
 	uint32_t n;
 	const struct rule_key *key = desired_rules(d->desired, OBJECT_SCHEMA, NAME_NONE, &n);
 
@@ -109,8 +110,7 @@ static void add_granted_creators(struct differ *d, struct id_list *list, uint8_t
 	for (uint32_t i = 0; i < n; i++) {
 		const struct rule *rule = &d->desired->rules[key[i].rule];
 
-		if (((rule->privs & PRIV_CREATE) || rule->all) && rule->on.name_literal &&
-		    strcmp(rule->on.name, names_text(d->names, schema)) == 0)
+		if (((rule->privs & PRIV_CREATE) || rule->all) && rule_speaks_of(rule, 0, NULL, name, strlen(name)))
 			add_id(d, list, seen, rule->grantee);
 	}
 }

@@ -541,30 +541,3 @@ def test_what_fails_is_tried_once_a_pass(pg, daemon):
     assert d.ctl("reconcile", "--wait", "prod/orders").code == 5
     assert "no grants today" in row(d, "prod/orders")["message"]
     assert sum("ERROR:  no grants today" in line for line in pg.log_since(mark).splitlines()) == 1
-
-
-@pytest.mark.majors(14, 16)
-def test_settings_are_compared_by_type_and_unit(pg, daemon):
-    """What means the same is left alone, wherever it is set: per role, per database, per role in a database."""
-    pg.create_database("orders", "CREATE ROLE app LOGIN")
-    pg.sql("ALTER ROLE app SET work_mem = '65536kB'; ALTER ROLE app SET search_path = app, \"$user\", public; ALTER ROLE app SET jit = 'OFF'; "
-           "ALTER ROLE app SET statement_timeout = 300000; ALTER ROLE app SET default_transaction_read_only = 'yes'; "
-           "ALTER ROLE app IN DATABASE orders SET lock_timeout = '5000ms'; ALTER DATABASE orders SET maintenance_work_mem = '1024MB'; "
-           "ALTER ROLE app SET \"myapp.tenant\" = 'seven'")
-    d = daemon(servers={"name": "prod", "conninfo": pg.conninfo(), "manifests": ["m"]}, manifests={"m": """
-roles: ( { name = "app"; settings: ( { name = "work_mem"; value = "64MB"; }, { name = "search_path"; value = "app, \\"$user\\", public"; },
-    { name = "jit"; value = "off"; }, { name = "statement_timeout"; value = "5min"; }, { name = "default_transaction_read_only"; value = "on"; },
-    { name = "myapp.tenant"; value = "seven"; } );
-  database_settings: ( { database = "orders"; settings: { lock_timeout = "5s"; }; } ); } );
-databases: ( { name = "orders"; settings: { maintenance_work_mem = "1GB"; }; } );
-"""})
-    mark = pg.log_mark()
-    d.start()
-    d.wait_in_sync()
-    assert pg.changes(mark) == []
-    pg.sql("ALTER ROLE app SET work_mem = '65537kB'; ALTER ROLE app SET search_path = app, public; ALTER ROLE app SET \"myapp.tenant\" = 'eight'")
-    d.reconcile()
-    found = dict(line.split("=", 1) for line in pg.value("SELECT setconfig FROM pg_db_role_setting WHERE setrole = 'app'::regrole AND setdatabase = 0"))
-    assert found["work_mem"] == "64MB" and found["search_path"] == 'app, "$user", public' and found["myapp.tenant"] == "seven"
-    assert pg.value("SHOW search_path", user="app", dbname="orders") == 'app, "$user", public'
-    assert pg.value("SHOW lock_timeout", user="app", dbname="orders") == "5s"

@@ -122,3 +122,35 @@ def test_an_object_that_excepts_itself_is_not_missing(pg, start):
     d.reconcile(expect=5)
     blocked = [c["description"] for c in d.json("diff", "prod/orders")["plans"][0]["changes"]]
     assert blocked == ["GRANT SELECT ON column id of table app.gone TO reader"]
+
+
+@pytest.mark.majors(14, 18)
+@pytest.mark.parametrize("now", ["member", "superuser"])
+def test_a_grantor_who_came_to_the_owners_privileges(pg, start, now):
+    """As a member of the owner he takes back what he gave; as a superuser he would speak as the owner, and do nothing."""
+    gain, lose = {"member": ("GRANT old_owner TO passer", "SELECT 1"), "superuser": ("ALTER ROLE passer SUPERUSER", "ALTER ROLE passer NOSUPERUSER")}[now]
+    pg.sql("GRANT USAGE ON SCHEMA app TO passer; GRANT SELECT ON app.t TO passer WITH GRANT OPTION; SET ROLE passer;"
+           f"GRANT SELECT ON app.t TO reader; RESET ROLE; {gain}", dbname="orders")
+    d = start("""authority = "exact"; grants: ( { to = "reader"; privileges = [ ]; on = "table app.t"; },
+  { to = "passer"; privileges = "SELECT"; on = "table app.t"; grant_option = true; } );\n""")
+    if now == "superuser":
+        d.reconcile(expect=5)
+        assert "passer, who granted it, is a superuser now" in d.ctl("diff").out
+        mark = pg.log_mark()
+        d.reconcile(expect=5)
+        assert pg.changes(mark) == [], "said once, not tried again and again"
+        pg.sql(lose)
+    d.reconcile()
+    assert acl(pg) == {("passer", "old_owner", "SELECT", True)}
+
+
+@pytest.mark.majors(15)
+def test_who_may_create_by_a_pattern_has_default_privileges_in_the_same_pass(pg, start):
+    pg.sql("CREATE SCHEMA app2 AUTHORIZATION old_owner", dbname="orders")
+    d = start("""grants: ( { to = "passer"; privileges = [ "USAGE", "CREATE" ]; on = "schema app*"; except = "schema app"; },
+  { to = "reader"; level = "read-only"; schema = "app2"; } );\n""")
+    d.reconcile()
+    assert pg.value("SELECT count(*) FROM pg_default_acl WHERE defaclrole = 'passer'::regrole AND defaclobjtype = 'r'", dbname="orders") == 1
+    mark = pg.log_mark()
+    d.reconcile()
+    assert pg.changes(mark) == []
