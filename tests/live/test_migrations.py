@@ -104,6 +104,7 @@ def test_from_an_empty_database_to_grants_in_one_pass(pg, daemon):
     assert pg.changes(mark) == []
 
 
+@pytest.mark.majors(14, 18)
 def test_new_file_runs_and_its_table_is_granted(team):
     made = team({"V1__users.sql": FIRST})
     made.daemon.wait_in_sync()
@@ -131,6 +132,7 @@ def test_failing_file_is_rolled_back_and_named(team):
     assert [row[0] for row in made.ledger()] == ["1", "2"]
 
 
+@pytest.mark.majors(14, 18)
 def test_changed_and_missing_files_block_and_say_so(team):
     made = team({"V1__users.sql": FIRST, "V2__seed.sql": SECOND})
     made.daemon.wait_in_sync()
@@ -208,6 +210,7 @@ def test_missing_ledger_is_not_an_empty_one(team):
     made.wait_blocked("migration_ledger", "was there")
 
 
+@pytest.mark.majors(14, 18)
 def test_stop_in_the_middle_rolls_back(team):
     made = team({"V1__users.sql": FIRST, "V2__slow.sql": "CREATE TABLE app.slow (); SELECT pg_sleep(60);"})
     wait_for(lambda: made.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"), 20, "V2 runs", made.daemon.log_tail)
@@ -217,6 +220,7 @@ def test_stop_in_the_middle_rolls_back(team):
     assert made.value("SELECT to_regclass('app.slow') IS NULL")
 
 
+@pytest.mark.majors(14, 18)
 @pytest.mark.parametrize("when", ["PgSleep", "COMMIT"])
 def test_killed_daemon_leaves_nothing_half_done(team, when):
     """kill -9 while a file runs, or while its COMMIT waits: wholly applied and recorded, or not at all."""

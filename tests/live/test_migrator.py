@@ -222,6 +222,7 @@ def test_flyway_and_the_runner_exclude_each_other(runner):
     assert runner.finish(process)[0]["status"] == "done"
 
 
+@pytest.mark.majors(14, 18)
 def test_lock_timeout_is_tried_again(runner):
     runner.file("V1__t.sql", "CREATE TABLE app.t ();")
     assert runner.run()[0]["status"] == "done"

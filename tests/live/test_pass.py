@@ -73,6 +73,7 @@ def test_everything_is_made_and_a_second_pass_sends_nothing(pg, daemon):
     assert pg.changes(mark) == []
 
 
+@pytest.mark.majors(14, 18)
 def test_a_quiet_cluster_is_asked_one_question(pg, daemon):
     orders_database(pg)
     d = make(daemon, pg, "orders", daemon_settings={"interval": "1s", "full_interval": "1h"}).start()
