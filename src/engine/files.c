@@ -250,6 +250,11 @@ static unsigned tolerance(const struct migration_settings *m)
 	return bits;
 }
 
+static bool replaces(const struct migration_settings *m)
+{
+	return m->replace_placeholders && m->format == LEDGER_FLYWAY;
+}
+
 static void add_placeholder(struct migration_view *view, struct migration_placeholder *v, const char *name, const char *value)
 {
 	v[view->n++] = (struct migration_placeholder){ name, value };
@@ -271,7 +276,7 @@ static struct migration_view view_of(void *parent, const struct migration_settin
 {
 	struct migration_placeholder *v = talloc_array(parent, struct migration_placeholder, m->n_placeholders + 5);
 	struct migration_view view = { .placeholders = v, .prefix = m->placeholder_prefix, .suffix = m->placeholder_suffix,
-				       .replace = m->replace_placeholders && m->format == LEDGER_FLYWAY, .tolerate = tolerance(m) };
+				       .replace = replaces(m), .tolerate = tolerance(m) };
 
 	for (uint32_t i = 0; i < m->n_placeholders; i++)
 		add_placeholder(&view, v, m->placeholders[i].name, m->placeholders[i].value);
@@ -294,13 +299,14 @@ static void look_for_placeholders(struct migration_source *s, const char *prefix
 	s->database = s->placeholders && migration_files_mention(s->files->files, "flyway:database");
 }
 
-static bool sees_the_files(struct migration_source *s, const struct migration_view *view)
+/* Asked in every pass, so nothing of a view is made for it. */
+static bool sees_the_files(struct migration_source *s, const struct migration_settings *m)
 {
 	if (s->files->files == NULL)
 		return true;
-	if (view->replace)
-		look_for_placeholders(s, view->prefix);
-	return view->tolerate == s->files->files->tolerate && !(view->replace && s->placeholders);
+	if (replaces(m))
+		look_for_placeholders(s, m->placeholder_prefix);
+	return tolerance(m) == s->files->files->tolerate && !(replaces(m) && s->placeholders);
 }
 
 /* Equal keys, equal views. The time of day is no part of it: it is that of the first. */
@@ -327,29 +333,31 @@ static struct source_files *view_make(struct engine *e, struct source_files *raw
 	return f;
 }
 
+static struct source_files *view_find(struct engine *e, struct migration_source *s, const struct migration_settings *m, const char *database)
+{
+	void *scratch = talloc_new(NULL);
+	struct migration_view view = view_of(scratch, m, database);
+	char *key = view_key(scratch, s->database, &view);
+	struct view *v;
+
+	for (v = s->views; v != NULL && strcmp(v->key, key) != 0; v = v->next)
+		;
+	if (v == NULL) {
+		v = talloc_zero(s, struct view);
+		v->key = talloc_steal(v, key);
+		v->files = view_make(e, s->files, &view);
+		v->next = s->views;
+		s->views = v;
+	}
+	talloc_free(scratch);
+	return v->files;
+}
+
 struct source_files *source_files_view(struct engine *e, const struct migration_settings *m, const char *database)
 {
 	struct migration_source *s = source_refresh(e, m);
-	void *scratch = talloc_new(NULL);
-	struct migration_view view = view_of(scratch, m, database);
-	struct source_files *files = s->files;
-	struct view *v = NULL;
+	struct source_files *files = sees_the_files(s, m) ? s->files : view_find(e, s, m, database);
 
-	if (!sees_the_files(s, &view)) {
-		char *key = view_key(scratch, s->database, &view);
-
-		for (v = s->views; v != NULL && strcmp(v->key, key) != 0; v = v->next)
-			;
-		if (v == NULL) {
-			v = talloc_zero(s, struct view);
-			v->key = talloc_steal(v, key);
-			v->files = view_make(e, files, &view);
-			v->next = s->views;
-			s->views = v;
-		}
-		files = v->files;
-	}
-	talloc_free(scratch);
 	files->refs++;
 	return files;
 }

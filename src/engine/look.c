@@ -43,19 +43,11 @@ int facts_begin(struct target *t, msec_t now)
 	return target_submit(t, BATCH_PIPELINE, p->statements, p->n_statements, 0, now);
 }
 
-static const char *cell(const struct rowset *rows, unsigned row, unsigned column)
-{
-	size_t len;
-	const char *s = rows->cell(rows, row, column, &len);
-
-	return s != NULL ? s : "";
-}
-
 static const char *asserted(const struct rowset *rows, const char *name)
 {
 	for (unsigned i = 0; i < rows->rows; i++)
-		if (strcmp(cell(rows, i, 0), name) == 0)
-			return cell(rows, i, 1);
+		if (strcmp(rowset_text(rows, i, 0), name) == 0)
+			return rowset_text(rows, i, 1);
 	return NULL;
 }
 
@@ -110,7 +102,7 @@ static void facts_judge(struct target *t, msec_t now)
 	if (p->n_statements == 3) {
 		const struct rowset *rows = &p->collect.v[FACTS_XACT_STATUS]->rows;
 
-		doubt_settle(t, rows->rows == 1 ? cell(rows, 0, 0) : NULL);
+		doubt_settle(t, rows->rows == 1 ? rowset_text(rows, 0, 0) : NULL);
 	}
 	if (decode_facts(t->gen->names, &p->collect.v[FACTS_FACTS]->rows, &p->facts, &err) != 0) {
 		target_fail(t, FAILURE_INTERNAL, &err, now);

@@ -58,10 +58,7 @@ bool migrations_changed(struct target *t)
 
 void migrations_warn(struct target *t, const char *text)
 {
-	struct migration_list *list = t->migrations;
-
-	list->warnings = talloc_realloc(list, list->warnings, const char *, list->n_warnings + 1);
-	list->warnings[list->n_warnings++] = talloc_strdup(list, text);
+	migration_list_warn(t->migrations, talloc_strdup(t->migrations, text));
 }
 
 /* Whoever may write a migration file is superuser then. */

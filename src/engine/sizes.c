@@ -62,21 +62,13 @@ bool sizes_begin(struct target *t, msec_t now)
 	return target_submit(t, BATCH_PIPELINE, s->v, SIZES, 0, now) == 0;
 }
 
-static const char *cell(const struct rowset *rows, unsigned row, unsigned column)
-{
-	size_t len;
-	const char *s = rows->cell(rows, row, column, &len);
-
-	return s != NULL ? s : "";
-}
-
 /* The row of a finding's relation: by schema, or the only one of the name. */
 static int row_of(const struct rowset *rows, const struct migration_finding *f)
 {
 	int found = -1;
 
 	for (unsigned i = 0; i < rows->rows; i++) {
-		if (strcmp(cell(rows, i, 1), f->relation) != 0 || (f->schema != NULL && strcmp(cell(rows, i, 0), f->schema) != 0))
+		if (strcmp(rowset_text(rows, i, 1), f->relation) != 0 || (f->schema != NULL && strcmp(rowset_text(rows, i, 0), f->schema) != 0))
 			continue;
 		if (found >= 0)
 			return -1;
@@ -102,22 +94,22 @@ static void measure(struct migration_list *list, struct migration_finding *f, co
 	if (row < 0)
 		return;
 	f->measured = true;
-	f->bytes = strtoll(cell(rows, (unsigned)row, 2), NULL, 10);
-	f->tuples = strtoll(cell(rows, (unsigned)row, 3), NULL, 10);
+	f->bytes = strtoll(rowset_text(rows, (unsigned)row, 2), NULL, 10);
+	f->tuples = strtoll(rowset_text(rows, (unsigned)row, 3), NULL, 10);
 	f->message = talloc_asprintf(list, "%s (%s%s)", f->message, size_words(list, f->bytes),
 				     f->tuples < 0 ? "" : talloc_asprintf(list, ", about %" PRId64 " rows", f->tuples));
 }
 
 static void warn_of_waiters(struct target *t, const struct rowset *rows)
 {
-	long n = rows->rows == 1 ? strtol(cell(rows, 0, 0), NULL, 10) : 0;
+	long n = rows->rows == 1 ? strtol(rowset_text(rows, 0, 0), NULL, 10) : 0;
 	char age[32], *text;
 
 	if (n == 0)
 		return;
-	duration_format(strtol(cell(rows, 0, 1), NULL, 10) * 1000, age, sizeof(age));
+	duration_format(strtol(rowset_text(rows, 0, 1), NULL, 10) * 1000, age, sizeof(age));
 	text = talloc_asprintf(NULL, "%ld transaction%s older than a minute, the oldest %s (pid %s): a lock that conflicts waits for %s, and everybody "
-			       "else behind it", n, n == 1 ? " is" : "s are", age, cell(rows, 0, 2), n == 1 ? "it" : "them");
+			       "else behind it", n, n == 1 ? " is" : "s are", age, rowset_text(rows, 0, 2), n == 1 ? "it" : "them");
 	migrations_warn(t, text);
 	talloc_free(text);
 }

@@ -32,6 +32,21 @@ const char *migration_state_name(enum migration_state state)
 	return state_names[state];
 }
 
+void migration_list_add(struct migration_list *list, enum migration_state state, const struct migration_file *file, const struct ledger_row *row,
+			const char *note)
+{
+	list->v[list->n++] = (struct migration){ .state = state, .file = file, .row = row, .note = note };
+	list->counts[state]++;
+}
+
+void migration_list_warn(struct migration_list *list, const char *text)
+{
+	list->warnings = talloc_realloc(list, list->warnings, const char *, list->n_warnings + 1);
+	if (!list->warnings)
+		abort();
+	list->warnings[list->n_warnings++] = text;
+}
+
 struct comparison {
 	struct migration_list *list;
 	const struct migration_files *files;
@@ -138,18 +153,7 @@ static const char *file_name(const struct migration_file *file)
 static void add(struct comparison *c, enum migration_state state, const struct migration_file *file, const struct ledger_row *row,
 		const char *note)
 {
-	c->list->v[c->list->n++] = (struct migration){ .state = state, .file = file, .row = row, .note = note };
-	c->list->counts[state]++;
-}
-
-static void warn(struct comparison *c, const char *text)
-{
-	struct migration_list *list = c->list;
-
-	list->warnings = talloc_realloc(list, list->warnings, const char *, list->n_warnings + 1);
-	if (!list->warnings)
-		abort();
-	list->warnings[list->n_warnings++] = text;
+	migration_list_add(c->list, state, file, row, note);
 }
 
 static const struct migration_file *find_file(struct comparison *c, const struct ledger_row *row)
@@ -261,7 +265,7 @@ static void compare_alone(struct comparison *c, const struct ledger_row *row)
 	}
 	if (row->version && c->highest_file && !at_most(row->version, c->highest_file)) {
 		add(c, MIGRATION_FUTURE, NULL, row, "the database is ahead of the files");
-		warn(c, talloc_asprintf(c->list, "version %s is in the ledger and above every file: are these files older than the database?",
+		migration_list_warn(c->list, talloc_asprintf(c->list, "version %s is in the ledger and above every file: are these files older than the database?",
 					row->version));
 		if (c->files->tolerate & MIGRATION_TOLERATE_FUTURE)
 			return;
@@ -392,7 +396,7 @@ struct migration_list *migration_compare(void *parent, const struct migration_fi
 	mark_gone(&c);
 	find_limits(&c);
 	for (uint32_t i = 0; i < files->n_warnings; i++)
-		warn(&c, files->warnings[i]);
+		migration_list_warn(c.list, files->warnings[i]);
 	for (uint32_t i = 0; i < n_rows; i++)
 		if (!c.gone[i])
 			compare_row(&c, &rows[i]);

@@ -113,24 +113,13 @@ struct comparison {
 static void add(struct comparison *c, enum migration_state state, const struct migration_file *file, const struct ledger_row *row,
 		const char *note)
 {
-	c->list->v[c->list->n++] = (struct migration){ .state = state, .file = file, .row = row, .note = note };
-	c->list->counts[state]++;
-}
-
-static void warn(struct comparison *c, const char *text)
-{
-	struct migration_list *list = c->list;
-
-	list->warnings = talloc_realloc(list, list->warnings, const char *, list->n_warnings + 1);
-	if (!list->warnings)
-		abort();
-	list->warnings[list->n_warnings++] = text;
+	migration_list_add(c->list, state, file, row, note);
 }
 
 static void add_unknown(struct comparison *c, const struct ledger_row *row, const char *note)
 {
 	add(c, MIGRATION_UNKNOWN, NULL, row, note);
-	warn(c, talloc_asprintf(c->list, "version %s is in the ledger, but not in the files: are these files older than the database?", row->version));
+	migration_list_warn(c->list, talloc_asprintf(c->list, "version %s is in the ledger, but not in the files: are these files older than the database?", row->version));
 }
 
 static int by_version(const void *a, const void *b)
@@ -201,7 +190,7 @@ static void compare_golang(struct comparison *c)
 		add_unknown(c, row, "no file has this version");
 	c->list->current_version = row && pointer >= 0 ? row->version : NULL;
 	if (c->n_rows > 1)
-		warn(c, "the ledger of golang-migrate has more than one row: only the first is looked at");
+		migration_list_warn(c->list, "the ledger of golang-migrate has more than one row: only the first is looked at");
 }
 
 /* The ledger has the heads: what they are built on is applied. */
@@ -305,7 +294,7 @@ struct migration_list *foreign_compare(void *parent, const struct migration_file
 		qsort(c.sorted, n_rows, sizeof(*c.sorted), by_version);
 	list->last_rank = (int)n_rows;
 	for (uint32_t i = 0; i < files->n_warnings; i++)
-		warn(&c, files->warnings[i]);
+		migration_list_warn(c.list, files->warnings[i]);
 	comparers[files->foreign->format](&c);
 	refuse(&c);
 	return list;

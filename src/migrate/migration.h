@@ -225,6 +225,10 @@ static inline bool migration_runs(const struct migration *m)
 	return m->state == MIGRATION_PENDING || m->state == MIGRATION_OUTDATED || m->find_out;
 }
 
+/* For who fills a list: v has room. A text belongs to the list, or outlives it. */
+void migration_list_add(struct migration_list *, enum migration_state, const struct migration_file *, const struct ledger_row *, const char *note);
+void migration_list_warn(struct migration_list *, const char *text);
+
 /* Compares files with rows (in order of rank); rows may be NULL (no ledger yet). First what the ledger holds, in its order,
    then what runs or would run, in the order of running. The list points into files and rows: both must outlive it. NULL = no memory. */
 struct migration_list *migration_compare(void *parent, const struct migration_files *, const struct ledger_row *rows, uint32_t n_rows);

@@ -15,4 +15,13 @@ struct rowset {
 	void *data;
 };
 
+/* A cell where NULL and "" are the same. */
+static inline const char *rowset_text(const struct rowset *rows, unsigned row, unsigned column)
+{
+	size_t len;
+	const char *s = rows->cell(rows, row, column, &len);
+
+	return s != NULL ? s : "";
+}
+
 #endif

@@ -250,14 +250,6 @@ static struct lack setting(struct differ *d, const struct change *c)
 
 /* --- in a database ------------------------------------------------------------------------------------------------- */
 
-static const struct database *this_database(const struct differ *d)
-{
-	for (uint32_t i = 0; d->database && i < d->server->n_databases; i++)
-		if (d->server->databases[i].name == d->database->facts.database)
-			return &d->server->databases[i];
-	return NULL;
-}
-
 static bool may_create_here(const struct differ *d)
 {
 	const struct database *db = this_database(d);
@@ -405,39 +397,43 @@ static void follow_schema(struct differ *d, struct change *c)
 		}
 }
 
-static const struct change *makes_role(const struct differ *d, name_id role)
+enum { MAKES = 1, MAKES_LATER = 2, RENAMES = 4 };
+
+/* By name id: what this plan does to make the role. Asked for each change, so it is found once for all of them. */
+static uint8_t *made_roles(struct differ *d)
 {
+	uint8_t *made = talloc_zero_array(d->temporary, uint8_t, names_count(d->names) + 1);
+
+	if (!made)
+		abort();
 	for (uint32_t i = 0; i < d->plan->n_changes; i++) {
 		const struct change *c = &d->plan->changes[i];
 
-		if ((c->op == CHANGE_CREATE_ROLE || c->op == CHANGE_RENAME_ROLE) && c->role == role)
-			return c;
+		if (c->op == CHANGE_CREATE_ROLE || c->op == CHANGE_RENAME_ROLE)
+			made[c->role] |= (c->state == CHANGE_READY ? MAKES : MAKES_LATER) | (c->op == CHANGE_RENAME_ROLE ? RENAMES : 0);
 	}
-	return NULL;
+	return made;
 }
 
 /* Who would be named and is not there. The server's plan makes roles; by the time that a database's is made they stand, or
    something keeps them. A plan that only shows what would be done speaks of roles that are still to come. */
-static bool role_is_missing(const struct differ *d, name_id role)
+static bool role_is_missing(const struct differ *d, const uint8_t *made, name_id role)
 {
-	const struct change *made;
-
 	if (!role || server_role(d->server, role) || !desired_manages(d->desired, role))
 		return false;
 	if (d->database)
 		return d->context->applies;
-	made = makes_role(d, role);
-	return made && made->state != CHANGE_READY;
+	return made[role] & MAKES_LATER;
 }
 
-static void follow_role(struct differ *d, struct change *c)
+static void follow_role(struct differ *d, const uint8_t *made, struct change *c)
 {
 	const name_id roles[] = { c->role, c->other };
 
 	if (c->op == CHANGE_CREATE_ROLE || c->op == CHANGE_RENAME_ROLE || c->state == CHANGE_BLOCKED)
 		return;
 	for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
-		if (!role_is_missing(d, roles[i]))
+		if (!role_is_missing(d, made, roles[i]))
 			continue;
 		change_block(c, talloc_asprintf(d->plan, "role %s does not exist yet", name_of(d, roles[i])),
 			     d->database ? talloc_asprintf(d->plan, "see the plan of target %s", d->context->server) : "see what keeps the role");
@@ -448,22 +444,18 @@ static void follow_role(struct differ *d, struct change *c)
 /* What a role has under its old name it will have under the new one: only a look after the renaming tells what is missing. */
 static void leave_renamed(struct differ *d)
 {
+	const uint8_t *made = d->database ? NULL : made_roles(d);
 	uint32_t kept = 0;
 
-	for (uint32_t i = 0; i < d->plan->n_changes; i++) {
+	for (uint32_t i = 0; made && i < d->plan->n_changes; i++) {
 		const struct change c = d->plan->changes[i];
-		const name_id roles[] = { c.role, c.other };
-		bool renamed = false;
+		bool renamed = (made[c.role] & RENAMES && !server_role(d->server, c.role)) || (made[c.other] & RENAMES && !server_role(d->server, c.other));
 
-		for (size_t r = 0; r < sizeof roles / sizeof *roles && c.op != CHANGE_RENAME_ROLE && !d->database; r++) {
-			const struct change *made = roles[r] && !server_role(d->server, roles[r]) ? makes_role(d, roles[r]) : NULL;
-
-			renamed |= made && made->op == CHANGE_RENAME_ROLE;
-		}
-		if (!renamed)
+		if (!renamed || c.op == CHANGE_RENAME_ROLE)
 			d->plan->changes[kept++] = c;
 	}
-	d->plan->n_changes = kept;
+	if (made)
+		d->plan->n_changes = kept;
 }
 
 static void check_rights(struct differ *d, struct change *c)
@@ -479,11 +471,14 @@ static void check_rights(struct differ *d, struct change *c)
 
 void rights_apply(struct differ *d)
 {
+	const uint8_t *made;
+
 	leave_renamed(d);
 	for (uint32_t i = 0; !d->server->facts.is_superuser && i < d->plan->n_changes; i++)
 		check_rights(d, &d->plan->changes[i]);
+	made = made_roles(d);                    /* what was just blocked makes nobody */
 	for (uint32_t i = 0; i < d->plan->n_changes; i++) {
-		follow_role(d, &d->plan->changes[i]);
+		follow_role(d, made, &d->plan->changes[i]);
 		follow_schema(d, &d->plan->changes[i]);
 	}
 }
