@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: PostgreSQL
 """control/ over a fake engine: every document against its schema, authority, malformed requests, floods."""
+import fcntl
 import grp
 import http.client
 import json
@@ -678,10 +679,9 @@ class Activation(unittest.TestCase):
             sockets.append(sock)
 
         def pass_on():
-            for target, sock in enumerate(sockets, 10):
-                os.dup2(sock.fileno(), target)
-            for n in range(len(sockets)):
-                os.dup2(10 + n, 3 + n, inheritable=True)
+            # Copies first: a socket may have a number that another one is to get, whatever is open already.
+            for n, copy in enumerate([fcntl.fcntl(sock, fcntl.F_DUPFD_CLOEXEC, 100) for sock in sockets]):
+                os.dup2(copy, 3 + n, inheritable=True)
 
         # The shell gives the environment the number that exec() keeps.
         process = subprocess.Popen(["/bin/sh", "-c", 'LISTEN_PID=$$ exec "$0" "$1"', str(DAEMON), str(directory)], preexec_fn=pass_on,
