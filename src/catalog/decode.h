@@ -17,6 +17,8 @@
 #include "model/observed.h"
 #include "model/rowset.h"
 
+#define FACTS_STEADY 13      /* the columns of QUERY_FACTS before those that differ from look to look: snapshot, clock */
+
 /* answers[i] belongs to ids[i]. 0 ok; 1 the answer cannot be understood (err says which query and row). */
 int decode_facts(struct names *, const struct rowset *, struct server_facts *ret, struct error *err);
 int decode_server(void *parent, struct names *, const enum query_id *ids, const struct rowset *answers, unsigned n,

@@ -275,6 +275,11 @@ static void passes(const struct family *f, struct scrape *s, const struct target
 	sample(f, s, (double)v->passes);
 }
 
+static void looks_unchanged(const struct family *f, struct scrape *s, const struct target_view *v)
+{
+	sample(f, s, (double)v->looks_unchanged);
+}
+
 static void pass_failures(const struct family *f, struct scrape *s, const struct target_view *v)
 {
 	for (unsigned i = FAILURE_NONE + 1; i <= FAILURE_INTERNAL; i++)
@@ -321,6 +326,7 @@ static const struct family families[] = {
 	{ NAME("change_failures_total"), "counter", "Corrections that failed.", NULL, change_failures },
 	{ NAME("reconciles_total"), "counter", "Passes that have ended, well or not.", NULL, passes },
 	{ NAME("reconcile_failures_total"), "counter", "Passes that failed.", NULL, pass_failures },
+	{ NAME("looks_unchanged_total"), "counter", "Looks whose answers were those of the look before.", NULL, looks_unchanged },
 	{ NAME("reconcile_duration_seconds"), "histogram", "How long passes took.", duration, NULL },
 	{ NAME("ledger_migrations"), "gauge", "Migrations by state.", NULL, ledger },
 	{ NAME("migrations_failed"), "gauge", "1 while a migration, hook or seed that failed waits for other files or an order.", NULL,

@@ -52,6 +52,7 @@ struct target_view {
 	uint64_t passes_begun;         /* counted when a pass begins; passes: when it has ended, well or not. An order given now is
 	                                  done when passes > passes_begun of now. */
 	uint64_t passes, pass_failures, changes_applied, change_failures;
+	uint64_t looks_unchanged;      /* whose answers were those of the look before */
 	uint64_t failures_by[FAILURE_INTERNAL + 1];
 	uint64_t applied_by[DRIFT_KINDS], change_failures_by[DRIFT_KINDS];
 	int64_t last_duration_us, last_cpu_us;         /* of the last pass: wall clock, and CPU time of ours */

@@ -151,7 +151,10 @@ bool expressions_begin(struct target *t, msec_t now)
 	e = talloc_zero(t->pass, struct expressions);
 	e->pairs = plan_expressions(e, t->desired, t->pass->look->database_state, &e->n);
 	t->pass->expressions = e;
-	return next_pair(t, now);
+	if (!next_pair(t, now))
+		return false;
+	t->plan_stale = true;          /* it will know more */
+	return true;
 }
 
 /* One answer: equal now, changed and to be fed again, or settled as different. */

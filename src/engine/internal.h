@@ -9,6 +9,7 @@
  *   turn.c    the order of one turn of the loop
  *   target.c  executes what target_fsm.c says for one target
  *   look.c    the batches of one look      ledger.c  the ledger's, after it
+ *   unchanged.c  a look that found what the one before found
  *   judge.c   a look -> a plan -> what to do next
  *   apply.c   groups of changes as transactions
  *   quiet.c   has anything changed at all
@@ -31,6 +32,7 @@ struct ledger_read;
 struct hook;
 struct migrator;
 struct secrets;
+struct look_time;
 
 /* ---- counted things: a pass keeps what it began with ---- */
 
@@ -58,6 +60,8 @@ struct look {
 	const char *snapshot;
 	unsigned epoch;                           /* of the server's kept connection; 0 = cannot be compared */
 	msec_t at;
+	unsigned char digest[32];                 /* of what was asked and answered; see unchanged.c */
+	struct look_time *time;                   /* when it was found again; NULL = once only */
 };
 
 struct settings_hold *settings_hold_new(void *parent, struct settings *);
@@ -107,7 +111,9 @@ struct pass {
 	const char *retiring;             /* roles that are to go, as array text: their dependencies are part of the look */
 	unsigned rounds;                  /* of applying */
 	bool progress;                    /* something was committed in the last of them */
-	struct look *look;                /* being made */
+	struct look *look;                /* being made, or the target's when it found nothing else */
+	bool unchanged;                   /* the latter */
+	struct look_time *time;           /* of a look that found nothing else */
 	struct server_facts facts;
 	struct apply *apply;
 	struct migrator *migrator;
@@ -170,7 +176,8 @@ struct target {
 	struct look *look, *plan_look;    /* plan_look: the server's look that the plan stands on */
 	struct plan *plan;
 	enum target_event verdict;        /* of the last plan */
-	bool plan_stale;                  /* something but the catalogs changed: an approval, a suspension */
+	bool plan_stale;                  /* something but the catalogs changed: an approval, a suspension, a password */
+	bool plan_applies;                /* it was made to be applied */
 	const char *rejected_by;          /* a child of plan */
 	bool waiting_quiet, waiting_secret;
 	msec_t pass_due;                  /* when the pass under way was due */
@@ -342,6 +349,15 @@ void facts_turn(struct target *, msec_t now);
 bool ledger_begin(struct target *, msec_t now);          /* false: there is nothing to read */
 int ledger_turn(struct target *, msec_t now);            /* 0 more to come, 1 over, 2 the session failed */
 
+/* ---- unchanged.c ---- */
+/* When the answers of the pass's look are those of the target's last one, that one takes its place, undecoded. 0 it did or did
+   not, see pass->unchanged; 1 the facts could not be understood. */
+int look_recognise(struct target *, struct error *err);
+/* The last look holds from now on. */
+void look_renew(struct target *);
+/* Does the last plan hold too, with nothing to do in it? */
+bool plan_stands(const struct target *);
+
 /* ---- identity.c ---- */
 /* 0 the right one; 1 not: err says what it is and what to do. */
 int identity_check(struct target *, const struct server_facts *, struct error *err);
@@ -456,6 +472,7 @@ void publish_failure(struct target *, enum failure, const struct error *, msec_t
 void publish_server_down(struct server *, msec_t now);
 void publish_suspension(struct target *);
 enum run_mode target_mode(const struct target *);
+bool target_applies(const struct target *);              /* what is planned for it is meant to be done */
 
 static inline bool target_is_root(const struct target *t)
 {

@@ -13,7 +13,7 @@ static int plan_once(struct target *t, const char *approved, struct plan **ret, 
 		.server = server->name,
 		.target = t->name,
 		.approved = approved,
-		.applies = target_mode(t) == MODE_ENFORCE && !t->suspended,
+		.applies = target_applies(t),
 		.password = password_state,
 		.password_data = t,
 		.expression = expression_state,
@@ -72,7 +72,7 @@ static int take_server_look(struct target *t, struct error *err)
 	return 0;
 }
 
-int plan_make(struct target *t, msec_t now, struct error *err)
+static int plan_anew(struct target *t, struct error *err)
 {
 	struct plan *plan = NULL;
 
@@ -84,12 +84,20 @@ int plan_make(struct target *t, msec_t now, struct error *err)
 		talloc_free(plan);
 		return 1;
 	}
-	if (!target_is_root(t))
-		migrations_append(t, plan);
-	flapping_mark_plan(t, plan);
 	t->plan = plan;
 	t->view.plan = plan;
+	t->plan_applies = target_applies(t);
 	t->plan_stale = false;
+	return 0;
+}
+
+int plan_make(struct target *t, msec_t now, struct error *err)
+{
+	if (!plan_stands(t) && plan_anew(t, err) != 0)
+		return 1;
+	if (!target_is_root(t))
+		migrations_append(t, t->plan);
+	flapping_mark_plan(t, t->plan);
 	t->verdict = plan_verdict(t);
 	(void)now;
 	return 0;

@@ -272,6 +272,13 @@ static void look_accept(struct target *t)
 {
 	struct pass *p = t->pass;
 
+	t->view.looked_ms = clock_wall();
+	if (p->unchanged) {
+		look_unref(p->look);
+		p->look = NULL;
+		look_renew(t);
+		return;
+	}
 	TALLOC_FREE(t->plan);         /* it points into the old look */
 	t->view.plan = NULL;
 	look_unref(t->look);
@@ -279,7 +286,6 @@ static void look_accept(struct target *t)
 	p->look = NULL;
 	t->view.server_state = t->look->server_state;
 	t->view.database_state = t->look->database_state;
-	t->view.looked_ms = clock_wall();
 	if (!target_is_root(t))
 		return;
 	look_unref(t->server->look);
@@ -304,7 +310,7 @@ static int look_catalogs(struct target *t, msec_t now)
 			    p->collect.error != NULL ? &p->collect.error->error : &err, now);
 		return 1;
 	}
-	if (look_decode(t, &err) != 0) {
+	if (look_recognise(t, &err) != 0 || (!p->unchanged && look_decode(t, &err) != 0)) {
 		target_fail(t, FAILURE_INTERNAL, &err, now);
 		return 1;
 	}

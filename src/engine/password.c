@@ -176,17 +176,21 @@ static int prepare_one(struct target *t, const struct server_state *server, cons
 	if (r != 0) {
 		known_reset(k);
 		set_unavailable(k, &err);
+		t->plan_stale = true;
 		memset(k->secret, 0, sizeof(k->secret));
 		return 0;
 	}
 	digest(p->key, sizeof(p->key), secret, mac);
-	if (!server->facts.can_read_verifiers && k->state == PASSWORD_DIFFERS && live != NULL && source_unchanged(t, wish->name, secret))
+	if (!server->facts.can_read_verifiers && k->state == PASSWORD_DIFFERS && live != NULL && source_unchanged(t, wish->name, secret)) {
 		k->state = PASSWORD_IN_SYNC;      /* set meanwhile */
+		t->plan_stale = true;
+	}
 	if (k->state == PASSWORD_UNAVAILABLE || memcmp(mac, k->secret, sizeof(mac)) != 0 || !same_text(stored, k->stored) ||
 	    (live != NULL) != k->seen) {
 		r = may_work ? 1 : 2;
 		if (may_work) {
 			known_reset(k);
+			t->plan_stale = true;
 			memcpy(k->secret, mac, sizeof(mac));
 			k->stored = stored != NULL ? talloc_strdup(k, stored) : NULL;
 			k->seen = live != NULL;

@@ -46,6 +46,11 @@ enum run_mode target_mode(const struct target *t)
 	return target_is_root(t) ? t->gen->server->mode : t->db != NULL ? t->db->mode : MODE_OBSERVE;
 }
 
+bool target_applies(const struct target *t)
+{
+	return target_mode(t) == MODE_ENFORCE && !t->suspended;
+}
+
 static const char *view_text(struct target *t, const char *s)
 {
 	return s != NULL && s[0] != '\0' ? talloc_strdup(t->view_ctx, s) : NULL;

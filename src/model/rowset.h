@@ -13,6 +13,8 @@ struct rowset {
 	/* NULL for SQL NULL; else terminated text of *ret_len bytes, valid as long as the rowset. */
 	const char *(*cell)(const struct rowset *, unsigned row, unsigned column, size_t *ret_len);
 	void *data;
+	/* All rows in as few pieces as the holder has: with the same numbers above, the same bytes are the same rows. May be NULL. */
+	void (*pieces)(const struct rowset *, void (*take)(void *arg, const void *bytes, size_t n), void *arg);
 };
 
 /* A cell where NULL and "" are the same. */

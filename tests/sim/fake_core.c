@@ -23,15 +23,13 @@ static void facts_fill(struct names *names, struct world_database *db, struct se
 					.is_superuser = true, .can_read_verifiers = true };
 	facts->me = names_put(names, "postgres");
 	facts->database_oid = (uint32_t)(db - db->server->databases) + 16384;
-	if (parent != NULL)
-		facts->snapshot = talloc_asprintf(parent, "%llu:%llu:", (unsigned long long)db->server->version,
-						  (unsigned long long)db->server->version);
+	facts->snapshot = talloc_asprintf(parent, "%llu:%llu:", (unsigned long long)db->server->version, (unsigned long long)db->server->version);
 }
 
 int decode_facts(struct names *names, const struct rowset *rows, struct server_facts *ret, struct error *err)
 {
 	(void)err;
-	facts_fill(names, answered_by(rows), ret, NULL);
+	facts_fill(names, answered_by(rows), ret, rows->data);
 	return 0;
 }
 

@@ -257,7 +257,7 @@ static const char *cell(const struct rowset *rows, unsigned row, unsigned column
 static int decode(struct fixture *f, enum ledger_format format, unsigned columns, unsigned rows, const char *const *cells, struct ledger_row **ret)
 {
 	struct table table = { columns, cells };
-	struct rowset set = { rows, columns, cell, &table };
+	struct rowset set = { .rows = rows, .columns = columns, .cell = cell, .data = &table };
 	struct error err = { 0 };
 	uint32_t n;
 

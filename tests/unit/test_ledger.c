@@ -78,7 +78,7 @@ static const char *cell(const struct rowset *rows, unsigned row, unsigned column
 static int decode(void *mem, const char *const *cells, unsigned n, unsigned columns, struct ledger_row **ret, struct error *err)
 {
 	struct table table = { columns, cells };
-	struct rowset rows = { n, columns, cell, &table };
+	struct rowset rows = { .rows = n, .columns = columns, .cell = cell, .data = &table };
 	uint32_t n_rows = 0;
 	int r = ledger_decode(mem, &rows, ret, &n_rows, err);
 
