@@ -338,14 +338,35 @@ static const char role_dependencies_sql[] =
 	" FROM pg_catalog.pg_stat_activity a WHERE a.usename = ANY ($1::pg_catalog.name[]) GROUP BY 1, 2"
 	" ORDER BY 1, 2 NULLS FIRST, 3, 4" AT_MOST;
 
+/* Schemas of these names come with an empty relation. */
+#define NAMED_SCHEMAS " UNION ALL SELECT s.nspname, '', 0, -1 FROM pg_catalog.pg_namespace s WHERE s.nspname = ANY ($1::pg_catalog.name[])"
+
 /* By what VACUUM and ANALYZE left in pg_class: nothing is opened, so nobody is waited for. */
 static const char relation_sizes_sql[] =
-	"SELECT n.nspname, c.relname, (c.relpages::pg_catalog.int8 + coalesce(t.relpages, 0)"
+	"SELECT n.nspname, c.relname, (greatest(c.relpages, 0)::pg_catalog.int8 + coalesce(t.relpages, 0)"
 	" + coalesce((SELECT pg_catalog.sum(i.relpages) FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid"
 	" WHERE x.indrelid = c.oid), 0)) * pg_catalog.current_setting('block_size')::pg_catalog.int8, c.reltuples::pg_catalog.int8"
 	" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
 	" LEFT JOIN pg_catalog.pg_class t ON t.oid = c.reltoastrelid"
-	" WHERE c.relname = ANY ($1::pg_catalog.name[]) AND " USER_SCHEMA("n") " ORDER BY 1, 2" AT_MOST;
+	" WHERE c.relname = ANY ($1::pg_catalog.name[]) AND " USER_SCHEMA("n") NAMED_SCHEMAS " ORDER BY 1, 2" AT_MOST;
+
+/* As the files are: for who decides by it. Of an index its table's; with partitions, and those that inherit directly. */
+static const char exact_sizes_sql[] =
+	"SELECT n.nspname, c.relname, coalesce((SELECT pg_catalog.sum(pg_catalog.pg_total_relation_size(p.relid))"
+	" FROM pg_catalog.pg_partition_tree(r.rel) p), pg_catalog.pg_total_relation_size(r.rel) + coalesce((SELECT"
+	" pg_catalog.sum(pg_catalog.pg_total_relation_size(h.inhrelid)) FROM pg_catalog.pg_inherits h WHERE h.inhparent = r.rel), 0), 0)"
+	"::pg_catalog.int8, c.reltuples::pg_catalog.int8"
+	" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+	" CROSS JOIN LATERAL (SELECT coalesce((SELECT x.indrelid FROM pg_catalog.pg_index x WHERE x.indexrelid = c.oid), c.oid)"
+	"::pg_catalog.regclass AS rel) r"
+	" WHERE c.relname = ANY ($1::pg_catalog.name[]) AND " USER_SCHEMA("n") NAMED_SCHEMAS " ORDER BY 1, 2" AT_MOST;
+
+/* Of users, and not those that the ledgers are. */
+static const char user_tables_sql[] =
+	"SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+	" WHERE c.relkind IN ('r', 'p', 'm') AND c.relpersistence <> 't' AND " USER_OID("c.oid") " AND " USER_SCHEMA("n")
+	" AND NOT (n.nspname = $1::pg_catalog.name AND c.relname = ANY ($2::pg_catalog.name[]))"
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = " CATALOG("pg_class") " AND d.objid = c.oid AND d.deptype = 'e'))";
 
 static const char old_transactions_sql[] =
 	"SELECT pg_catalog.count(*), coalesce(pg_catalog.date_part('epoch', pg_catalog.max(pg_catalog.now() - a.xact_start))::pg_catalog.int8, 0),"
@@ -390,6 +411,8 @@ static const struct row {
 	{ QUERY_SNAPSHOT, ALWAYS, { "snapshot", "SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text", 0 } },
 	{ QUERY_ROLE_DEPENDENCIES, ALWAYS, { "role_dependencies", role_dependencies_sql, 1 } },
 	{ QUERY_RELATION_SIZES, ALWAYS, { "relation_sizes", relation_sizes_sql, 1 } },
+	{ QUERY_EXACT_SIZES, ALWAYS, { "exact_sizes", exact_sizes_sql, 1 } },
+	{ QUERY_USER_TABLES, ALWAYS, { "user_tables", user_tables_sql, 2 } },
 	{ QUERY_OLD_TRANSACTIONS, ALWAYS, { "old_transactions", old_transactions_sql, 0 } },
 	{ QUERY_XACT_STATUS, ALWAYS, { "xact_status", "SELECT pg_catalog.pg_xact_status($1::pg_catalog.xid8)", 1 } },
 };

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "base/words.h"
 #include "config/checks.h"
+#include "model/lint_rule.h"
 
 void init_server(struct reader *r, const void *outer, void *base)
 {
@@ -136,6 +137,28 @@ static void check_patterns(struct reader *r, const config_setting_t *s, const st
 	}
 }
 
+/* What a policy holds, by the names that the lint gives: one that is misspelt would hold nothing. */
+static void check_hold(struct reader *r, const config_setting_t *s, const struct migration_settings *migrations)
+{
+	const config_setting_t *hold = config_setting_get_member(s, "hold"), *above = config_setting_get_member(s, "hold_above");
+	bool whole = hold && reader_list_length(hold) == (int)migrations->n_hold;
+	size_t n;
+	const char *const *words = lint_words(&n);
+
+	for (uint32_t i = 0; i < migrations->n_hold; i++) {
+		const char *word = migrations->hold[i], *near = text_nearest(word, words, n);
+		struct error *err;
+
+		if (lint_class_of(word) != 0 || lint_rule_known(word))
+			continue;
+		err = reader_error(r, whole ? reader_list_elem(hold, i) : hold, "\"%.64s\" is neither a rule of the lint nor one of the classes all, destroy, drop, lock, rewrite and scan", word);
+		if (err && near)
+			error_hint(err, "did you mean \"%s\"?", near);
+	}
+	if (above && migrations->n_hold == 0 && migrations->hold_above > 0 && !(hold && reader_has_error(r, hold)))
+		reader_error(r, above, "it means something only beside hold, which says what is held");
+}
+
 /* A line end in a value would move every line behind it. */
 static void check_placeholders(struct reader *r, const config_setting_t *s, const struct migration_settings *migrations)
 {
@@ -158,7 +181,7 @@ static void check_format(struct reader *r, const config_setting_t *s, struct mig
 	const config_setting_t *format = config_setting_get_member(s, "format");
 	const struct { const char *key; bool used; } idle[] = {
 		{ "user", true }, { "password_credential", true }, { "password_file", true }, { "password_command", true }, { "placeholders", true },
-		{ "before", true }, { "after", true }, { "seed", true }, { "wave", migrations->wave != 1 }, { "soak", migrations->soak != 0 },
+		{ "before", true }, { "after", true }, { "seed", true }, { "hold", true }, { "hold_above", migrations->hold_above != 0 }, { "wave", migrations->wave != 1 }, { "soak", migrations->soak != 0 },
 	};
 
 	if (migrations->format == LEDGER_FLYWAY) {
@@ -188,6 +211,7 @@ void check_migrations(struct reader *r, const config_setting_t *s, void *base)
 	check_format(r, s, migrations);
 	check_patterns(r, s, migrations);
 	check_placeholders(r, s, migrations);
+	check_hold(r, s, migrations);
 	if (migrations->seed)
 		whole_path(r, config_setting_get_member(s, "seed"), &migrations->seed);
 	check_hook(r, s, "before", migrations->before);

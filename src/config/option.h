@@ -79,7 +79,7 @@ struct option {
 #define CONST_FIELD(base, offset, type) ((type const *) ((const char *) (base) + (offset)))
 
 /* Types (values.c, lists.c, wishes.c). */
-extern const struct option_type type_bool, type_flag, type_ensure, type_attribute, type_count, type_limit, type_duration, type_word, type_letter, type_string,
+extern const struct option_type type_bool, type_flag, type_ensure, type_attribute, type_count, type_limit, type_duration, type_size, type_word, type_letter, type_string,
 	type_strings, type_secret, type_group, type_list, type_settings, type_role_settings, type_database_settings, type_table,
 	type_selector, type_selectors, type_privileges, type_grant_privileges, type_level, type_time, type_manifests;
 

@@ -75,6 +75,11 @@ static const struct option migration_rows[] = {
 	  .extra = offsetof(struct migration_settings, n_ignore_patterns), .fallback = "*:future",
 	  .help = "What does not block, as Flyway writes it: *:future (the ledger is ahead of the files), *:missing, versioned:missing, "
 		  "repeatable:missing (no file for a row) and *:ignored (a new file below the newest version, never applied)." },
+	{ .key = "hold", .type = &type_strings, .flags = OPT_WORD, IN(hold), .extra = offsetof(struct migration_settings, n_hold),
+	  .help = "Pending files that wait for approval, with all after them: rules of the lint (drop-table, alter-type, ...) or classes of "
+		  "them, which are destroy, drop, lock, rewrite, scan and all. Without it nothing is held." },
+	{ .key = "hold_above", .type = &type_size, .flags = OPT_QUIET, IN(hold_above), .fallback = "0B",
+	  .help = "Relations smaller than this, with indexes and TOAST, are no reason to hold a file; where data goes the size does not count." },
 	{ .key = "wave", .type = &type_count, IN(wave), .min = 1, .max = 1000, .fallback = "1",
 	  .help = "Databases of wave 2 are migrated when all of wave 1 that share a directory are at the version and have soaked, and so on, "
 		  "over all servers; a failure stops its own wave and all later ones." },

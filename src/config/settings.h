@@ -47,6 +47,9 @@ struct migration_settings {
 	const char *placeholder_prefix, *placeholder_suffix;
 	const char **ignore_patterns; /* Flyway's ignoreMigrationPatterns, of which the check knows a set */
 	uint32_t n_ignore_patterns;
+	const char **hold;            /* words of model/lint_rule.h: a pending file with such a finding waits for approval */
+	uint32_t n_hold;
+	int64_t hold_above;           /* bytes: smaller relations do not count, but where data goes */
 	struct source source;
 };
 

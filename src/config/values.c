@@ -297,6 +297,41 @@ static void print_duration(struct text *out, const struct option *o, const void 
 
 const struct option_type type_duration = { "duration", "a duration such as \"30s\"", read_duration, set_duration, print_duration };
 
+/* --- sizes */
+
+static bool set_size(struct reader *r, const struct option *o, const char *text, void *base)
+{
+	uint64_t bytes;
+
+	(void) r;
+	if (size_parse(text, &bytes) != 0)
+		return false;
+	*FIELD(base, o->offset, int64_t) = (int64_t) bytes;
+	return true;
+}
+
+static void read_size(struct reader *r, const struct option *o, const config_setting_t *s, void *base)
+{
+	const char *value = reader_string(r, o, s);
+
+	if (value && !set_size(r, o, value, base))
+		reader_error(r, s, "expected %s", o->type->expected);
+}
+
+static void print_size(struct text *out, const struct option *o, const void *base, unsigned indent)
+{
+	static const char *const units[] = { "B", "kB", "MB", "GB", "TB" };
+	int64_t bytes = *CONST_FIELD(base, o->offset, int64_t);
+	unsigned unit = 0;
+
+	(void) indent;
+	for (; bytes > 0 && bytes % 1024 == 0 && unit + 1 < sizeof(units) / sizeof(units[0]); unit++)
+		bytes /= 1024;
+	text_addf(out, "\"%lld%s\"", (long long) bytes, units[unit]);
+}
+
+const struct option_type type_size = { "size", "a size such as \"500MB\" or \"1GB\"", read_size, set_size, print_size };
+
 /* --- one of some words */
 
 static const struct option_word *find_word(const struct option *o, const char *text)

@@ -33,7 +33,9 @@ static const char *state_of(const struct target_view *view)
 		return "blocked";
 	if (pending_of(list) == 0)
 		return "current";
-	return view->waiting.why != WAVE_GO ? "waiting" : "pending";
+	if (view->waiting.why != WAVE_GO)
+		return "waiting";
+	return list->stop ? "held" : "pending";
 }
 
 static char *message_of(const struct target_view *view, const char *state)

@@ -55,6 +55,13 @@ static json_t *source_of(const struct change *change)
 	return object;
 }
 
+static void put_lint(json_t *object, const struct change *change)
+{
+	json_object_set_new(object, "lint", document_findings(change->findings, change->n_findings, change->extra));
+	json_object_set_new(object, "oldest_transaction_seconds", change->oldest_transaction_s > 0 ?
+			    json_integer(change->oldest_transaction_s) : json_null());
+}
+
 json_t *document_change(void *parent, const struct plan *plan, const struct change *change, int version_num, bool sql)
 {
 	void *scratch = talloc_new(parent);
@@ -72,6 +79,8 @@ json_t *document_change(void *parent, const struct plan *plan, const struct chan
 	json_object_set_new(object, "source", source_of(change));
 	json_object_set_new(object, "statements", sql ? statements_of(scratch, plan, change, version_num) : json_array());
 	put_bool(object, "redacted", change->op == CHANGE_SET_PASSWORD);
+	if (change->op == CHANGE_MIGRATE)
+		put_lint(object, change);
 	talloc_free(scratch);
 	return object;
 }

@@ -7,7 +7,6 @@
 
 #include "base/text.h"
 #include "control/internal.h"
-#include "migrate/lint.h"
 
 static json_t *by_kind(const uint32_t *counts)
 {
@@ -92,6 +91,21 @@ json_t *document_migration_counts(const struct migration_list *list)
 	return counts;
 }
 
+/* Of every file that is to run. */
+static json_t *lint_of(const struct migration_list *list)
+{
+	json_t *all = json_array();
+
+	for (uint32_t i = 0; i < list->n; i++) {
+		const struct migration *m = &list->v[i];
+		json_t *findings = document_findings(m->findings, m->n_findings, m->file ? m->file->script : NULL);
+
+		json_array_extend(all, findings);
+		json_decref(findings);
+	}
+	return all;
+}
+
 static json_t *migrations_summary(const struct migration_list *list)
 {
 	char why[ERROR_TEXT_MAX + 320];
@@ -104,6 +118,7 @@ static json_t *migrations_summary(const struct migration_list *list)
 	put_bool(object, "blocked", list->blocked);
 	put_text(object, "reason", list->blocked ? error_summary(&list->why, why, sizeof why) : NULL);
 	json_object_set_new(object, "counts", document_migration_counts(list));
+	json_object_set_new(object, "lint", lint_of(list));
 	return object;
 }
 
@@ -183,31 +198,6 @@ static enum migration_type type_of(const struct migration *migration)
 	return row && row->version ? MIGRATION_VERSIONED : MIGRATION_REPEATABLE;
 }
 
-static json_t *findings_of(const struct migration *migration)
-{
-	json_t *list = json_array();
-
-	for (uint32_t i = 0; i < migration->n_findings; i++) {
-		const struct migration_finding *f = &migration->findings[i];
-		json_t *object = json_object();
-
-		put_text(object, "rule", f->rule);
-		put_int(object, "statement", f->statement + 1);
-		put_int(object, "line", f->line);
-		put_text(object, "schema", f->schema);
-		put_text(object, "relation", f->relation);
-		put_text(object, "lock", f->lock ? lock_mode_name(f->lock) : NULL);
-		put_bool(object, "rewrites", f->rewrites);
-		put_bool(object, "scans", f->scans);
-		put_bool(object, "destroys", f->destroys);
-		json_object_set_new(object, "bytes", f->measured ? json_integer(f->bytes) : json_null());
-		json_object_set_new(object, "rows", f->measured && f->tuples >= 0 ? json_integer(f->tuples) : json_null());
-		put_text(object, "message", f->message);
-		json_array_append_new(list, object);
-	}
-	return list;
-}
-
 static json_t *migration_row(const struct migration *migration, bool foreign)
 {
 	const struct migration_file *file = migration->file;
@@ -227,7 +217,7 @@ static json_t *migration_row(const struct migration *migration, bool foreign)
 	json_object_set_new(object, "execution_seconds", row && row->execution_time_ms >= 0 ?
 			    json_seconds(row->execution_time_ms) : json_null());
 	put_text(object, "note", migration->note);
-	json_object_set_new(object, "lint", findings_of(migration));
+	json_object_set_new(object, "lint", document_findings(migration->findings, migration->n_findings, file ? file->script : NULL));
 	return object;
 }
 

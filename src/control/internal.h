@@ -185,6 +185,7 @@ const char *version_text(int version_num, char *buf, size_t size);       /* "15.
 json_t *document_row(const struct target_view *);
 json_t *document_waiting(const struct wave_wait *);
 json_t *document_fleet_row(const struct target_view *);    /* NULL: it has no migrations */
+json_t *document_findings(const struct migration_finding *, uint32_t n, const char *script);
 json_t *document_change(void *parent, const struct plan *, const struct change *, int version_num, bool sql);
 json_t *document_plan_id(const struct plan *);
 /* {"count", "names"}; NULL is none. */

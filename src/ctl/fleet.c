@@ -14,7 +14,7 @@ static const struct column columns[] = {
 static enum ctl_color color_of(const char *state)
 {
 	static const struct { const char *state; enum ctl_color color; } colors[] = {
-		{ "current", COLOR_GREEN }, { "running", COLOR_BLUE }, { "pending", COLOR_YELLOW }, { "waiting", COLOR_YELLOW },
+		{ "current", COLOR_GREEN }, { "running", COLOR_BLUE }, { "pending", COLOR_YELLOW }, { "waiting", COLOR_YELLOW }, { "held", COLOR_YELLOW },
 		{ "blocked", COLOR_RED }, { "failed", COLOR_RED }, { "unreachable", COLOR_RED },
 	};
 

@@ -5,6 +5,7 @@
 
 #include "ctl/client.h"
 #include "ctl/mend.h"
+#include "ctl/plan.h"
 
 static enum ctl_color color_of(const char *state)
 {
@@ -36,17 +37,6 @@ static void add_row(struct ctl *ctl, struct table *table, const json_t *m)
 	table_cell(table, ctl_text(ctl, m, "note", ""), COLOR_NONE);
 }
 
-/* What a file that is to run does to others: "V2__x.sql:3: ACCESS EXCLUSIVE on app.orders: blocks reads and writes" */
-static void print_findings(struct ctl *ctl, const json_t *migration)
-{
-	json_t *finding;
-	size_t i;
-
-	json_array_foreach(json_object_get(migration, "lint"), i, finding)
-		printf("%slint%s: %s:%d: %s\n", ctl_paint(ctl, COLOR_YELLOW), ctl_plain(ctl), ctl_text(ctl, migration, "script", "?"),
-		       (int)ctl_int(finding, "line"), ctl_text(ctl, finding, "message", "?"));
-}
-
 static int print_list(struct ctl *ctl, const json_t *doc)
 {
 	static const struct column columns[] = {
@@ -68,7 +58,7 @@ static int print_list(struct ctl *ctl, const json_t *doc)
 	if (json_is_object(json_object_get(doc, "waiting")))
 		puts(ctl_text(ctl, json_object_get(doc, "waiting"), "message", ""));
 	json_array_foreach(json_object_get(doc, "migrations"), i, m)
-		print_findings(ctl, m);
+		plan_print_lint(ctl, m, "");
 	if (json_is_true(json_object_get(doc, "blocked"))) {
 		printf("%sblocked%s: %s\n", ctl_paint(ctl, COLOR_RED), ctl_plain(ctl), ctl_text(ctl, doc, "reason", "no reason given"));
 		if (*ctl_raw(doc, "hint"))

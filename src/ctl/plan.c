@@ -42,6 +42,16 @@ static void print_why(struct ctl *ctl, const char *target, const char *plan, con
 		printf(" — held: %s (plan %s; dbreconcilectl approve %s %s)", reason, plan, shell_word(ctl, target), plan);
 }
 
+void plan_print_lint(struct ctl *ctl, const json_t *of, const char *indent)
+{
+	json_t *f;
+	size_t i;
+
+	json_array_foreach(json_object_get(of, "lint"), i, f)
+		printf("%s%slint%s: %s:%d: %s\n", indent, ctl_paint(ctl, COLOR_YELLOW), ctl_plain(ctl), ctl_text(ctl, f, "script", "?"),
+		       (int)ctl_int(f, "line"), ctl_text(ctl, f, "message", "?"));
+}
+
 void plan_print_change(struct ctl *ctl, const char *target, const char *plan, const json_t *change, size_t width)
 {
 	const char *text = ctl_text(ctl, change, "description", "?"), *source = ctl_source(ctl, change), *remedy;
@@ -93,8 +103,10 @@ void plan_print(struct ctl *ctl, const json_t *plan, bool unmanaged)
 	json_t *item;
 
 	printf("%s%s%s\n", ctl_paint(ctl, COLOR_BOLD), target, ctl_plain(ctl));
-	json_array_foreach(changes, i, item)
+	json_array_foreach(changes, i, item) {
 		plan_print_change(ctl, target, id, item, width);
+		plan_print_lint(ctl, item, "      ");
+	}
 	if (unmanaged)
 		json_array_foreach(others, i, item)
 			printf("  %s? %s — unmanaged%s\n", ctl_paint(ctl, COLOR_DIM), ctl_text(ctl, item, "description", "?"), ctl_plain(ctl));

@@ -107,6 +107,7 @@ static void print_migrations(struct ctl *ctl, const json_t *doc)
 	counts_line(ctl, "migrations", json_object_get(migrations, "counts"));
 	if (json_is_true(json_object_get(migrations, "blocked")))
 		line("", talloc_asprintf(ctl->scratch, "blocked: %s", ctl_text(ctl, migrations, "reason", "no reason given")));
+	plan_print_lint(ctl, migrations, "  ");
 	if (json_is_object(json_object_get(json_object_get(doc, "status"), "waiting")))
 		line("waiting", ctl_text(ctl, json_object_get(json_object_get(doc, "status"), "waiting"), "message", ""));
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Which targets there are: from the settings, and from the databases that a server shows. */
+#include "engine/held.h"
 #include "engine/internal.h"
 
 #include <stdlib.h>
@@ -80,6 +81,7 @@ static struct target *target_new(struct server *s, const char *database)
 	t->view.message = "waits for its first pass";
 	load_suspension(t);
 	waves_load(t);
+	held_load(t);
 	brake_load(t);
 	seed_load(t);
 	if (t->suspended)

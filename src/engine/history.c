@@ -18,7 +18,7 @@ void apply_event_add(struct target *t, uint32_t slot, const char *sql, const cha
 	struct apply *a = t->pass->apply;
 	struct event event = {
 		.at_ms = clock_wall(), .target = t->name, .kind = "change", .actor = "daemon", .object = a->described[slot],
-		.statement = sql, .inverse = inverse, .result = "started", .plan = t->pass->approved,
+		.statement = sql, .inverse = inverse, .result = "started", .plan = t->pass->approved != NULL ? t->plan->id : NULL,
 	};
 
 	state_event_add(t->engine->state, &event, &a->events[slot]);

@@ -173,12 +173,12 @@ static void add(char ***env, const char *name, const char *value)
 	(*env)[n + 1] = NULL;
 }
 
-/* The version that the database has when everything that is pending has run. */
+/* The version that the database has when everything that may run now has run. */
 static const char *version_to_be(const struct migration_list *list)
 {
 	const char *version = list->current_version;
 
-	for (uint32_t i = 0; i < list->n; i++)
+	for (uint32_t i = 0; i < list->n && &list->v[i] != list->stop; i++)
 		if (migration_runs(&list->v[i]) && list->v[i].file->version != NULL)
 			version = list->v[i].file->version;
 	return version != NULL ? version : "";

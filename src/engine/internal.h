@@ -108,6 +108,7 @@ struct pass {
 	enum query_id *ids;               /* of the look under way, QUERIES long */
 	unsigned n_ids;
 	unsigned look_step;
+	unsigned sizes;                   /* statements of sizes.c */
 	const char *retiring;             /* roles that are to go, as array text: their dependencies are part of the look */
 	unsigned rounds;                  /* of applying */
 	bool progress;                    /* something was committed in the last of them */
@@ -188,6 +189,7 @@ struct target {
 	struct source_files *files;       /* what the last look compared */
 	struct migration_list *migrations;
 	struct brake brake;               /* what failed and waits for other files or an order */
+	bool after_owed;                  /* files have run, and the hook after the last one has not been called yet */
 	bool retry;                       /* an order of that came: for the next pass */
 	void *migrations_ctx;
 	bool ledger_noted;                /* in state.db: it has been seen */

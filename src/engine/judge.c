@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* From a look to a plan, and from a plan to what the target does next. */
+#include "engine/held.h"
 #include "engine/internal.h"
 
 #include <string.h>
@@ -95,8 +96,11 @@ int plan_make(struct target *t, msec_t now, struct error *err)
 {
 	if (!plan_stands(t) && plan_anew(t, err) != 0)
 		return 1;
-	if (!target_is_root(t))
+	if (!target_is_root(t) && t->db->migrations.enabled) {
+		held_judge(t, t->plan);
 		migrations_append(t, t->plan);
+	}
+	held_identify(t, t->plan);
 	flapping_mark_plan(t, t->plan);
 	t->verdict = plan_verdict(t);
 	(void)now;

@@ -3,12 +3,14 @@
  * Migrations of one database target as part of its pass: what is pending,
  * how it appears in the plan, and the runner.
  */
+#include "engine/held.h"
 #include "engine/internal.h"
 #include "engine/seed.h"
 
 #include <string.h>
 #include <talloc.h>
 
+#include "migrate/lint.h"
 #include "migrate/progress.h"
 
 static void list_set(struct target *t, void *ctx, struct migration_list *list)
@@ -78,11 +80,15 @@ static void warn_of_superuser(struct target *t)
 	talloc_free(text);
 }
 
+/* A first run of very many files is not read through: nobody uses their tables yet. A policy asks for all of them. */
+#define LINTED_MAX 50
+
 void migrations_compare(struct target *t, void *ctx, const struct ledger_row *rows, uint32_t n_rows,
 			const struct migration_progress *progress, uint32_t n_progress)
 {
 	list_set(t, ctx, migration_compare(ctx, t->pass->files->files, rows, n_rows));
 	progress_apply(t->migrations, progress, n_progress);
+	migration_list_lint(t->migrations, held_wanted(t) ? UINT32_MAX : LINTED_MAX);
 	if (t->migrations->blocked && t->brake.kind == BRAKE_FILE)
 		brake_release(t);             /* the ledger says more: a failed row, or what was interrupted */
 	brake_review(t);
@@ -107,15 +113,20 @@ uint32_t migrations_pending(const struct target *t)
 }
 
 /* Texts are copied: the plan outlives the list. */
-static void change_fill(struct plan *plan, struct change *c, const struct migration *m)
+static void change_fill(const struct target *t, struct plan *plan, struct change *c, const struct migration *m)
 {
 	*c = (struct change){ .op = CHANGE_MIGRATE, .kind = DRIFT_LEDGER, .phase = PHASE_MIGRATIONS, .state = CHANGE_READY, .n = 1 };
+	if (!t->migrations->blocked)
+		held_fill(t, plan, m, c);
 	if (m == NULL)
 		return;
 	c->name = talloc_strdup(plan, m->file->version != NULL ? m->file->version : m->file->description);
 	c->extra = talloc_strdup(plan, m->file->script);
 	c->source.file = talloc_strdup(plan, m->file->path);
 	c->source.line = 1;
+	c->findings = migration_findings_copy(plan, m->findings, m->n_findings);
+	c->n_findings = m->n_findings;
+	c->oldest_transaction_s = t->migrations->oldest_s;
 }
 
 static void count_change(struct plan *plan, const struct change *c)
@@ -124,6 +135,12 @@ static void count_change(struct plan *plan, const struct change *c)
 	plan->drift_objects++;
 	if (c->state == CHANGE_READY) {
 		plan->ready++;
+		return;
+	}
+	if (c->state == CHANGE_HELD) {
+		plan->held++;
+		plan->held_objects++;
+		plan->held_reason = plan->held_reason != NULL ? plan->held_reason : c->reason;
 		return;
 	}
 	plan->blocked++;
@@ -144,7 +161,7 @@ static void wait_for_schema(const struct plan *plan, struct change *c)
 {
 	const struct change *schema = blocked_schema(plan);
 
-	if (schema == NULL || c->state == CHANGE_BLOCKED)
+	if (schema == NULL || c->state != CHANGE_READY)
 		return;
 	c->state = CHANGE_BLOCKED;
 	c->reason = talloc_asprintf(plan, "schema %s is blocked: %s", schema->name, schema->reason);
@@ -155,7 +172,7 @@ static void wait_for_brake(const struct target *t, const struct plan *plan, stru
 {
 	char why[ERROR_TEXT_MAX + 320];
 
-	if (!brake_holds(t) || c->state == CHANGE_BLOCKED)
+	if (!brake_holds(t) || c->state != CHANGE_READY)
 		return;
 	c->state = CHANGE_BLOCKED;
 	c->reason = talloc_strdup(plan, error_summary(&t->brake.error, why, sizeof(why)));
@@ -167,7 +184,7 @@ static uint32_t other_work(const struct target *t, const char *v[2])
 {
 	uint32_t n = 0;
 
-	if (t->brake.kind == BRAKE_AFTER)
+	if (t->brake.kind == BRAKE_AFTER || (held_owes_after(t) && migrations_pending(t) == 0))
 		v[n++] = "hook after the migrations";
 	if (seed_wanted(t))
 		v[n++] = "seed data";
@@ -191,12 +208,12 @@ void migrations_append(struct target *t, struct plan *plan)
 	memmove(&plan->changes[at + add], &plan->changes[at], (plan->n_changes - at) * sizeof(struct change));
 	plan->n_changes += add;
 	for (uint32_t i = 0; i < add - pending; i++) {
-		change_fill(plan, &plan->changes[at + pending + i], NULL);
+		change_fill(t, plan, &plan->changes[at + pending + i], NULL);
 		plan->changes[at + pending + i].name = i < more ? others[i] : NULL;
 	}
 	for (uint32_t i = 0, k = at; pending > 0 && i < list->n; i++)
 		if (migration_runs(&list->v[i]))
-			change_fill(plan, &plan->changes[k++], &list->v[i]);
+			change_fill(t, plan, &plan->changes[k++], &list->v[i]);
 	for (uint32_t k = at; k < at + add; k++) {
 		struct change *c = &plan->changes[k];
 
@@ -216,7 +233,8 @@ void migrations_append(struct target *t, struct plan *plan)
 bool migrations_wants(const struct target *t)
 {
 	return t->migrations != NULL && !t->migrations->blocked &&
-	       (count_pending(t->migrations) > 0 || t->brake.kind == BRAKE_AFTER || seed_wanted(t));
+	       (held_free(t) > 0 || held_owes_after(t) ||
+		(t->migrations->stop == NULL && (t->brake.kind == BRAKE_AFTER || seed_wanted(t))));
 }
 
 bool migrations_runnable(const struct target *t)

@@ -258,12 +258,18 @@ static bool was_planned(const struct migrator *m, const struct migration_file *f
 	return !planned;
 }
 
+/* Here the run ends: the file is held. */
+static bool is_end(const struct migrator *m, uint32_t entry)
+{
+	return m->params.until && m->list->v[entry].file == m->params.until && migration_runs(&m->list->v[entry]);
+}
+
 static const struct migration_file *find_unplanned(const struct migrator *m, uint32_t *ret_n)
 {
 	const struct migration_file *unplanned = NULL;
 
 	*ret_n = 0;
-	for (uint32_t i = 0; i < m->list->n; i++) {
+	for (uint32_t i = 0; i < m->list->n && !is_end(m, i); i++) {
 		if (!migration_runs(&m->list->v[i]))
 			continue;
 		++*ret_n;
@@ -273,12 +279,13 @@ static const struct migration_file *find_unplanned(const struct migrator *m, uin
 	return unplanned;
 }
 
-static uint32_t find_interrupted(const struct migration_list *list)
+static uint32_t find_interrupted(const struct migrator *m)
 {
 	uint32_t i = 0;
 
-	while (i < list->n && !list->v[i].find_out)
-		i++;
+	while (i < m->list->n && !m->list->v[i].find_out)
+		if (is_end(m, i++))
+			return m->list->n;
 	return i;
 }
 
@@ -311,7 +318,7 @@ static void compare(struct migrator *m, const struct ledger_row *rows, uint32_t 
 	}
 	unplanned = find_unplanned(m, &pending);
 	m->total = m->done + pending;
-	interrupted = find_interrupted(m->list);
+	interrupted = find_interrupted(m);
 	if (unplanned)
 		fail(m, MIGRATOR_BLOCKED, FAILURE_NONE, "it is planned again with the next look",
 		     "%s is pending, but was not when the plan was made", unplanned->script);

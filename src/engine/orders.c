@@ -185,11 +185,45 @@ static bool approvable(const struct target *t, const char *plan)
 	return t->identity_offered[0] != '\0' && strcmp(t->identity_offered, plan) == 0;
 }
 
+/* What the plan holds is decided part by part, so that what stays of it stays approved when the first has been applied. */
+static int decide_parts(struct target *t, const struct approval *whole)
+{
+	struct approval part = *whole;
+	int r = state_approve(t->engine->state, whole);
+
+	if (t->plan == NULL || strcmp(t->plan->id, whole->plan) != 0)
+		return r;              /* an identity */
+	part.plan = t->plan->guard_id;
+	if (r == 0 && part.plan[0] != '\0' && strcmp(part.plan, whole->plan) != 0)
+		r = state_approve(t->engine->state, &part);
+	for (uint32_t i = 0; r == 0 && i < t->plan->n_changes; i++) {
+		part.plan = t->plan->changes[i].approval;
+		if (part.plan != NULL)
+			r = state_approve(t->engine->state, &part);
+	}
+	return r;
+}
+
+/* The files that the decision is about; NULL = none. */
+static char *files_of(const struct target *t, const char *plan)
+{
+	char *text = NULL;
+
+	for (uint32_t i = 0; t->plan != NULL && strcmp(t->plan->id, plan) == 0 && i < t->plan->n_changes; i++) {
+		const struct change *c = &t->plan->changes[i];
+
+		if (c->approval != NULL)
+			text = text == NULL ? talloc_strdup(NULL, c->extra) : talloc_asprintf_append(text, ", %s", c->extra);
+	}
+	return text;
+}
+
 static int decide(struct engine *e, const char *target, const char *plan, const char *actor, bool rejected, struct error *err)
 {
 	struct target *t = find_or_refuse(e, target, err);
 	int64_t wall = clock_wall();
 	struct approval a = { .target = target, .plan = plan, .actor = actor, .at_ms = wall, .expires_ms = wall + APPROVAL_LASTS, .rejected = rejected };
+	char *files;
 
 	if (t == NULL)
 		return 1;
@@ -201,11 +235,13 @@ static int decide(struct engine *e, const char *target, const char *plan, const 
 		error_hint(err, "look at it first: dbreconcilectl diff %s", target);
 		return 1;
 	}
-	if (state_approve(e->state, &a) != 0) {
+	if (decide_parts(t, &a) != 0) {
 		error_set(err, "the decision could not be stored; see the log of the daemon");
 		return 1;
 	}
-	record(e, t->name, rejected ? "rejected" : "approved", actor, NULL, plan);
+	files = files_of(t, plan);
+	record(e, t->name, rejected ? "rejected" : "approved", actor, files, plan);
+	talloc_free(files);
 	judge_again(t);
 	return 0;
 }

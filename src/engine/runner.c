@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/message.h"
+#include "engine/held.h"
 #include "engine/hook.h"
 #include "engine/migrator.h"
 #include "engine/seed.h"
@@ -21,7 +22,7 @@
 static bool step_wanted(const struct target *t, enum run_step step)
 {
 	const struct migration_settings *m = &t->db->migrations;
-	bool files = migrations_pending(t) > 0;
+	bool files = held_free(t) > 0, all = t->migrations == NULL || t->migrations->stop == NULL;
 
 	switch (step) {
 	case RUN_BEFORE:
@@ -29,9 +30,9 @@ static bool step_wanted(const struct target *t, enum run_step step)
 	case RUN_FILES:
 		return files;
 	case RUN_AFTER:
-		return m->after != NULL && (files || t->brake.kind == BRAKE_AFTER);
+		return m->after != NULL && all && (files || t->brake.kind == BRAKE_AFTER || held_owes_after(t));
 	case RUN_SEED:
-		return seed_wanted(t);
+		return all && seed_wanted(t);
 	default:
 		return true;
 	}
@@ -49,6 +50,7 @@ static int start_files(struct target *t, const char *password, msec_t now, struc
 		},
 		.schema = m->table_schema, .table = m->table_name,
 		.files = t->files->files, .planned = t->migrations,
+		.until = t->migrations->stop != NULL ? t->migrations->stop->file : NULL,
 		.database_oid = t->look->database_state->facts.database_oid,
 		.system_identifier = t->look->database_state->facts.system_identifier,
 		.ledger_expected = t->look->database_state->ledger.exists,
@@ -130,6 +132,8 @@ static void step_done(struct target *t, msec_t now)
 		brake_release(t);
 	if (t->pass->run == RUN_SEED)
 		seed_done(t);
+	if (t->pass->run == RUN_FILES || t->pass->run == RUN_AFTER)
+		held_owe_after(t, t->pass->run == RUN_FILES && t->db->migrations.after != NULL);
 	TALLOC_FREE(t->pass->migrator);
 	TALLOC_FREE(t->pass->hook);
 	t->pass->run++;
@@ -156,6 +160,7 @@ static void record_event(struct target *t, const struct migrator_event *step)
 {
 	struct event event = {
 		.at_ms = clock_wall(), .target = t->name, .kind = "migration", .actor = "daemon", .object = step->file->script, .result = "started",
+		.plan = held_plan(t, step->file->script),
 	};
 	char why[ERROR_TEXT_MAX + 320];
 
@@ -166,6 +171,7 @@ static void record_event(struct target *t, const struct migrator_event *step)
 		return;
 	case MIGRATOR_APPLIED:
 		state_event_close(t->engine->state, t->pass->migration_event, "ok", NULL, NULL);
+		held_applied(t, step->file->script);
 		log_target(LOG_LEVEL_NOTICE, t->name, MESSAGE_MIGRATION_APPLIED, "migration %s applied in %d ms", step->file->script, step->execution_time_ms);
 		t->view.changes_applied++;
 		t->view.applied_by[DRIFT_LEDGER]++;

@@ -14,6 +14,7 @@ static const struct {
 	[WAVE_BUSY] = { "busy", "", false },
 	[WAVE_SOAKING] = { "soaking", "soaks", true },
 	[WAVE_BEHIND] = { "behind", "is not migrated yet", false },
+	[WAVE_HELD] = { "held", "has migrations that wait for approval", true },
 	[WAVE_HELD_UP] = { "held_up", "has pending migrations and is suspended or in observe mode", true },
 	[WAVE_STUCK] = { "blocked", "is blocked", true },
 	[WAVE_AWAY] = { "unreachable", "cannot be reached", true },
@@ -36,6 +37,8 @@ static enum wave_why why_of(uint32_t own_wave, const struct wave_member *other, 
 	switch (other->state) {
 	case WAVE_PENDING:
 		return WAVE_BEHIND;
+	case WAVE_UNAPPROVED:
+		return WAVE_HELD;
 	case WAVE_PAUSED:
 		return WAVE_HELD_UP;
 	case WAVE_BLOCKED:

@@ -17,6 +17,7 @@
 enum wave_state {
 	WAVE_DONE,                /* at the version of the files as they are now */
 	WAVE_PENDING,             /* on its way, or not looked at yet */
+	WAVE_UNAPPROVED,          /* what is next waits for an approval */
 	WAVE_PAUSED,              /* has work and may not: observe mode, or suspended */
 	WAVE_BLOCKED,             /* a checksum, a missing or failed row: nothing runs there */
 	WAVE_UNREACHABLE,         /* not known to be at the version, and cannot be asked */
@@ -33,7 +34,7 @@ struct wave_member {
 };
 
 /* Why a database waits, from the mildest to the worst. */
-enum wave_why { WAVE_GO, WAVE_BUSY, WAVE_SOAKING, WAVE_BEHIND, WAVE_HELD_UP, WAVE_STUCK, WAVE_AWAY, WAVE_STOPPED, WAVE_WHYS };
+enum wave_why { WAVE_GO, WAVE_BUSY, WAVE_SOAKING, WAVE_BEHIND, WAVE_HELD, WAVE_HELD_UP, WAVE_STUCK, WAVE_AWAY, WAVE_STOPPED, WAVE_WHYS };
 
 struct wave_wait {
 	enum wave_why why;

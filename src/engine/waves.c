@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: PostgreSQL */
+#include "engine/held.h"
 #include "engine/internal.h"
 
 #include <inttypes.h>
@@ -92,6 +93,8 @@ static enum wave_state state_of(const struct target *t, const struct source_file
 		return WAVE_DONE;
 	if (cannot_be_asked(t))
 		return WAVE_UNREACHABLE;
+	if (current && t->migrations->stop != NULL && held_free(t) == 0)
+		return WAVE_UNAPPROVED;
 	return t->migrations != NULL && (t->suspended || target_mode(t) == MODE_OBSERVE) ? WAVE_PAUSED : WAVE_PENDING;
 }
 

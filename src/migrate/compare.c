@@ -5,7 +5,6 @@
  * what its "repair" would smooth over blocks here, always with a way out.
  */
 #include "migrate/foreign.h"
-#include "migrate/lint.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -355,27 +354,6 @@ static void check_pending(struct comparison *c)
 	}
 }
 
-/* A first run of very many files is not read through: nobody uses their tables yet. */
-#define LINTED_MAX 50
-
-static void lint_pending(struct comparison *c)
-{
-	struct lint_made *made = lint_made_new(c->list);
-	uint32_t linted = 0;
-
-	for (uint32_t i = 0; i < c->list->n && linted < LINTED_MAX; i++) {
-		struct migration *m = &c->list->v[i];
-		struct migration_finding *findings = NULL;
-
-		if (!migration_runs(m) || error_is_set(&m->file->refused))
-			continue;
-		migration_lint(c->list, m->file, made, &findings, &m->n_findings);
-		m->findings = findings;
-		linted++;
-	}
-	talloc_free(made);
-}
-
 struct migration_list *migration_compare(void *parent, const struct migration_files *files, const struct ledger_row *rows, uint32_t n_rows)
 {
 	struct migration_list *list = files->foreign ? NULL : talloc_zero(parent, struct migration_list);
@@ -406,7 +384,6 @@ struct migration_list *migration_compare(void *parent, const struct migration_fi
 		else if (!c.used[i])
 			compare_file(&c, &files->v[i]);
 	check_pending(&c);
-	lint_pending(&c);
 	talloc_free(c.gone);
 	talloc_free(c.used);
 	talloc_free(c.outdated);

@@ -8,15 +8,11 @@
 #include <talloc.h>
 
 #include "base/text.h"
+#include "migrate/lint_names.h"
 
 #define REWRITES 1u
 #define SCANS 2u
 #define DESTROYS 4u
-
-struct lint_made {
-	char **names;              /* "schema.name" or "name" */
-	uint32_t n;
-};
 
 struct lint {
 	void *parent;
@@ -43,11 +39,6 @@ const char *lock_mode_name(enum lock_mode mode)
 	return (unsigned)mode < LOCK_MODES ? lock_names[mode] : lock_names[LOCK_ACCESS_EXCLUSIVE];
 }
 
-struct lint_made *lint_made_new(void *parent)
-{
-	return talloc_zero(parent, struct lint_made);
-}
-
 /* ---- names ---- */
 
 static const char *string_of(const json_t *object, const char *key)
@@ -62,23 +53,9 @@ static char *whole_name(void *parent, const char *schema, const char *name)
 	return *schema ? talloc_asprintf(parent, "%s.%s", schema, name) : talloc_strdup(parent, name);
 }
 
-static bool was_made(const struct lint *l, const char *schema, const char *name)
-{
-	char *whole = whole_name(l->parent, schema, name);
-	bool found = false;
-
-	for (uint32_t i = 0; i < l->made->n && !found; i++)
-		found = strcmp(l->made->names[i], whole) == 0;
-	talloc_free(whole);
-	return found;
-}
-
 static void make(struct lint *l, const json_t *relation)
 {
-	struct lint_made *made = l->made;
-
-	made->names = talloc_realloc(made, made->names, char *, made->n + 1);
-	made->names[made->n++] = whole_name(made, string_of(relation, "schemaname"), string_of(relation, "relname"));
+	lint_made_add(l->made, string_of(relation, "schemaname"), string_of(relation, "relname"));
 }
 
 /* ---- findings ---- */
@@ -88,6 +65,24 @@ static const char *blocks(enum lock_mode lock)
 	return lock == LOCK_ACCESS_EXCLUSIVE ? "blocks reads and writes" : lock >= LOCK_SHARE ? "blocks writes" : NULL;
 }
 
+/* Nobody else uses what the files have made themselves; but a name without a schema may be that of something else, too. */
+static bool is_left_out(const struct lint *l, const struct effect *e, const char *schema, const char *name)
+{
+	return (l->ignored && (*l->ignored == '\0' || strcmp(l->ignored, e->rule) == 0)) || (*schema && lint_made_has(l->made, schema, name));
+}
+
+static void note_live_name(struct lint *l, struct migration_finding *f)
+{
+	const char *schema = f->schema ? f->schema : "", *name = f->relation;
+
+	if (!name)
+		return;
+	f->made = lint_made_has(l->made, schema, name);
+	lint_made_live_name(l->made, &schema, &name);
+	f->live_schema = *schema ? talloc_strdup(l->v, schema) : NULL;
+	f->live_relation = talloc_strdup(l->v, name);
+}
+
 static void add(struct lint *l, const struct effect *e, const char *schema, const char *name)
 {
 	struct migration_finding *f;
@@ -95,7 +90,7 @@ static void add(struct lint *l, const struct effect *e, const char *schema, cons
 	struct text *message;
 	char *text;
 
-	if ((l->ignored && (*l->ignored == '\0' || strcmp(l->ignored, e->rule) == 0)) || (*name && was_made(l, schema, name)))
+	if (is_left_out(l, e, schema, name))
 		return;
 	l->v = talloc_realloc(l->parent, l->v, struct migration_finding, l->n + 1);
 	f = &l->v[l->n++];
@@ -103,6 +98,7 @@ static void add(struct lint *l, const struct effect *e, const char *schema, cons
 					 .scans = e->does & SCANS, .destroys = e->does & DESTROYS,
 					 .schema = *schema ? talloc_strdup(l->v, schema) : NULL,
 					 .relation = *name ? talloc_strdup(l->v, name) : NULL };
+	note_live_name(l, f);
 	migration_statement(l->v, l->file, l->statement, &f->line, &text);
 	message = text_new(l->v);
 	if (e->lock)
@@ -263,7 +259,8 @@ static void create_table(struct lint *l, const json_t *statement)
 	json_t *item, *constraint;
 	size_t i, k;
 
-	make(l, json_object_get(statement, "relation"));
+	if (!json_is_true(json_object_get(statement, "if_not_exists")))
+		make(l, json_object_get(statement, "relation"));
 	json_array_foreach(json_object_get(statement, "tableElts"), i, item) {
 		const json_t *own = json_object_get(item, "Constraint");
 
@@ -280,7 +277,8 @@ static void create_table(struct lint *l, const json_t *statement)
 
 static void create_table_as(struct lint *l, const json_t *statement)
 {
-	make(l, json_object_get(json_object_get(statement, "into"), "rel"));
+	if (!json_is_true(json_object_get(statement, "if_not_exists")))
+		make(l, json_object_get(json_object_get(statement, "into"), "rel"));
 }
 
 static void create_index(struct lint *l, const json_t *statement)
@@ -289,6 +287,16 @@ static void create_index(struct lint *l, const json_t *statement)
 
 	if (!json_is_true(json_object_get(statement, "concurrent")))
 		add_on(l, &effect, json_object_get(statement, "relation"));
+}
+
+static bool takes_columns_along(const json_t *statement)
+{
+	static const char *const types[] = { "OBJECT_TYPE", "OBJECT_DOMAIN", "OBJECT_EXTENSION", "OBJECT_FUNCTION", "OBJECT_ROUTINE" };
+	bool found = false;
+
+	for (size_t k = 0; k < sizeof types / sizeof *types; k++)
+		found |= strcmp(types[k], string_of(statement, "removeType")) == 0;
+	return found && strcmp(string_of(statement, "behavior"), "DROP_CASCADE") == 0;
 }
 
 /* Objects come as lists of name parts, or as one name. */
@@ -302,10 +310,13 @@ static void drop(struct lint *l, const json_t *statement)
 		{ "OBJECT_INDEX", { "drop-index", LOCK_ACCESS_EXCLUSIVE, 0, "of its table too; DROP INDEX CONCURRENTLY does not" } },
 		{ "OBJECT_SCHEMA", { "drop-schema", LOCK_NONE, DESTROYS, "drops a schema" } },
 	};
+	static const struct effect cascade = { "drop-cascade", LOCK_NONE, DESTROYS, "CASCADE: columns and tables that need it go with it" };
 	bool patient = json_is_true(json_object_get(statement, "concurrent"));
 	json_t *object;
 	size_t i;
 
+	if (takes_columns_along(statement))
+		add(l, &cascade, "", "");
 	for (size_t k = 0; k < sizeof kinds / sizeof *kinds && !patient; k++) {
 		if (strcmp(kinds[k].type, string_of(statement, "removeType")) != 0)
 			continue;
@@ -318,6 +329,22 @@ static void drop(struct lint *l, const json_t *statement)
 			add(l, &kinds[k].effect, n > 1 ? string_of(json_object_get(json_array_get(items, n - 2), "String"), "sval") : "", name);
 		}
 	}
+}
+
+static void drop_owned(struct lint *l, const json_t *statement)
+{
+	static const struct effect effect = { "drop-owned", LOCK_NONE, DESTROYS, "everything that the role owns in this database is gone" };
+
+	(void)statement;
+	add(l, &effect, "", "");
+}
+
+static void drop_database(struct lint *l, const json_t *statement)
+{
+	static const struct effect effect = { "drop-database", LOCK_NONE, DESTROYS, "a whole database is gone" };
+
+	(void)statement;
+	add(l, &effect, "", "");
 }
 
 static void truncate_tables(struct lint *l, const json_t *statement)
@@ -356,9 +383,16 @@ static void create_trigger(struct lint *l, const json_t *statement)
 static void rename_it(struct lint *l, const json_t *statement)
 {
 	static const struct effect effect = { "rename", LOCK_ACCESS_EXCLUSIVE, 0, "briefly; who still uses the old name fails" };
+	const json_t *relation = json_object_get(statement, "relation");
+	const char *schema = string_of(relation, "schemaname"), *name = string_of(relation, "relname");
+	const char *to_name = string_of(statement, "newname"), *to_schema = string_of(statement, "newschema");
 
-	if (json_object_get(statement, "relation"))
-		add_on(l, &effect, json_object_get(statement, "relation"));
+	if (!relation)
+		return;
+	add_on(l, &effect, relation);
+	/* a column or constraint has its name in subname */
+	if (!*string_of(statement, "subname") && (*to_name || *to_schema))
+		lint_made_rename(l->made, schema, name, *to_schema ? to_schema : schema, *to_name ? to_name : name);
 }
 
 static void brief(struct lint *l, const json_t *statement)
@@ -439,7 +473,7 @@ static void opaque(struct lint *l, const json_t *statement)
 
 static const struct { const char *kind; void (*lint)(struct lint *, const json_t *); } statements[] = {
 	{ "AlterTableStmt", alter_table }, { "CreateStmt", create_table }, { "CreateTableAsStmt", create_table_as }, { "IndexStmt", create_index },
-	{ "DropStmt", drop }, { "TruncateStmt", truncate_tables }, { "UpdateStmt", update_all }, { "DeleteStmt", delete_all },
+	{ "DropStmt", drop }, { "DropOwnedStmt", drop_owned }, { "DropdbStmt", drop_database }, { "TruncateStmt", truncate_tables }, { "UpdateStmt", update_all }, { "DeleteStmt", delete_all },
 	{ "CreateTrigStmt", create_trigger }, { "RenameStmt", rename_it }, { "AlterObjectSchemaStmt", rename_it }, { "RuleStmt", brief },
 	{ "CreatePolicyStmt", brief }, { "AlterPolicyStmt", brief }, { "RefreshMatViewStmt", refresh }, { "VacuumStmt", vacuum },
 	{ "ClusterStmt", cluster }, { "ReindexStmt", reindex }, { "LockStmt", lock_tables }, { "DoStmt", opaque }, { "CallStmt", opaque },

@@ -145,6 +145,10 @@ struct migration {
 	const struct migration_progress *progress;
 	struct migration_finding *findings;  /* of one that is to run: what it does to others (lint.h) */
 	uint32_t n_findings;
+	/* of one that is to run and that a policy holds (hold.h) */
+	const struct migration_finding *hold;   /* the first such finding; NULL = none */
+	const char *approval;                /* the id under which it is approved */
+	bool released;                       /* it is */
 	uint32_t from;                       /* the statement it goes on with, from 0 */
 	bool find_out;                       /* INDETERMINATE, but the server can tell */
 };
@@ -158,6 +162,9 @@ struct migration_list {
 	const char **warnings;               /* future versions, what the files warned of */
 	uint32_t n_warnings;
 	bool blocked;                        /* a mismatch, a missing or failed row, a refused file: nothing may run */
+	const struct migration *stop;        /* this one waits for approval, and what is to run after it waits with it; NULL = none */
+	bool empty;                          /* nobody has a table in the database yet: known only when a policy asks */
+	int64_t oldest_s, oldest_pid;        /* the oldest transaction, when it is over a minute old; 0 = none is */
 	struct error why;                    /* the first reason when blocked: names the file or version, and what to do */
 };
 

@@ -102,6 +102,10 @@ struct change {
 	bool lends_usage;             /* the grantor has no USAGE on the schema: it is lent to him, by lender if that is somebody else than we */
 	name_id lender;
 	bool retires;                 /* part of retiring a role: done before it is dropped */
+	const char *approval;         /* a migration that a policy holds: under which id it is approved */
+	struct migration_finding *findings;   /* of a migration: what it does to others (migrate/lint.h) */
+	uint32_t n_findings;
+	int64_t oldest_transaction_s; /* who would keep its locks waiting; 0 = nobody for long */
 	const char *from;             /* what is there, for people; may be NULL */
 	struct source source;
 };

@@ -62,6 +62,7 @@ struct name_list {
 
 struct plan {
 	char id[17];                  /* 16 hex digits of a digest over identity, held changes and what they assume; "" when nothing is held */
+	char guard_id[17];            /* the part of it that the guard holds: a pass may apply the others before it, and the rest stays approved */
 	struct change *changes;       /* ordered by phase */
 	uint32_t n_changes;
 	uint32_t ready, held, blocked;          /* changes */

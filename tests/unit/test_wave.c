@@ -33,7 +33,7 @@ static struct wave_wait ask_one(uint32_t own, uint32_t wave, enum wave_state sta
 static void every_state_of_an_earlier_wave(void **state)
 {
 	static const struct { enum wave_state state; enum wave_why why; } cases[] = {
-		{ WAVE_DONE, WAVE_GO }, { WAVE_PENDING, WAVE_BEHIND }, { WAVE_PAUSED, WAVE_HELD_UP }, { WAVE_BLOCKED, WAVE_STUCK },
+		{ WAVE_DONE, WAVE_GO }, { WAVE_PENDING, WAVE_BEHIND }, { WAVE_UNAPPROVED, WAVE_HELD }, { WAVE_PAUSED, WAVE_HELD_UP }, { WAVE_BLOCKED, WAVE_STUCK },
 		{ WAVE_UNREACHABLE, WAVE_AWAY }, { WAVE_FAILED, WAVE_STOPPED },
 	};
 

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: PostgreSQL
+"""A policy holds dangerous files for approval: what it holds, what it lets go, and what an approval releases."""
+
+import json
+import os
+
+import pytest
+from dbr import wait_for
+from jsonschema import Draft202012Validator
+from test_migrations import Team
+
+pytestmark = pytest.mark.majors(15)
+
+SCHEMAS = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "schemas")
+BIG = ("CREATE TABLE app.big (id int, body text);\nINSERT INTO app.big SELECT i, repeat('x', 500) FROM generate_series(1, 4000) i;\n"
+       "CREATE TABLE app.small (id int, body text);\n")
+REWRITE = "ALTER TABLE app.big ALTER id TYPE bigint;\n"
+
+
+def valid(document):
+    with open(os.path.join(SCHEMAS, document["format"].split(".")[-1] + ".json"), encoding="utf-8") as file:
+        Draft202012Validator(json.load(file)).validate(document)
+    return document
+
+
+class Held(Team):
+    def __init__(self, pg, make_daemon, files=None, hold=("rewrite", "destroy"), above="1MB", more=None, **options):
+        super().__init__(pg, make_daemon, {"V1__big.sql": BIG, **(files or {})},
+                         {"hold": list(hold), "hold_above": above, **(more or {})}, **options)
+
+    def server(self, migrations):
+        return {"name": "prod", "conninfo": self.pg.conninfo(), "manifests": ["platform"],
+                "databases": ({"name": "orders", "manifests": ["orders"],
+                               "migrations": {"directory": "orders", "user": "migrator", **migrations}},)}
+
+    def status(self):
+        return valid(self.daemon.json("status", "prod/orders"))["targets"][0]
+
+    def wait_held(self, *names, plan=None):
+        """Until exactly these files are held, by a plan that is not `plan`; the id of that plan."""
+        def held():
+            row = self.status()
+            changes = valid(self.daemon.json("show", "prod/orders"))["held"]
+            assert row["state"] == "held" and row["held"] == len(names) and row["plan"] != plan, row
+            assert [c["description"] for c in changes] == [f"MIGRATE {name}" for name in names], changes
+            return row["plan"]
+        return wait_for(held, 20, f"held: {names}", lambda: self.daemon.ctl("show", "prod/orders").out + self.daemon.log_tail())
+
+    def plan(self):
+        return valid(self.daemon.json("diff", "prod/orders"))["plans"][0]
+
+    def change(self, name):
+        return next(c for c in self.plan()["changes"] if c["description"] == f"MIGRATE {name}")
+
+    def approve(self, plan):
+        valid(self.daemon.json("approve", "prod/orders", plan, expect=0))
+
+    def events(self, kind):
+        return [e for e in valid(self.daemon.json("events"))["events"] if e["kind"] == kind]
+
+    def applied(self):
+        return [row[0] for row in self.ledger("script")]
+
+    def type_of(self, table):
+        return self.value(f"SELECT atttypid::regtype::text FROM pg_attribute WHERE attrelid = 'app.{table}'::regclass AND attname = 'id'")
+
+
+@pytest.fixture
+def team(pg, daemon):
+    def make(files=None, start=True, **options):
+        made = Held(pg, daemon, files, **options)
+        if start:
+            made.daemon.start()
+            made.daemon.wait_in_sync()
+        return made
+    return make
+
+
+@pytest.mark.majors(15, 18)
+def test_a_rewrite_of_a_large_table_waits_and_what_is_before_it_runs(team):
+    made = team()
+    assert made.status()["plan"] is None
+    made.file("V4__late.sql", "CREATE TABLE app.late ();\n")
+    made.daemon.wait_in_sync()
+    made.file("V5__first.sql", "CREATE TABLE app.first ();\n")
+    made.file("V6__big.sql", "SELECT 1;\n" + REWRITE)
+    made.file("V7__after.sql", "CREATE TABLE app.after ();\n")
+    made.file("R__view.sql", "CREATE OR REPLACE VIEW app.v AS SELECT 1 AS one;\n")
+    plan = made.wait_held("V6__big.sql", "V7__after.sql", "R__view.sql")
+    assert made.applied() == ["V1__big.sql", "V4__late.sql", "V5__first.sql"]
+    assert made.pg.allowed("SELECT * FROM app.first", dbname="orders", user="analytics"), "the grants go on without it"
+    row = made.status()
+    assert row["drift"] == 3 and row["message"].endswith(f"dbreconcilectl approve prod/orders {plan}")
+    assert "alter-type at line 2 of V6__big.sql: ACCESS EXCLUSIVE on app.big" in row["message"] and " kB)" in row["message"]
+    assert made.daemon.ctl("status", "--exit-code", "prod/orders").code == 1
+    change = made.change("V6__big.sql")
+    assert change["state"] == "held" and change["source"]["file"].endswith("/V6__big.sql")
+    lint, = change["lint"]
+    assert (lint["rule"], lint["line"], lint["relation"], lint["rewrites"]) == ("alter-type", 2, "big", True)
+    assert lint["bytes"] >= made.value("SELECT pg_relation_size('app.big')") > 1024 * 1024
+    assert change["oldest_transaction_seconds"] is None
+    assert made.change("V7__after.sql")["reason"] == "V6__big.sql before it waits for approval"
+    shown = made.daemon.ctl("diff", "prod/orders", expect=1).out
+    assert "! MIGRATE V6__big.sql — held: alter-type at line 2" in shown and "lint: V6__big.sql:2: ACCESS EXCLUSIVE on app.big" in shown
+    assert "3 held, 0 blocked" in shown
+    assert shown.count("lint:") == 1 == made.daemon.ctl("show", "prod/orders").out.count("lint:")
+    metric = 'dbreconcile_database_held_objects{database="prod/orders"}'
+    assert made.daemon.metrics()[metric] == 3
+    # that other sizes come and go is no other plan
+    made.pg.sql("INSERT INTO app.big SELECT i, repeat('y', 500) FROM generate_series(1, 4000) i; ANALYZE app.big", dbname="orders")
+    wait_for(lambda: made.change("V6__big.sql")["lint"][0]["bytes"] > lint["bytes"], 20, "the table has grown", made.daemon.log_tail)
+    assert made.status()["plan"] == plan
+    assert made.daemon.ctl("approve", "prod/orders", "0123456789abcdef").code == 5
+    made.approve(plan)
+    made.daemon.wait_in_sync()
+    assert made.applied()[3:] == ["V6__big.sql", "V7__after.sql", "R__view.sql"] and made.type_of("big") == "bigint"
+    assert made.status()["plan"] is None and made.daemon.metrics()[metric] == 0
+    approved, = made.events("approved")
+    assert approved["plan"] == plan and approved["object"] == "V6__big.sql" and "uid" in approved["actor"]
+    ran = {e["object"]: e for e in made.events("migration")}
+    assert ran["V6__big.sql"]["plan"] == plan and ran["V6__big.sql"]["result"] == "ok" and ran["V7__after.sql"]["plan"] is None
+
+
+def test_what_destroys_is_held_at_every_size_and_the_file_can_say_that_it_is_meant(team):
+    made = team(hold=["destroy", "rewrite"])
+    made.file("V2__two.sql", "ALTER TABLE app.small ALTER id TYPE bigint;\nTRUNCATE app.small;\nALTER TABLE app.small DROP COLUMN body;\n")
+    plan = made.wait_held("V2__two.sql")
+    change = made.change("V2__two.sql")
+    assert [f["rule"] for f in change["lint"]] == ["alter-type", "truncate", "drop-column"]
+    assert change["reason"].startswith("truncate at line 2 of V2__two.sql"), "the rewrite of a small table holds nothing"
+    made.file("V2__two.sql", "ALTER TABLE app.small ALTER id TYPE bigint;\n-- dbreconcile:lint-ignore truncate\nTRUNCATE app.small;\n"
+              "-- dbreconcile:lint-ignore rename\nALTER TABLE app.small DROP COLUMN body;\n")
+    assert made.wait_held("V2__two.sql", plan=plan) != plan
+    assert made.change("V2__two.sql")["reason"].startswith("drop-column at line 5")
+    made.file("V2__two.sql", "ALTER TABLE app.small ALTER id TYPE bigint;\n-- dbreconcile:lint-ignore truncate\nTRUNCATE app.small;\n"
+              "-- dbreconcile:lint-ignore\nALTER TABLE app.small DROP COLUMN body;\n")
+    made.daemon.wait_in_sync()
+    assert made.applied() == ["V1__big.sql", "V2__two.sql"] and made.type_of("small") == "bigint" and not made.events("approved")
+    made.file("V3__drop.sql", "DROP TABLE app.small;\n")
+    plan = made.wait_held("V3__drop.sql")
+    assert made.value("SELECT to_regclass('app.small') IS NOT NULL")
+    made.approve(plan)
+    made.daemon.wait_in_sync()
+    assert made.value("SELECT to_regclass('app.small') IS NULL")
+
+
+def test_an_approval_is_for_one_text_and_survives_a_restart(team):
+    made = team()
+    made.daemon.ctl("suspend", "prod/orders", expect=0)
+    made.file("V2__big.sql", REWRITE)
+    def planned(other=None):
+        row = made.status()
+        return row["plan"] if row["plan"] != other else None
+    plan = wait_for(planned, 20, "V2 is planned", made.daemon.log_tail)
+    made.approve(plan)
+    made.file("V2__big.sql", REWRITE + "SELECT 1;\n")
+    other = wait_for(lambda: planned(plan), 20, "it is another plan", made.daemon.log_tail)
+    made.daemon.ctl("resume", "prod/orders", expect=0)
+    assert made.wait_held("V2__big.sql") == other and made.type_of("big") == "integer"
+    assert made.daemon.ctl("approve", "prod/orders", plan).code == 5, "the plan of the text as it was"
+    made.daemon.ctl("suspend", "prod/orders", expect=0)
+    made.approve(other)
+    made.daemon.kill()
+    made.daemon.start()
+    wait_for(planned, 20, "it is planned again", made.daemon.log_tail)
+    assert made.status()["held"] == 0 and made.change("V2__big.sql")["state"] == "ready"
+    made.daemon.ctl("resume", "prod/orders", expect=0)
+    made.daemon.wait_in_sync()
+    assert made.type_of("big") == "bigint"
+    # it has served: the same file in a database that was put back is held again
+    made.pg.sql("ALTER TABLE app.big ALTER id TYPE int; DELETE FROM dbreconcile.migration_ledger WHERE version = '2'", dbname="orders")
+    assert made.wait_held("V2__big.sql") == other
+
+
+def test_rejected_stays_held_and_can_be_approved_later(team):
+    made = team()
+    made.file("V2__big.sql", REWRITE)
+    made.file("V3__after.sql", "CREATE TABLE app.after ();\n")
+    plan = made.wait_held("V2__big.sql", "V3__after.sql")
+    made.daemon.ctl("reject", "prod/orders", plan, expect=0)
+    def rejected():
+        row = made.status()
+        return row["state"] == "held" and f"plan {plan} was rejected by uid" in row["message"]
+    wait_for(rejected, 20, "it is rejected", lambda: made.daemon.ctl("status").out)
+    made.daemon.reconcile("prod/orders", expect=(0, 1, 5))
+    assert made.applied() == ["V1__big.sql"] and rejected()
+    made.daemon.ctl("suspend", "prod/orders", expect=0)
+    made.approve(plan)
+    wait_for(lambda: made.status()["held"] == 0, 20, "it is released", made.daemon.log_tail)
+    made.daemon.ctl("reject", "prod/orders", plan, expect=0)           # said again before it ran
+    made.daemon.ctl("resume", "prod/orders", expect=0)
+    wait_for(rejected, 20, "it is rejected", lambda: made.daemon.ctl("status").out)
+    made.approve(plan)
+    made.daemon.wait_in_sync()
+    assert made.type_of("big") == "bigint" and made.applied()[-1] == "V3__after.sql"
+
+
+def test_observe_once_and_a_plan_without_a_policy(team):
+    made = team(start=False)
+    assert made.daemon.once().code == 0
+    made.file("V2__free.sql", "CREATE TABLE app.free ();\n")
+    made.file("V3__big.sql", REWRITE)
+    result = made.daemon.once()
+    assert result.code == 1, result.err
+    assert made.applied() == ["V1__big.sql", "V2__free.sql"]
+    made.daemon.start("--observe")
+    plan = wait_for(lambda: made.status()["plan"], 20, "it is planned", made.daemon.log_tail)
+    assert made.status()["state"] == "drift" and made.status()["held"] == 1
+    made.approve(plan)
+    made.daemon.reconcile("prod/orders", expect=(0, 1))
+    assert made.change("V3__big.sql")["state"] == "ready" and made.type_of("big") == "integer"
+    made.daemon.stop()
+    config = made.daemon.settings(made.server({}))
+    made.daemon.write("dbreconciled.conf", config)
+    made.daemon.start("--observe")
+    change = wait_for(lambda: made.change("V3__big.sql"), 20, "it is planned", made.daemon.log_tail)
+    assert change["state"] == "ready" and [f["rule"] for f in change["lint"]] == ["alter-type"]
+    assert made.status()["plan"] is None and made.status()["held"] == 0
+    assert "lint: V3__big.sql:1: ACCESS EXCLUSIVE on app.big" in made.daemon.ctl("diff", "prod/orders").out
+    assert "lint: V3__big.sql:1: ACCESS EXCLUSIVE on app.big" in made.daemon.ctl("show", "prod/orders").out
+    made.daemon.stop()
+    assert made.daemon.once().code == 0 and made.type_of("big") == "bigint"
+
+
+def test_tricks_of_names_hide_nothing(team):
+    """Renamed first, IF NOT EXISTS, another schema, an index: what counts is the relation that is there."""
+    made = team({"V2__t.sql": "CREATE TABLE app.t (id int);\nCREATE INDEX big_id ON app.big (id);\n"}, hold=["drop", "rewrite", "reindex"])
+    cases = {
+        "ALTER TABLE app.big RENAME TO b2;\nALTER TABLE app.b2 RENAME TO b3;\nALTER TABLE app.b3 ALTER id TYPE bigint;\n": "alter-type at line 3",
+        "CREATE TABLE app.n (id int);\nALTER TABLE app.t RENAME TO o;\nALTER TABLE app.n RENAME TO t;\nDROP TABLE app.o;\n": "drop-table at line 4",
+        "CREATE TABLE IF NOT EXISTS app.t (id int);\nDROP TABLE app.t;\n": "drop-table at line 2",
+        "SET search_path = x;\nCREATE TABLE t (id int);\nSET search_path = app;\nDROP TABLE t;\n": "drop-table at line 4",
+        "ALTER TABLE app.t SET SCHEMA dbreconcile;\nDROP TABLE dbreconcile.t;\n": "drop-table at line 2",
+        "DROP SCHEMA app CASCADE;\n": "drop-schema at line 1",
+        "DROP OWNED BY migrator;\n": "drop-owned at line 1",
+        "DROP EXTENSION IF EXISTS x CASCADE;\n": "drop-cascade at line 1",
+        "REINDEX INDEX app.big_id;\n": "reindex at line 1",
+    }
+    plan = None
+    for text, reason in cases.items():
+        made.file("V3__case.sql", text)
+        plan = made.wait_held("V3__case.sql", plan=plan)
+        assert made.change("V3__case.sql")["reason"].startswith(reason), text
+    # what the file makes itself, and what is not there, is nobody's
+    made.file("V3__case.sql", "CREATE TABLE app.own (id int);\nALTER TABLE app.own RENAME TO o2;\nALTER TABLE app.o2 ALTER id TYPE bigint;\n"
+              "DROP TABLE app.o2;\nDROP TABLE IF EXISTS app.nosuch;\nCREATE TEMP TABLE mine (id int);\nDROP TABLE mine;\n")
+    made.daemon.wait_in_sync()
+    assert made.applied()[-1] == "V3__case.sql"
+
+
+def test_a_size_that_cannot_be_found_out_counts_as_large(pg, team):
+    made = team(daemon={"lock_timeout": "200ms"})
+    other = pg.connect(dbname="orders", autocommit=False)
+    try:
+        other.cursor().execute("LOCK TABLE app.small")
+        made.file("V2__small.sql", "ALTER TABLE app.small ALTER id TYPE bigint;\n")
+        made.wait_held("V2__small.sql")
+        assert made.change("V2__small.sql")["reason"].endswith("(its size could not be found out)")
+        other.commit()
+    finally:
+        other.close()
+    made.daemon.wait_in_sync()
+    assert made.type_of("small") == "bigint" and not made.events("approved")
