@@ -16,6 +16,8 @@
 static void connect_begin(struct migrator *m, msec_t now)
 {
 	session_close(m->session);
+	m->dirty = m->may_prepare = false;
+	m->prepared = 0;
 	session_connect(m->session, now);
 }
 
@@ -37,7 +39,7 @@ static const struct migrator_step steps[MIGRATOR_STATES] = {
 	[MS_BEGIN] = { "begin", file_begin, file_begun, file_error, file_lost },
 	[MS_SCRIPT] = { "script", script_begin, script_over, file_error, file_lost },
 	[MS_RECORD] = { "record", record_begin, record_over, file_error, file_lost },
-	[MS_COMMIT] = { "commit", commit_begin, commit_over, file_error, commit_lost },
+	[MS_COMMIT] = { "commit", commit_begin, commit_over, commit_error, commit_lost },
 	[MS_CLEAN] = { "clean", clean_begin, clean_over, NULL, NULL },
 	[MS_ROLLBACK] = { "rollback", rollback_begin, rollback_over, NULL, NULL },
 	[MS_TABLE] = { "ledger", split_table_begin, split_table_over, split_own_error, split_lost },
@@ -92,6 +94,7 @@ static void clear_step(struct migrator *m)
 	talloc_free(m->step);
 	m->step = talloc_new(m);
 	m->batch = (struct batch){ 0 };
+	m->message = NULL;
 	memset(m->outcomes, 0, sizeof m->outcomes);
 	m->failed = NULL;
 }
@@ -192,14 +195,18 @@ struct migrator *migrator_new(void *parent, const struct migrator_params *params
 	return m;
 }
 
-/* Of a script only the first error is kept: its answers may be large. */
+/* Of a file only the first error is kept: its answers may be large. */
 static void keep(struct migrator *m, struct outcome *outcome)
 {
+	bool script = m->batch.mode == BATCH_SCRIPT && !m->message;
+
+	if (script && !message_defines(outcome->command_tag))
+		m->may_prepare = true;
 	if (outcome->status == OUTCOME_ERROR && !m->failed)
 		m->failed = outcome;
-	else if (m->batch.mode == BATCH_SCRIPT)
+	else if (script)
 		talloc_free(outcome);
-	else if (outcome->index < MIGRATOR_STATEMENTS)
+	else if (outcome->index < MIGRATOR_OUTCOMES)
 		m->outcomes[outcome->index] = outcome;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * One file: BEGIN, its text, its row, COMMIT. Certain is only what the server
- * confirmed: an error rolls the whole file back, and after a lost connection
- * the transaction's id tells what became of a COMMIT.
+ * One file: BEGIN, its text, its row, COMMIT; two messages, because the row,
+ * COMMIT and the BEGIN of the next file travel together. Certain is only what
+ * the server confirmed: an error rolls the whole file back, and after a lost
+ * connection the transaction's id tells what became of a COMMIT.
  */
 #include "engine/migrator_internal.h"
 
@@ -52,45 +53,27 @@ void file_next(struct migrator *m, msec_t now)
 		migrator_go(m, m->progress_exists ? MS_SETUP : MS_TABLE, now);
 }
 
-static const char *ms_setting(struct migrator *m, const char *name, msec_t ms)
-{
-	return talloc_asprintf(m->step, "SET LOCAL %s = %" PRId64, name, ms);
-}
-
-/* The next file must not inherit anything of this one. */
-static void add_clean(struct migrator *m)
-{
-	migrator_add(m, "RESET SESSION AUTHORIZATION", 0, NULL);
-	migrator_add(m, "RESET ROLE", 0, NULL);
-	migrator_add(m, "RESET ALL", 0, NULL);
-	migrator_add(m, "DEALLOCATE ALL", 0, NULL);
-	migrator_add(m, "CLOSE ALL", 0, NULL);
-	migrator_add(m, "UNLISTEN *", 0, NULL);
-	migrator_add(m, "DISCARD TEMP", 0, NULL);
-}
-
-/* What the file before left is cleaned up in the same round trip; when this one is rolled back, so is that, and the
-   next try begins with it again. */
+/* What the file before left is cleaned up in the same message; when this one is rolled back, so is that, and the next try
+   begins with it again. */
 void file_begin(struct migrator *m, msec_t now)
 {
-	m->began = now;
-	migrator_add(m, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", 0, NULL);
-	migrator_add(m, "SELECT pg_catalog.pg_current_xact_id()", 0, NULL);
-	if (m->dirty)
-		add_clean(m);
-	migrator_add(m, ms_setting(m, "lock_timeout", m->params.lock_timeout), 0, NULL);
-	if (m->watchful)
-		migrator_add(m, ms_setting(m, "client_connection_check_interval", 2000), 0, NULL);
-	migrator_submit(m, BATCH_PIPELINE, 0, now);
+	message_begin(m);
+	message_add_begin(m);
+	message_submit(m, 0, now);
 }
 
-void file_begun(struct migrator *m, msec_t now)
+static void begun(struct migrator *m, msec_t now)
 {
-	const char *xid = migrator_cell(m, 1, 0);
+	const char *xid = migrator_cell(m, m->xid_at, 0);
 
 	talloc_free(m->xid);
 	m->xid = talloc_strdup(m, xid ? xid : "");
 	migrator_go(m, MS_SCRIPT, now);
+}
+
+void file_begun(struct migrator *m, msec_t now)
+{
+	begun(m, now);
 }
 
 void script_begin(struct migrator *m, msec_t now)
@@ -101,6 +84,8 @@ void script_begin(struct migrator *m, msec_t now)
 		abort();
 	for (uint32_t i = 0; i < m->file->n_copies; i++)
 		copies[i] = (struct copy_data){ m->file->copies[i].data, m->file->copies[i].len };
+	m->began = now;
+	m->dirty = true;
 	migrator_add(m, m->file->sql, 0, NULL);
 	m->batch.copies = copies;
 	m->batch.n_copies = m->file->n_copies;
@@ -131,16 +116,7 @@ void script_over(struct migrator *m, msec_t now)
 	if (session_transaction(m->session) != 'T')
 		fail_escaped(m);
 	else
-		migrator_go(m, MS_RECORD, now);
-}
-
-/* The file may have changed role, path and encoding for itself; none of it may touch what we write. */
-void file_pin(struct migrator *m)
-{
-	migrator_add(m, "SET LOCAL SESSION AUTHORIZATION DEFAULT", 0, NULL);
-	migrator_add(m, "SET LOCAL ROLE NONE", 0, NULL);
-	migrator_add(m, "SET LOCAL search_path = pg_catalog, pg_temp", 0, NULL);
-	migrator_add(m, "SET LOCAL client_encoding = 'UTF8'", 0, NULL);
+		migrator_go(m, message_is_safe(m) ? MS_COMMIT : MS_RECORD, now);
 }
 
 /* Columns: the transaction's id, is the lock of the ledger still ours. */
@@ -183,31 +159,39 @@ void file_lock_was_released(struct migrator *m)
 	file_fail(m, FAILURE_SQL, &err);
 }
 
+/* The file made the server read texts otherwise than we write them: that is taken back before the next message comes. */
 void record_begin(struct migrator *m, msec_t now)
 {
 	file_pin(m);
-	file_add_lock_check(m);
-	file_add_record(m, true);
+	migrator_add(m, "SET LOCAL standard_conforming_strings = on", 0, NULL);
 	migrator_submit(m, BATCH_PIPELINE, 0, now);
 }
 
 void record_over(struct migrator *m, msec_t now)
 {
-	const char *xid = migrator_cell(m, 4, 0), *locked = migrator_cell(m, 4, 1);
+	migrator_go(m, MS_COMMIT, now);
+}
 
-	if (!xid || strcmp(xid, m->xid))
-		fail_escaped(m);
-	else if (!locked || *locked != 't')
-		file_lock_was_released(m);
-	else
-		migrator_go(m, MS_COMMIT, now);
+/* The next one whose transaction can begin in the message that ends this one; the length of the list when there is none. */
+static uint32_t following(const struct migrator *m)
+{
+	uint32_t i = m->next + 1;
+
+	while (i < m->list->n && !migration_runs(&m->list->v[i]))
+		i++;
+	return i < m->list->n && !m->cancelled && m->list->v[i].file->transactional ? i : m->list->n;
 }
 
 /* Deferred constraints are checked here, which may take as long as the file itself. */
 void commit_begin(struct migrator *m, msec_t now)
 {
-	migrator_add(m, "COMMIT", 0, NULL);
-	migrator_submit(m, BATCH_ALONE, m->params.file_timeout, now);
+	m->follows = following(m);
+	message_begin(m);
+	message_add_record(m);
+	m->commit_at = message_add(m, "COMMIT");
+	if (m->follows < m->list->n)
+		message_add_begin(m);
+	message_submit(m, m->params.file_timeout, now);
 }
 
 void file_applied(struct migrator *m)
@@ -226,9 +210,25 @@ void file_end_cancelled(struct migrator *m)
 	migrator_end(m, MIGRATOR_CANCELLED, FAILURE_NONE, &err);
 }
 
+static void applied(struct migrator *m)
+{
+	file_applied(m);
+	m->rank++;
+	m->next++;
+}
+
+/* The next file, in whose transaction we are. */
+static void follow(struct migrator *m)
+{
+	m->next = m->follows;
+	m->file = m->list->v[m->next].file;
+	m->attempts = 0;
+	migrator_note(m, MIGRATOR_STARTED, NULL);
+}
+
 void commit_over(struct migrator *m, msec_t now)
 {
-	const char *tag = m->outcomes[0] ? m->outcomes[0]->command_tag : NULL;
+	const char *tag = m->outcomes[m->commit_at] ? m->outcomes[m->commit_at]->command_tag : NULL;
 
 	if (!tag || strcmp(tag, "COMMIT")) {
 		struct error err = { 0 };
@@ -237,17 +237,46 @@ void commit_over(struct migrator *m, msec_t now)
 		file_fail(m, FAILURE_SQL, &err);
 		return;
 	}
-	file_applied(m);
-	m->rank++;
-	m->next++;
-	m->dirty = true;
-	file_next(m, now);
+	applied(m);
+	if (m->follows == m->list->n || m->cancelled) {
+		file_next(m, now);
+		return;
+	}
+	follow(m);
+	begun(m, now);
+}
+
+/* Which of the statements it was says what became of the file. */
+void commit_error(struct migrator *m, msec_t now)
+{
+	const struct error *said = &m->failed->error;
+
+	if (m->failed->index > m->commit_at) {
+		applied(m);
+		follow(m);
+		m->state = MS_BEGIN;
+	} else if (m->failed->index < m->commit_at) {
+		bool taken = m->prepared && !strcmp(said->sqlstate, "26000");
+
+		m->state = MS_RECORD;
+		m->prepared = 0;
+		if (strstr(said->text, MESSAGE_OTHER_TRANSACTION))
+			fail_escaped(m);
+		else if (strstr(said->text, MESSAGE_NO_LOCK))
+			file_lock_was_released(m);
+		else if (taken && ++m->attempts < FILE_ATTEMPTS_MAX)
+			migrator_go(m, MS_ROLLBACK, now);      /* the file took away what we had prepared */
+	}
+	if (m->status == MIGRATOR_RUNNING && m->state != MS_ROLLBACK)
+		file_error(m, now);
 }
 
 void clean_begin(struct migrator *m, msec_t now)
 {
-	add_clean(m);
-	migrator_submit(m, BATCH_PIPELINE, 0, now);
+	message_begin(m);
+	m->may_prepare = true;
+	message_add_clean(m);
+	message_submit(m, 0, now);
 }
 
 void clean_over(struct migrator *m, msec_t now)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* The inside of the migration runner: migrator.c moves the machine, migrator_ledger.c brings it to the comparison under the
-   lock, migrator_file.c runs one file in one transaction, migrator_split.c one statement by statement, and migrator_lookup.c
+   lock, migrator_file.c runs one file in one transaction (migrator_message.c: what surrounds it), migrator_split.c one statement by statement, and migrator_lookup.c
    finds out what became of a statement. */
 #ifndef DBR_ENGINE_MIGRATOR_INTERNAL_H
 #define DBR_ENGINE_MIGRATOR_INTERNAL_H
@@ -9,6 +9,7 @@
 #include "migrate/progress.h"
 
 #define MIGRATOR_STATEMENTS 14
+#define MIGRATOR_OUTCOMES 24
 
 enum migrator_state {
 	MS_CONNECT, MS_IDENTITY, MS_WATCHFUL, MS_ASK, MS_LOCK, MS_HOLDER, MS_RELATION, MS_READ, MS_CREATE,
@@ -42,7 +43,9 @@ struct migrator {
 	void *step;                       /* parent of what belongs to it */
 	struct statement statements[MIGRATOR_STATEMENTS];
 	struct batch batch;
-	struct outcome *outcomes[MIGRATOR_STATEMENTS];    /* kept except for scripts */
+	struct text *message;             /* statements of ours for one message, NULL: the batch has none */
+	unsigned n_message;
+	struct outcome *outcomes[MIGRATOR_OUTCOMES];      /* kept except those of a file */
 	struct outcome *failed;           /* the first error */
 
 	bool watchful;                    /* the server can notice that we are gone while it works */
@@ -57,7 +60,12 @@ struct migrator {
 	/* the file under way */
 	const struct migration_file *file;
 	char *xid;
-	bool dirty;                       /* a file that was committed may have left settings, temporary tables and so on */
+	unsigned xid_at, commit_at;       /* in the message */
+	uint32_t follows;                 /* position in the list of the file that begins with the COMMIT of this one; n: none */
+	bool dirty;                       /* a file may have left settings, temporary tables and so on */
+	bool may_prepare;                 /* and prepared statements */
+	unsigned prepared;                /* number of the statement that we prepared; 0: none that is still there for certain */
+	unsigned preparations;
 	msec_t began;
 	int execution_time_ms;
 	unsigned attempts;
@@ -122,6 +130,19 @@ void create_error(struct migrator *, msec_t now);
 void unlock_begin(struct migrator *, msec_t now);
 void unlock_over(struct migrator *, msec_t now);
 
+/* migrator_message.c: statements of ours around a file, in one message of the simple protocol */
+#define MESSAGE_OTHER_TRANSACTION "dbreconcile: other transaction"
+#define MESSAGE_NO_LOCK "dbreconcile: no lock"
+void message_begin(struct migrator *);
+unsigned message_add(struct migrator *, const char *sql);         /* its index among the outcomes */
+void message_add_clean(struct migrator *);
+void message_add_begin(struct migrator *);
+void message_add_record(struct migrator *);
+void message_submit(struct migrator *, msec_t budget, msec_t now);
+bool message_is_safe(const struct migrator *);           /* the server reads texts as we write them */
+/* A statement that defines something prepares nothing by itself; any other may call what does. */
+bool message_defines(const char *command_tag);
+
 /* migrator_file.c */
 void file_next(struct migrator *, msec_t now);            /* the next one that runs, or the end */
 void file_begin(struct migrator *, msec_t now);
@@ -134,6 +155,7 @@ void record_begin(struct migrator *, msec_t now);
 void record_over(struct migrator *, msec_t now);
 void commit_begin(struct migrator *, msec_t now);
 void commit_over(struct migrator *, msec_t now);
+void commit_error(struct migrator *, msec_t now);
 void commit_lost(struct migrator *, msec_t now);
 void clean_begin(struct migrator *, msec_t now);
 void clean_over(struct migrator *, msec_t now);

@@ -104,7 +104,9 @@ void watchful_error(struct migrator *m, msec_t now)
 	migrator_go(m, MS_LOCK, now);
 }
 
-/* ---- Flyway's lock, held by the session; polled, because waiting for it inside the server would hold a snapshot ---- */
+/* ---- Flyway's lock, held by the session; polled, because waiting for it inside the server would hold a snapshot. Held twice:
+   one can be given back and taken again, which tells for next to nothing whether it is still ours (pg_locks would cost as much
+   as a small file) ---- */
 
 void lock_begin(struct migrator *m, msec_t now)
 {
@@ -113,7 +115,8 @@ void lock_begin(struct migrator *m, msec_t now)
 	if (m->lock_deadline == MSEC_NEVER)
 		m->lock_deadline = now + m->params.lock_wait;
 	params[0] = talloc_asprintf(m->step, "%" PRId64, ledger_lock_key(m->params.schema, m->params.table));
-	migrator_add(m, "SELECT pg_catalog.pg_try_advisory_lock($1::pg_catalog.int8)", 1, params);
+	migrator_add(m, "SELECT pg_catalog.pg_try_advisory_lock($1::pg_catalog.int8) AND pg_catalog.pg_try_advisory_lock($1::pg_catalog.int8)",
+		     1, params);
 	migrator_submit(m, BATCH_ALONE, 0, now);
 }
 
@@ -362,7 +365,7 @@ void unlock_begin(struct migrator *m, msec_t now)
 	const char **params = talloc_array(m->step, const char *, 1);
 
 	params[0] = talloc_asprintf(m->step, "%" PRId64, ledger_lock_key(m->params.schema, m->params.table));
-	migrator_add(m, "SELECT pg_catalog.pg_advisory_unlock($1::pg_catalog.int8)", 1, params);
+	migrator_add(m, "SELECT pg_catalog.pg_advisory_unlock($1::pg_catalog.int8), pg_catalog.pg_advisory_unlock($1::pg_catalog.int8)", 1, params);
 	migrator_submit(m, BATCH_ALONE, 0, now);
 }
 

@@ -274,6 +274,11 @@ char session_transaction(const struct session *s)
 	}
 }
 
+const char *session_parameter(const struct session *s, const char *name)
+{
+	return s->conn ? PQparameterStatus(s->conn, name) : NULL;
+}
+
 void session_close(struct session *s)
 {
 	drop_connection(s);

@@ -170,5 +170,7 @@ int session_submit(struct session *, const struct batch *, msec_t now);
 struct outcome *session_next(struct session *, void *parent);
 /* The status of the transaction: 'I' idle, 'T' in a transaction, 'E' failed, '?' unknown. */
 char session_transaction(const struct session *);
+/* A setting that the server reports with its answers (client_encoding ...), or NULL. */
+const char *session_parameter(const struct session *, const char *name);
 
 #endif

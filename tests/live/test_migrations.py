@@ -230,7 +230,7 @@ def test_killed_daemon_leaves_nothing_half_done(team, when):
                                           " FOR EACH ROW EXECUTE FUNCTION app.slow();",
                  "V2__slow.sql": "INSERT INTO app.users VALUES (1, 'a');" + (" SELECT pg_sleep(3);" if when == "PgSleep" else "")})
     query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE %s"
-    wait_for(lambda: made.pg.value(query, ("COMMIT%" if when == "COMMIT" else "%pg_sleep(3)%",)), 20, "V2 is there", made.daemon.log_tail)
+    wait_for(lambda: made.pg.value(query, ("%; COMMIT; %" if when == "COMMIT" else "%pg_sleep(3)%",)), 20, "V2 is there", made.daemon.log_tail)
     made.daemon.kill()
     wait_for(lambda: not made.pg.backends("orders"), 15, "its backends are gone")
     recorded = [row[0] for row in made.ledger()] == ["1", "2"]

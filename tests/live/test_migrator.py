@@ -6,9 +6,11 @@ tests/live/migrate_runner runs one directory and prints what it does as JSON lin
 
 import json
 import os
+import re
 import signal
 import subprocess
 
+import psycopg2
 import pytest
 from dbr import wait_for
 from dbr.daemon import BUILD, SANITIZERS, _environment
@@ -149,6 +151,82 @@ def test_settings_of_one_file_do_not_reach_the_next(runner):
     assert end["status"] == "done", end
     assert runner.rows("SELECT path, d, t, e, u FROM app.seen") == [('"$user", public', "ISO, MDY", None, "UTF8", "ü")]
     assert runner.rows(f"SELECT description FROM {LEDGER} WHERE version = '2'") == [("grün",)]
+
+
+def test_prepared_statements_of_one_file_do_not_reach_the_next(runner):
+    """Nor does the daemon depend on what a file may take away: the statement that writes the row is prepared."""
+    runner.file("V01__t.sql", "CREATE TABLE app.a (i int);")
+    runner.file("V02__prepare.sql", "PREPARE p AS SELECT 1; DECLARE c CURSOR WITH HOLD FOR SELECT 1;")
+    runner.file("V03__again.sql", "DO $$ BEGIN EXECUTE 'PREPARE p AS SELECT 2'; END $$;")
+    runner.file("V04__again.sql", "PREPARE p AS SELECT 3; DECLARE c CURSOR WITH HOLD FOR SELECT 1;")
+    runner.file("V05__t.sql", "CREATE TABLE app.b ();")
+    runner.file("V06__all.sql", "DEALLOCATE ALL;")
+    runner.file("V07__t.sql", "CREATE TABLE app.c ();")
+    runner.file("V08__do.sql", "INSERT INTO app.a VALUES (1); CREATE FUNCTION app.f(int) RETURNS bool LANGUAGE plpgsql AS"
+                               " 'BEGIN EXECUTE ''DEALLOCATE ALL''; RETURN true; END'; SELECT app.f(1);")
+    runner.file("V09__t.sql", "CREATE TABLE app.d ();")
+    runner.file("V10__check.sql", "ALTER TABLE app.a ADD CHECK (app.f(i));")     # it only defines, and deallocates all the same
+    runner.file("V11__t.sql", "CREATE TABLE app.e ();")
+    mark = runner.pg.log_mark()
+    end, events = runner.run()
+    assert end["status"] == "done", end
+    assert runner.versions() == [f"{v:02}" for v in range(1, 12)]
+    assert [e["event"] for e in events] == ["started", "applied"] * 11
+    ran = [s[2] for s in runner.pg.statements(mark, "dbreconciled migrations")]
+    assert len([s for s in ran if s.startswith("ALTER TABLE app.a")]) == 2, "the statement was not prepared, or not missed"
+    assert len([s for s in ran if "PREPARE dbreconcile_record" in s]) > 1 and len([s for s in ran if "EXECUTE dbreconcile_record" in s]) > 4
+
+
+def test_what_a_retried_file_prepared_is_gone(runner):
+    runner.file("V1__t.sql", "CREATE TABLE app.t (); CREATE TABLE app.u ();")
+    assert runner.run()[0]["status"] == "done"
+    runner.file("V2__prepare.sql", "PREPARE p AS SELECT 1; ALTER TABLE app.t ADD COLUMN a int;")
+    reader = runner.pg.connect("d", autocommit=False)
+    reader.cursor().execute("SELECT * FROM app.t")
+    process = runner.spawn(lock_timeout=100)
+    runner.wait_phase(process, "rollback")
+    reader.rollback()
+    reader.close()
+    end, _events = runner.finish(process)
+    assert end["status"] == "done", end
+
+
+def test_file_that_changes_how_texts_are_read(runner):
+    """Its name has everything that could be read otherwise."""
+    names = ["V1__it's_a_\\'_ü.sql", "V2__b\\.sql"]
+    for name in names:
+        runner.file(name, f"CREATE TABLE app.v{name[1]} (); SET client_encoding = 'LATIN1';"
+                          "SELECT set_config('standard_conforming_strings', 'off', false);")
+    end, _events = runner.run()
+    assert end["status"] == "done", end
+    assert runner.rows(f"SELECT script FROM {LEDGER} ORDER BY 1") == [(name,) for name in names]
+    assert runner.rows("SELECT count(*) FROM pg_class WHERE relname IN ('v1', 'v2')") == [(2,)]
+
+
+@pytest.mark.majors(14, 18)
+def test_the_row_can_only_be_written_in_our_transaction_and_under_the_lock(runner):
+    """What the daemon sent is sent again by somebody who has neither: nothing of it may be committed."""
+    key = FLYWAY_KEY + java_hash('"dbreconcile"."migration_ledger"')
+    runner.file("V1__a.sql", "CREATE TABLE app.a ();")
+    runner.file("V2__b.sql", "SELECT 1;")
+    mark = runner.pg.log_mark()
+    assert runner.run()[0]["status"] == "done"
+    messages = [s[2] for s in runner.pg.statements(mark, "dbreconciled migrations") if "INSERT INTO" in s[2] and "COMMIT;" in s[2]]
+    assert len(messages) == 2, messages
+    runner.pg.sql(f"DELETE FROM {LEDGER}", dbname="d")
+    for message in messages:
+        xid = re.search(r"(?:EXECUTE \w+ \(|<>\) )'(\d+)'", message).group(1)
+        for locked, ours, words in ((True, False, "other transaction"), (False, True, "no lock")):
+            session = runner.pg.connect("d", user="migrator")
+            with session.cursor() as cursor:
+                cursor.execute("BEGIN; CREATE TABLE app.astray (); SELECT pg_current_xact_id()")
+                mine = cursor.fetchone()[0]
+                if locked:
+                    cursor.execute(f"SELECT pg_advisory_lock({key}), pg_advisory_lock({key})")
+                with pytest.raises(psycopg2.DataError, match=f"dbreconcile: {words}"):
+                    cursor.execute(message.replace(f"'{xid}'", f"'{mine}'") if ours else message)
+            session.close()
+    assert runner.versions() == [] and runner.value("SELECT to_regclass('app.astray') IS NULL")
 
 
 def test_changed_and_missing_files_block(runner):

@@ -88,6 +88,7 @@ enum failure session_failure(const struct session *s) { return s->failure; }
 int session_server_version(const struct session *s) { (void)s; return 160000; }
 int session_backend_pid(const struct session *s) { (void)s; return 1; }
 char session_transaction(const struct session *s) { return s->transaction; }
+const char *session_parameter(const struct session *s, const char *name) { (void)s; (void)name; return NULL; }
 
 const struct pinned_setting *session_pinned(const struct session *s, unsigned *n)
 {
