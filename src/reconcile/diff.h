@@ -58,6 +58,10 @@ void diff_extensions(struct differ *);
 void diff_owners(struct differ *);
 void diff_row_security(struct differ *);
 
+struct taken {
+	privs_t privs, options;      /* options: of privileges that stay */
+};
+
 /* One ACL against what is wanted of it; names are added to changes by the caller's object walk. */
 struct wanted {
 	name_id grantee;
@@ -75,7 +79,7 @@ struct acl_context {
 	bool everyone;                           /* every entry is in scope: the defaults of a creator that is to go */
 	const struct acl *initial;
 	const struct acl *above;                 /* of a column's table: who may pass on there may do so on its columns */
-	const privs_t *taken;                    /* by entry: what other changes of this plan take along; NULL = nothing */
+	const struct taken *taken;               /* by entry: what other changes of this plan take along; NULL = nothing */
 	struct source scope_source;
 };
 

@@ -20,6 +20,7 @@
 struct fate {
 	privs_t remove;              /* the privilege goes */
 	privs_t remove_option;       /* only the grant option goes */
+	privs_t alone, alone_option; /* the same, of the entry by itself */
 	privs_t blocked;             /* of these: would be removed, but somebody out of scope depends on them */
 	bool in_scope;
 };
@@ -97,12 +98,13 @@ static void missing(struct differ *d, const struct acl *acl, const struct acl_co
 	if (owners_own(c, w->grantee) && !c->as_default)
 		return;
 	for (uint32_t i = 0; i < acl->n; i++) {
-		privs_t kept = ~(fates ? fates[i].remove & ~fates[i].blocked : 0);
+		privs_t gone = fates ? fates[i].remove & ~fates[i].blocked : 0;
+		privs_t bare = fates ? fates[i].remove_option & ~fates[i].blocked : 0;
 
 		if (acl->v[i].grantee != w->grantee)
 			continue;
-		held |= acl->v[i].privs & kept;
-		grantable |= acl->v[i].grantable & kept;
+		held |= acl->v[i].privs & ~gone;
+		grantable |= acl->v[i].grantable & ~(gone | bare);
 	}
 	lacking_option = w->grantable & ~grantable;
 	lacking = w->privs & ~held & ~lacking_option;
@@ -205,11 +207,24 @@ static privs_t kept_options(const struct acl *acl, const struct fate *fates, nam
 	return kept;
 }
 
-/* Spreads removal along the chains of grantors until nothing changes. */
+/* What stays lets go of everything that was to be removed because of it. */
+static void begin_again(struct fate *fates, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		fates[i].remove = fates[i].alone;
+		fates[i].remove_option = fates[i].alone_option;
+	}
+}
+
+/* Spreads removal along the chains of grantors until nothing changes. Each beginning has more that is blocked, so it ends. */
 static void spread(const struct acl *acl, const struct acl_context *c, struct fate *fates)
 {
 	bool changed = true;
 
+	for (uint32_t i = 0; i < acl->n; i++) {
+		fates[i].alone = fates[i].remove;
+		fates[i].alone_option = fates[i].remove_option;
+	}
 	while (changed) {
 		changed = false;
 		for (uint32_t i = 0; i < acl->n; i++) {
@@ -230,6 +245,8 @@ static void spread(const struct acl *acl, const struct acl_context *c, struct fa
 					fates[j].remove_option &= ~hanging;
 				} else {
 					fates[i].blocked |= hanging;
+					begin_again(fates, acl->n);
+					going = lost = 0;
 				}
 				changed = true;
 			}
@@ -296,17 +313,17 @@ static void remove_surplus(struct differ *d, const struct acl *acl, const struct
 		const struct acl_entry *entry = &acl->v[i];
 		const struct wanted *w = find_wanted(wanted, n_wanted, entry->grantee);
 		struct source source = w ? w->source : c->scope_source;
-		privs_t taken = c->taken ? c->taken[i] : 0;
+		privs_t taken = c->taken ? c->taken[i].privs & ~fates[i].blocked : 0;
+		privs_t bared = c->taken ? c->taken[i].options & ~fates[i].blocked : 0;
 
 		if (fates[i].in_scope)
 			d->plan->in_scope += objects;
 		else if (c->exact && entry->grantee != NAME_NONE && !owners_own(c, entry->grantee))
 			list_unmanaged(d, c, entry, objects);
-		taken &= ~fates[i].blocked;
 		if (fates[i].remove & ~taken)
 			emit_removal(d, acl, c, entry, CHANGE_REVOKE, fates[i].remove & ~taken, fates[i].blocked, source, emit, data);
-		if (fates[i].remove_option)
-			emit_removal(d, acl, c, entry, CHANGE_REVOKE_GRANT_OPTION, fates[i].remove_option, fates[i].blocked, source, emit, data);
+		if (fates[i].remove_option & ~bared)
+			emit_removal(d, acl, c, entry, CHANGE_REVOKE_GRANT_OPTION, fates[i].remove_option & ~bared, fates[i].blocked, source, emit, data);
 	}
 }
 
@@ -320,8 +337,10 @@ void diff_acl(struct differ *d, const struct acl *acl, const struct acl_context 
 		fates = acl->n <= ENTRIES_FAST ? fast : talloc_array(d->temporary, struct fate, acl->n);
 		for (uint32_t i = 0; i < acl->n; i++) {
 			fates[i] = judge(d, c, &acl->v[i], find_wanted(wanted, n_wanted, acl->v[i].grantee));
-			if (c->taken)
-				fates[i].remove |= c->taken[i];
+			if (c->taken) {
+				fates[i].remove |= c->taken[i].privs;
+				fates[i].remove_option |= c->taken[i].options & ~fates[i].remove;
+			}
 			foreign |= acl->v[i].grantor != c->owner;
 		}
 		if (foreign)

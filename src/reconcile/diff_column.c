@@ -156,24 +156,34 @@ struct column_emit {
 	bool probe;                  /* only find the table revokes that columns forbid */
 };
 
-/* A REVOKE on a table takes the same privilege from its columns too (PostgreSQL documentation, REVOKE): what is wanted on
-   a column must be granted again after it. */
-static privs_t revoked_on_table(const struct differ *d, uint32_t n_changes, const struct object_group *g, const char *table,
-				const struct acl_entry *entry)
+static bool revokes_on_table(const struct change *change)
 {
-	privs_t revoked = 0;
+	return (change->op == CHANGE_REVOKE || change->op == CHANGE_REVOKE_GRANT_OPTION) && change->object_kind == OBJECT_TABLE;
+}
+
+/* A REVOKE on a table takes the same privilege, or its grant option, from the columns too (PostgreSQL documentation, REVOKE):
+   what is wanted on a column must be granted again after it. */
+static struct taken revoked_on_table(const struct differ *d, uint32_t n_changes, const struct object_group *g, const char *table,
+				     const struct acl_entry *entry)
+{
+	struct taken revoked = { 0 };
 
 	for (uint32_t i = 0; i < n_changes; i++) {
 		const struct change *change = &d->plan->changes[i];
 
-		if (change->op != CHANGE_REVOKE || change->object_kind != OBJECT_TABLE || change->schema != g->schema ||
-		    change->role != entry->grantee || change->state == CHANGE_BLOCKED ||
-		    (change->grantor ? change->grantor : g->owner) != entry->grantor)
+		if (!revokes_on_table(change) || change->schema != g->schema || change->role != entry->grantee ||
+		    change->state == CHANGE_BLOCKED || (change->grantor ? change->grantor : g->owner) != entry->grantor)
 			continue;
-		for (uint32_t k = 0; k < change->n; k++)
-			if (strcmp(change->names[k], table) == 0)
-				revoked |= change->privs;
+		for (uint32_t k = 0; k < change->n; k++) {
+			if (strcmp(change->names[k], table) != 0)
+				continue;
+			if (change->op == CHANGE_REVOKE)
+				revoked.privs |= change->privs & entry->privs;
+			else
+				revoked.options |= change->privs & entry->grantable;
+		}
 	}
+	revoked.options &= ~revoked.privs;
 	return revoked;
 }
 
@@ -195,15 +205,15 @@ static struct change *split_off_rest(struct differ *d, struct change *alone, pri
 	return alone;
 }
 
-/* A column's list forbids what a table's REVOKE would do to it: that privilege of the table leaves the change, blocked. */
+/* A column's list forbids what a table's REVOKE, even of the grant option alone, would do to it: that privilege of the table
+   leaves the change, blocked. */
 static void unplan_table_revoke(struct column_emit *e, const struct change *like)
 {
 	for (uint32_t i = 0; i < e->n_changes; i++) {
 		struct change *change = &e->d->plan->changes[i], *alone;
 
-		if (change->op != CHANGE_REVOKE || change->object_kind != OBJECT_TABLE || change->schema != like->schema ||
-		    change->role != like->role || change->grantor != like->grantor || !(change->privs & like->privs) ||
-		    change->state == CHANGE_BLOCKED)
+		if (!revokes_on_table(change) || change->schema != like->schema || change->role != like->role ||
+		    change->grantor != like->grantor || !(change->privs & like->privs) || change->state == CHANGE_BLOCKED)
 			continue;
 		for (uint32_t k = 0; k < change->n; k++) {
 			if (strcmp(change->names[k], e->table) != 0)
@@ -222,7 +232,7 @@ static void unplan_table_revoke(struct column_emit *e, const struct change *like
 			alone = split_off_rest(e->d, alone, like->privs);
 			change_block(alone, "a column of the table carries privileges granted on from this one to roles that no manifest names",
 				     "revoke those by hand, or declare the roles");
-			return;
+			break;
 		}
 	}
 }
@@ -232,7 +242,7 @@ static void emit_column(void *data, const struct change *like)
 	struct column_emit *e = data;
 	struct change copy = *like;
 
-	if (like->op == CHANGE_REVOKE && like->state == CHANGE_BLOCKED)
+	if (like->state == CHANGE_BLOCKED && (like->op == CHANGE_REVOKE || like->op == CHANGE_REVOKE_GRANT_OPTION))
 		unplan_table_revoke(e, like);
 	if (e->probe)
 		return;
@@ -242,18 +252,18 @@ static void emit_column(void *data, const struct change *like)
 }
 
 /* What the plan's table revokes will take along of each entry of a column; NULL when nothing. */
-static const privs_t *taken_from_column(struct differ *d, const struct acl *acl, const struct object_group *g, const char *table,
+static const struct taken *taken_from_column(struct differ *d, const struct acl *acl, const struct object_group *g, const char *table,
 					uint32_t n_changes)
 {
-	privs_t *taken = NULL;
+	struct taken *taken = NULL;
 
 	for (uint32_t i = 0; i < acl->n; i++) {
-		privs_t gone = acl->v[i].privs & revoked_on_table(d, n_changes, g, table, &acl->v[i]);
+		struct taken gone = revoked_on_table(d, n_changes, g, table, &acl->v[i]);
 
-		if (!gone)
+		if (!gone.privs && !gone.options)
 			continue;
 		if (!taken)
-			taken = talloc_zero_array(d->temporary, privs_t, acl->n);
+			taken = talloc_zero_array(d->temporary, struct taken, acl->n);
 		taken[i] = gone;
 	}
 	return taken;
@@ -264,7 +274,7 @@ static bool table_loses_anything(const struct differ *d, uint32_t n_changes, nam
 	for (uint32_t i = 0; i < n_changes; i++) {
 		const struct change *change = &d->plan->changes[i];
 
-		if (change->op != CHANGE_REVOKE || change->object_kind != OBJECT_TABLE || change->schema != schema)
+		if (!revokes_on_table(change) || change->schema != schema)
 			continue;
 		for (uint32_t k = 0; k < change->n; k++)
 			if (strcmp(change->names[k], table) == 0)
@@ -385,7 +395,7 @@ static void diff_column_slots(struct differ *d, const struct column_map *map, ui
 static bool revokes_on_tables(const struct differ *d)
 {
 	for (uint32_t i = 0; i < d->plan->n_changes; i++)
-		if (d->plan->changes[i].op == CHANGE_REVOKE && d->plan->changes[i].object_kind == OBJECT_TABLE)
+		if (revokes_on_table(&d->plan->changes[i]))
 			return true;
 	return false;
 }

@@ -154,3 +154,49 @@ def test_who_may_create_by_a_pattern_has_default_privileges_in_the_same_pass(pg,
     mark = pg.log_mark()
     d.reconcile()
     assert pg.changes(mark) == []
+
+
+@pytest.mark.majors(14, 18)
+@pytest.mark.parametrize("stays", ["SELECT", "INSERT"])
+def test_a_grant_option_that_a_column_hangs_on_is_blocked_and_not_tried(pg, start, stays):
+    """REVOKE GRANT OPTION FOR on a table takes the options of its columns too; the server refuses it while somebody unknown got something by one."""
+    pg.sql("GRANT SELECT ON app.t TO passer WITH GRANT OPTION; GRANT SELECT (id) ON app.t TO passer WITH GRANT OPTION;"
+           "GRANT USAGE ON SCHEMA app TO passer; SET ROLE passer; GRANT SELECT (id) ON app.t TO stranger", dbname="orders")
+    d = start("""authority = "exact";
+grants: ( { to = "passer"; privileges = "%s"; on = "table app.t"; } );
+""" % stays)
+    mark = pg.log_mark()
+    for _ in range(2):
+        d.reconcile(expect=5)
+    row = next(r for r in d.json("status", expect=0)["targets"] if r["target"] == "prod/orders")
+    assert row["state"] == "blocked" and row["failure"] is None, row
+    assert not [s for s in pg.changes(mark) if "REVOKE" in str(s)], pg.changes(mark)
+    assert pg.sql("SELECT attacl::text FROM pg_attribute WHERE attrelid = 'app.t'::regclass AND attname = 'id'", dbname="orders")[0][0].count("stranger=r/passer")
+
+
+@pytest.mark.majors(14, 18)
+def test_a_grant_option_goes_from_the_columns_with_the_table(pg, start):
+    """What is to stay on a column with its option is granted there again after the table has lost it."""
+    pg.sql("GRANT SELECT ON app.t TO passer WITH GRANT OPTION; GRANT SELECT (id) ON app.t TO passer WITH GRANT OPTION", dbname="orders")
+    d = start("""authority = "exact";
+grants: ( { to = "passer"; privileges = "SELECT"; on = "table app.t"; },
+          { to = "passer"; privileges = "SELECT"; on = "table app.t"; columns = [ "id" ]; grant_option = true; } );
+""")
+    d.reconcile()
+    assert acl(pg) == {("passer", "old_owner", "SELECT", False)}
+    assert "passer=r*/old_owner" in pg.value("SELECT attacl::text FROM pg_attribute WHERE attrelid = 'app.t'::regclass AND attname = 'id'",
+                                             dbname="orders")
+    quiet(pg, d)
+
+
+@pytest.mark.majors(14, 18)
+def test_the_owners_own_entry_stays_when_what_it_hangs_on_stays(pg, start):
+    pg.sql("GRANT SELECT ON app.t TO passer WITH GRANT OPTION; GRANT USAGE ON SCHEMA app TO passer; SET ROLE passer;"
+           "GRANT SELECT ON app.t TO old_owner; GRANT SELECT ON app.t TO stranger", dbname="orders")
+    live = "SELECT relacl::text FROM pg_class WHERE relname = 't'"
+    before = pg.value(live, dbname="orders")
+    d = start("""authority = "exact";
+grants: ( { to = "passer"; privileges = "SELECT"; on = "table app.t"; } );
+""")
+    d.reconcile(expect=5)
+    assert pg.value(live, dbname="orders") == before
