@@ -324,3 +324,19 @@ const struct server_settings *settings_server(const struct settings *settings, c
 			return &settings->servers[i];
 	return NULL;
 }
+
+/* An exact name wins over a glob, the first glob over later ones; a glob never means the template databases. */
+const struct database_settings *settings_database(const struct server_settings *server, const char *database, bool *ret_match)
+{
+	*ret_match = false;
+	for (uint32_t i = 0; i < server->n_databases; i++)
+		if (server->databases[i].name != NULL && strcmp(server->databases[i].name, database) == 0)
+			return &server->databases[i];
+	if (strcmp(database, "template0") == 0 || strcmp(database, "template1") == 0)
+		return NULL;
+	*ret_match = true;
+	for (uint32_t i = 0; i < server->n_databases; i++)
+		if (server->databases[i].match != NULL && glob_match(server->databases[i].match, database))
+			return &server->databases[i];
+	return NULL;
+}

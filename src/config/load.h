@@ -43,5 +43,8 @@ char *manifest_print(void *parent, const struct manifest *);
 /* Manifest lookup by name; NULL when unknown. */
 const struct manifest *settings_manifest(const struct settings *, const char *name);
 const struct server_settings *settings_server(const struct settings *, const char *name);
+/* What is configured for a database of the server; *ret_match: by a pattern, which template0 and template1 never match. NULL:
+   it is no target. */
+const struct database_settings *settings_database(const struct server_settings *, const char *database, bool *ret_match);
 
 #endif

@@ -20,22 +20,6 @@ struct server *fleet_server(const struct engine *e, const char *name)
 	return NULL;
 }
 
-/* An exact name wins over a glob, the first glob over later ones; a glob never means the template databases. */
-const struct database_settings *fleet_database_settings(const struct server_settings *server, const char *database, bool *ret_match)
-{
-	*ret_match = false;
-	for (uint32_t i = 0; i < server->n_databases; i++)
-		if (server->databases[i].name != NULL && strcmp(server->databases[i].name, database) == 0)
-			return &server->databases[i];
-	if (strcmp(database, "template0") == 0 || strcmp(database, "template1") == 0)
-		return NULL;
-	*ret_match = true;
-	for (uint32_t i = 0; i < server->n_databases; i++)
-		if (server->databases[i].match != NULL && glob_match(server->databases[i].match, database))
-			return &server->databases[i];
-	return NULL;
-}
-
 /* ---- targets come ---- */
 
 static void load_suspension(struct target *t)
@@ -77,7 +61,7 @@ static struct target *target_new(struct server *s, const char *database)
 	t->gen = generation_ref(s->gen);
 	t->view = (struct target_view){ .name = t->name, .server = s->name, .database = t->database, .status = TARGET_PENDING };
 	if (database != NULL)
-		configure(t, fleet_database_settings(s->gen->server, database, &match));
+		configure(t, settings_database(s->gen->server, database, &match));
 	t->view.message = "waits for its first pass";
 	load_suspension(t);
 	waves_load(t);
@@ -171,7 +155,7 @@ static bool expand_add(struct server *s, const char *name, msec_t now)
 	bool match;
 	struct target *t;
 
-	if (fleet_database_settings(s->gen->server, name, &match) == NULL || !match || database_find(s, name) != NULL)
+	if (settings_database(s->gen->server, name, &match) == NULL || !match || database_find(s, name) != NULL)
 		return false;
 	t = database_add(s, name);
 	t->from_match = true;
@@ -320,7 +304,7 @@ static void server_configure(struct engine *e, struct settings_hold *hold, const
 		s->released = false;
 	}
 	for (uint32_t i = 0; i < s->n_databases; i++) {
-		configure(s->databases[i], fleet_database_settings(settings, s->databases[i]->database, &match));
+		configure(s->databases[i], settings_database(settings, s->databases[i]->database, &match));
 		if (s->databases[i]->configured == NULL)
 			target_remove(s->databases[i], now);
 		else
@@ -385,7 +369,7 @@ bool target_rebase(struct target *t, msec_t now)
 		target_fail(t, FAILURE_INTERNAL, &gen->error, now);
 		return false;
 	}
-	t->db = fleet_database_settings(gen->server, t->database, &match);
+	t->db = settings_database(gen->server, t->database, &match);
 	if (t->desired == NULL && desired_database(t, gen->names, gen->server, t->db, t->database, &t->desired, &err) != 0) {
 		t->desired = NULL;
 		error_set(&err, "the manifests of %s could not be compiled", t->name);

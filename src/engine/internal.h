@@ -313,8 +313,6 @@ void fleet_configure(struct engine *, struct settings_hold *, msec_t now);
 void fleet_expand(struct server *, msec_t now);          /* databases appear and vanish with a look of the server */
 void fleet_release(struct server *, msec_t now);         /* root has come to rest: its databases may work */
 void fleet_reap(struct engine *);
-/* The settings of a database by its name; *ret_match: through a glob. NULL when none. */
-const struct database_settings *fleet_database_settings(const struct server_settings *, const char *database, bool *ret_match);
 bool target_rebase(struct target *, msec_t now);         /* takes the newest generation; false: failed, event raised */
 
 /* ---- schedule.c ---- */

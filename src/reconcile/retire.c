@@ -19,6 +19,7 @@
 #include <talloc.h>
 
 #include "base/text.h"
+#include "config/load.h"
 #include "model/quote.h"
 
 /* --- who ----------------------------------------------------------------------------------------------------------- */
@@ -95,15 +96,9 @@ static const char *type_words(char type, uint32_t n)
 
 static bool is_target(const struct differ *d, const char *database)
 {
-	const struct server_settings *server = d->desired->server;
+	bool match;
 
-	for (uint32_t i = 0; i < server->n_databases; i++) {
-		const struct database_settings *db = &server->databases[i];
-
-		if (db->name ? strcmp(db->name, database) == 0 : glob_match(db->match, database))
-			return true;
-	}
-	return false;
+	return settings_database(d->desired->server, database, &match) != NULL;
 }
 
 /* "in database one: 3 objects that it owns, 2 objects with privileges of it" */

@@ -149,3 +149,18 @@ def test_what_nobody_inherits_is_reported_not_dropped(pg, daemon):
     mark = pg.log_mark()
     assert d.ctl("reconcile", "--wait").code == 5
     assert pg.changes(mark) == [], "reported once, not tried again and again"
+
+
+@pytest.mark.majors(18)
+def test_what_is_left_in_a_template_is_nobodys_though_a_pattern_matches_it(pg, daemon):
+    """No target is ever made of template1 by a pattern, so nobody would take it away there."""
+    pg.sql("CREATE ROLE legacy")
+    pg.sql("CREATE TABLE left_over (id int); ALTER TABLE left_over OWNER TO legacy", dbname="template1")
+    try:
+        d = daemon(servers={"name": "prod", "conninfo": pg.conninfo(), "manifests": ["platform"], "databases": ({"match": "*"},)},
+                   manifests={"platform": 'roles: ( { name = "legacy"; ensure = "absent"; } );\n'}, guard={"max_drops": 5}).start()
+        d.ctl("reconcile", "--wait")
+        assert "database template1 is no target" in d.ctl("diff").out
+        assert not gone(pg)
+    finally:
+        pg.sql("DROP TABLE left_over", dbname="template1")
