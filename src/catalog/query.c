@@ -18,6 +18,8 @@
 
 #include <stddef.h>
 
+#include "catalog/schema_query.h"
+
 #define CATALOG(name) "'pg_catalog." name "'::pg_catalog.regclass"
 #define OWNER(column) "pg_catalog.pg_get_userbyid(" column ")"
 
@@ -414,6 +416,7 @@ static const struct row {
 	{ QUERY_EXACT_SIZES, ALWAYS, { "exact_sizes", exact_sizes_sql, 1 } },
 	{ QUERY_USER_TABLES, ALWAYS, { "user_tables", user_tables_sql, 2 } },
 	{ QUERY_OLD_TRANSACTIONS, ALWAYS, { "old_transactions", old_transactions_sql, 0 } },
+	{ QUERY_SCHEMA_OBJECTS, ALWAYS, { "schema_objects", schema_objects_sql, 3 } },
 	{ QUERY_XACT_STATUS, ALWAYS, { "xact_status", "SELECT pg_catalog.pg_xact_status($1::pg_catalog.xid8)", 1 } },
 };
 

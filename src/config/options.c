@@ -50,7 +50,7 @@ static const struct option_group guard_group = { .name = "guard", ROWS(guard_row
 static const struct option migration_rows[] = {
 	{ .key = "format", .type = &type_word, .flags = OPT_QUIET, IN(format), .words = ledger_formats, .fallback = "flyway",
 	  .help = "Whose ledger it is. Those of dbmate, golang-migrate, Alembic and Sqitch are only read and compared with the tool's own files "
-		  "in directory, and nothing runs; then only directory and table may be written beside it." },
+		  "in directory, and nothing runs; then only directory, table and those of schema drift may be written beside it." },
 	{ .key = "directory", .type = &type_strings, .flags = OPT_REQUIRED, IN(directories),
 	  .extra = offsetof(struct migration_settings, n_directories),
 	  .help = "Where the files are: a directory below daemon.migrations, a whole path, or a list of these." },
@@ -95,6 +95,16 @@ static const struct option migration_rows[] = {
 		  "and only in a database that the daemon itself has created." },
 	{ .key = "soak", .type = &type_duration, IN(soak), .max = 30 * DAY, .fallback = "0s",
 	  .help = "How long a database has to be at the version before those of later waves are migrated." },
+	{ .key = "schema_drift", .type = &type_strings, IN(schema_drift),
+	  .extra = offsetof(struct migration_settings, n_schema_drift),
+	  .help = "Names, with * and ?, of schemas that are watched: what is changed there outside of migrations, and what differs from other "
+		  "databases at the same version, is shown. Nothing is ever corrected. Without it nothing of this is asked." },
+	{ .key = "schema_drift_ignore", .type = &type_strings, IN(schema_drift_ignore),
+	  .extra = offsetof(struct migration_settings, n_schema_drift_ignore),
+	  .help = "Names, with * and ?, of objects there that come and go without migrations, such as app.events_2*; a table stands for all "
+		  "that belongs to it." },
+	{ .key = "schema_drift_interval", .type = &type_duration, .flags = OPT_QUIET, IN(schema_drift_interval), .min = SECOND, .max = 30 * DAY,
+	  .fallback = "1h", .help = "How often these schemas are looked at beside the looks after migrations and in passes that are ordered." },
 };
 #undef IN
 static const struct option_group migration_group = {

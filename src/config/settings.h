@@ -50,6 +50,11 @@ struct migration_settings {
 	const char **hold;            /* words of model/lint_rule.h: a pending file with such a finding waits for approval */
 	uint32_t n_hold;
 	int64_t hold_above;           /* bytes: smaller relations do not count, but where data goes */
+	const char **schema_drift;    /* globs of schemas whose objects are compared with what migrations made; none = off */
+	uint32_t n_schema_drift;
+	const char **schema_drift_ignore;   /* globs of objects */
+	uint32_t n_schema_drift_ignore;
+	msec_t schema_drift_interval;
 	struct source source;
 };
 

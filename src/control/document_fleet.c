@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "control/internal.h"
+#include "migrate/schema.h"
 
 static uint32_t pending_of(const struct migration_list *list)
 {
@@ -62,6 +63,21 @@ static const char *last_of(const struct migration_list *list)
 	return newest && newest->installed_on[0] ? newest->installed_on : NULL;
 }
 
+/* Null where it is not watched, or was not looked at yet. */
+static json_t *schema_of(const struct target_view *view)
+{
+	const struct schema_view *schema = view->schema;
+	json_t *object;
+
+	if (!schema || !schema->drift)
+		return json_null();
+	object = json_object();
+	put_int(object, "drift", schema->drift->total);
+	put_int(object, "differs", schema->differs ? schema->differs->total : 0);
+	put_text(object, "reference", schema->reference);
+	return object;
+}
+
 json_t *document_fleet_row(const struct target_view *view)
 {
 	const struct migration_settings *own = view->migration_settings;
@@ -86,6 +102,7 @@ json_t *document_fleet_row(const struct target_view *view)
 	put_text(row, "last_installed_on", last_of(view->migrations));
 	put_time(row, "at_version_since", view->version_since_ms);
 	json_object_set_new(row, "waiting", document_waiting(&view->waiting));
+	json_object_set_new(row, "schema", schema_of(view));
 	message = message_of(view, state);
 	put_text(row, "message", message);
 	talloc_free(message);

@@ -7,6 +7,8 @@
 
 #include "base/text.h"
 #include "control/internal.h"
+#include "migrate/lint.h"
+#include "migrate/schema.h"
 
 static json_t *by_kind(const uint32_t *counts)
 {
@@ -57,6 +59,23 @@ static const char *first_reason(const struct plan *plan, enum change_state state
 	return NULL;
 }
 
+/* Only where it is watched. */
+static void add_schema_condition(json_t *list, const struct schema_view *schema)
+{
+	uint32_t drift = schema && schema->drift ? schema->drift->total : 0, differs = schema && schema->differs ? schema->differs->total : 0;
+	char message[200] = "";
+
+	if (!schema)
+		return;
+	if (drift)
+		snprintf(message, sizeof message, "%u object%s changed outside of migrations", drift, drift == 1 ? " was" : "s were");
+	else if (differs)
+		snprintf(message, sizeof message, "%u object%s than in most databases at its version", differs, differs == 1 ? " is another" :
+			 "s are others");
+	add_condition(list, &(struct condition){ "schema", schema->drift, !drift && !differs, !schema->drift ? "not_looked" : drift ? "drift" :
+		differs ? "differs" : "as_migrated", *message ? message : schema->error, 0 });
+}
+
 static json_t *conditions(const struct target_view *view)
 {
 	const struct plan *plan = view->plan;
@@ -79,6 +98,7 @@ static json_t *conditions(const struct target_view *view)
 		migrations && migrations->blocked ? error_summary(&migrations->why, why, sizeof why) : NULL, 0 });
 	add_condition(list, &(struct condition){ "active", true, !view->suspended, view->suspended ? "suspended" : "active",
 		view->suspend_reason, 0 });
+	add_schema_condition(list, view->schema);
 	return list;
 }
 
@@ -174,6 +194,8 @@ void get_target(struct request *request)
 	json_object_set_new(document, "unmanaged_roles", document_names(view->plan ? &view->plan->unmanaged_roles : NULL));
 	json_object_set_new(document, "unmanaged_schemas", document_names(view->plan ? &view->plan->unmanaged_schemas : NULL));
 	json_object_set_new(document, "migrations", migrations_summary(view->migrations));
+	json_object_set_new(document, "schema", document_schema(view, view->migration_settings));
+	json_object_set_new(document, "schema_drift", document_schema_changes(view->schema ? view->schema->drift : NULL));
 	json_object_set_new(document, "last_error", last_error(view));
 	put_text(document, "server_version", view->server_version ?
 		 version_text(view->server_version, version, sizeof(version)) : NULL);
@@ -272,5 +294,7 @@ void get_migrations(struct request *request)
 	rows = json_array();
 	add_migration_warnings(rows, list);
 	json_object_set_new(document, "warnings", rows);
+	json_object_set_new(document, "schema", document_schema(view, view->migration_settings));
+	json_object_set_new(document, "schema_drift", document_schema_changes(view->schema ? view->schema->drift : NULL));
 	reply_json(request, 200, document);
 }

@@ -190,6 +190,9 @@ json_t *document_change(void *parent, const struct plan *, const struct change *
 json_t *document_plan_id(const struct plan *);
 /* {"count", "names"}; NULL is none. */
 json_t *document_names(const struct name_list *);
+/* NULL is none; the other is null where nothing is watched. */
+json_t *document_schema_changes(const struct schema_diff *);
+json_t *document_schema(const struct target_view *, const struct migration_settings *);
 json_t *document_migration_counts(const struct migration_list *);
 void event_fill(json_t *object, const struct event *);
 const struct migration_settings *migration_settings_of(const struct settings *, const struct target_view *);
@@ -198,6 +201,7 @@ const struct migration_settings *migration_settings_of(const struct settings *, 
 void get_status(struct request *);
 void get_fleet(struct request *);
 void post_release(struct request *);
+void post_accept_schema(struct request *);
 void get_targets(struct request *);
 void get_target(struct request *);
 void get_plan(struct request *);

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "control/internal.h"
 #include "control/metrics.h"
+#include "migrate/schema.h"
 
 #define CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 #define TARGETS_PER_TURN 2000
@@ -304,6 +305,18 @@ static void migrations_waiting(const struct family *f, struct scrape *s, const s
 		sample(f, s, v->waiting.why != WAVE_GO);
 }
 
+static void schema_drift(const struct family *f, struct scrape *s, const struct target_view *v)
+{
+	if (v->schema && v->schema->drift)
+		sample(f, s, v->schema->drift->total);
+}
+
+static void schema_differs(const struct family *f, struct scrape *s, const struct target_view *v)
+{
+	if (v->schema && v->schema->drift)
+		sample(f, s, v->schema->differs ? v->schema->differs->total : 0);
+}
+
 #define NAME(x) "dbreconcile_" x
 static const struct family families[] = {
 	{ NAME("build_info"), "gauge", "Version of the daemon and of the libraries it runs with.", build_info, NULL },
@@ -332,6 +345,9 @@ static const struct family families[] = {
 	{ NAME("migrations_failed"), "gauge", "1 while a migration, hook or seed that failed waits for other files or an order.", NULL,
 	  migrations_failed },
 	{ NAME("migrations_waiting"), "gauge", "1 while pending migrations wait for other databases.", NULL, migrations_waiting },
+	{ NAME("schema_drift_objects"), "gauge", "Objects of watched schemas that were changed outside of migrations.", NULL, schema_drift },
+	{ NAME("schema_peer_differences"), "gauge", "Objects of watched schemas that differ from most databases at the same version.", NULL,
+	  schema_differs },
 	{ NAME("queue_depth"), "gauge", "Targets that are due and wait for their turn.", queue_depth, NULL },
 	{ NAME("queue_wait_seconds"), "histogram", "How long targets waited for their turn.", queue_wait, NULL },
 	{ NAME("workers_active"), "gauge", "Passes under way.", workers_active, NULL },

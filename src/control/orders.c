@@ -206,6 +206,17 @@ void post_release(struct request *request)
 	acknowledge(request, NULL, 0, "released: other databases no longer wait for it, until its files change");
 }
 
+void post_accept_schema(struct request *request)
+{
+	struct error err = { 0 };
+
+	if (!request_target(request))
+		return;
+	if (engine_accept_schema(request->control->engine, request->segment, request->actor, &err) != 0)
+		return reply_refusal(request, 409, &err);
+	acknowledge(request, NULL, 0, "accepted: later looks are compared with the schemas as they were seen last");
+}
+
 static const char *plan_argument(struct request *request)
 {
 	const char *plan = request_param(request, "plan");

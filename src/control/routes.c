@@ -23,6 +23,7 @@ const struct route routes[] = {
 	{ "POST", DBR_PATH_TARGETS "/{target}/suspend", "suspend",    true,  false, "reason for ",                       post_suspend },
 	{ "POST", DBR_PATH_TARGETS "/{target}/resume", "resume",      true,  false, "",                                  post_resume },
 	{ "POST", DBR_PATH_TARGETS "/{target}/migrations/release", "release", true, false, "",                          post_release },
+	{ "POST", DBR_PATH_TARGETS "/{target}/migrations/accept-schema", "accept_schema", true, false, "",              post_accept_schema },
 	{ "POST", DBR_PATH_TARGETS "/{target}/approve", "approve",    true,  false, "plan ",                             post_approve },
 	{ "POST", DBR_PATH_TARGETS "/{target}/reject", "reject",      true,  false, "plan ",                             post_reject },
 	{ "POST", DBR_PATH_TARGETS "/{target}/migrations/baseline", "baseline", true, false, "version dry_run ",         post_ledger_order },

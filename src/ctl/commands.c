@@ -75,10 +75,10 @@ const struct ctl_command ctl_commands[] = {
 	{ "suspend", "TARGET ...", "stop corrections, go on observing; survives a restart", suspend_options, 1, -1, 0, COMPLETE_TARGETS, NULL,
 	  command_suspend },
 	{ "resume", "TARGET ...", "correct again", NULL, 1, -1, 0, COMPLETE_TARGETS, NULL, command_resume },
-	{ "migrations", "[--all] | TARGET [baseline VERSION | repair | resolve VERSION | run VERSION | release]",
+	{ "migrations", "[--all] | TARGET [baseline VERSION | repair | resolve VERSION | run VERSION | release | accept-schema]",
 	  "applied, pending, missing, failed, changed, interrupted; without a target the versions of the fleet; baseline, repair, resolve and run "
 	  "mend the ledger, release lets later waves go on without a target, never by themselves", migrations_options, 0, 3, COMMAND_WATCH,
-	  COMPLETE_TARGETS, "baseline repair resolve run release", command_migrations },
+	  COMPLETE_TARGETS, "baseline repair resolve run release accept-schema", command_migrations },
 	{ "events", "[TARGET ...]", "who changed what, when, with which statement and result", events_options, 0, -1, 0, COMPLETE_TARGETS, NULL,
 	  command_events },
 	{ "access", "[ROLE|OBJECT] [TARGET ...]", "who can do what, by every path", access_options, 0, -1, 0, COMPLETE_TARGETS, NULL,

@@ -5,11 +5,14 @@
 #include <talloc.h>
 
 #include "ctl/client.h"
+#include "ctl/schema.h"
 
-static const struct column columns[] = {
-	{ "TARGET", 0 }, { "DIRECTORY", 0 }, { "WAVE", COL_RIGHT }, { "VERSION", 0 }, { "PENDING", COL_RIGHT }, { "STATE", 0 }, { "LAST", 0 },
-	{ "SINCE", COL_WIDE }, { "WAITS-FOR", COL_WIDE }, { "MESSAGE", COL_TRUNC },
-};
+#define COLUMNS_BEFORE \
+	{ "TARGET", 0 }, { "DIRECTORY", 0 }, { "WAVE", COL_RIGHT }, { "VERSION", 0 }, { "PENDING", COL_RIGHT }, { "STATE", 0 }, { "LAST", 0 }
+#define COLUMNS_AFTER { "SINCE", COL_WIDE }, { "WAITS-FOR", COL_WIDE }, { "MESSAGE", COL_TRUNC }
+static const struct column columns[] = { COLUMNS_BEFORE, COLUMNS_AFTER };
+/* Where at least one is watched for schema drift. */
+static const struct column columns_schema[] = { COLUMNS_BEFORE, { "SCHEMA", 0 }, COLUMNS_AFTER };
 
 static enum ctl_color color_of(const char *state)
 {
@@ -46,7 +49,18 @@ static const char *number(struct ctl *ctl, const json_t *row, const char *key)
 	return json_is_integer(json_object_get(row, key)) ? talloc_asprintf(ctl->scratch, "%" JSON_INTEGER_FORMAT, ctl_int(row, key)) : none;
 }
 
-static void add_row(struct ctl *ctl, struct table *table, const json_t *row)
+static bool any_schema(const json_t *rows)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+		if (json_is_object(json_object_get(row, "schema")))
+			return true;
+	return false;
+}
+
+static void add_row(struct ctl *ctl, struct table *table, const json_t *row, bool schema)
 {
 	const char *none = ctl->output == OUTPUT_TSV ? "" : "-", *state = ctl_raw(row, "state");
 
@@ -58,6 +72,12 @@ static void add_row(struct ctl *ctl, struct table *table, const json_t *row)
 	table_cell(table, number(ctl, row, "pending"), COLOR_NONE);
 	table_cell(table, ctl->output == OUTPUT_TSV ? ctl_escape(ctl, state) : ctl_words(ctl, state), color_of(state));
 	table_cell(table, ctl_text(ctl, row, "last_installed_on", none), COLOR_NONE);
+	if (schema) {
+		enum ctl_color color;
+		const char *text = schema_summary(ctl, json_object_get(row, "schema"), &color);
+
+		table_cell(table, text, color);
+	}
 	table_cell(table, ctl_when(ctl, row, "at_version_since"), COLOR_NONE);
 	table_cell(table, ctl_text(ctl, json_object_get(row, "waiting"), "for", none), COLOR_NONE);
 	table_cell(table, ctl_text(ctl, row, "message", ""), COLOR_NONE);
@@ -67,6 +87,7 @@ int command_fleet(struct ctl *ctl)
 {
 	struct table *table;
 	json_auto_t *doc = NULL;
+	bool schema;
 	json_t *row;
 	size_t i;
 	int code = client_get(ctl, DBR_PATH_MIGRATIONS, "fleet", &doc);
@@ -77,8 +98,9 @@ int command_fleet(struct ctl *ctl)
 		return ctl_print_json(ctl, doc);
 	if (json_array_size(json_object_get(doc, "targets")) == 0 && ctl->output != OUTPUT_TSV)
 		ctl_complain(0, "no database has migrations configured");
-	table = table_new(ctl, columns, sizeof columns / sizeof *columns);
+	schema = any_schema(json_object_get(doc, "targets"));
+	table = table_new(ctl, schema ? columns_schema : columns, sizeof columns / sizeof *columns + schema);
 	json_array_foreach(json_object_get(doc, "targets"), i, row)
-		add_row(ctl, table, row);
+		add_row(ctl, table, row, schema);
 	return table_print(table);
 }

@@ -18,6 +18,7 @@ static const struct verb {
 	{ "resolve", true, " dry-run applied not-applied from-statement ", "ledger_order" },
 	{ "run", true, " dry-run out-of-order ", "ledger_order" },
 	{ "release", false, "", "ack" },
+	{ "accept-schema", false, "", "ack" },
 };
 
 static const struct verb *find(const char *word)

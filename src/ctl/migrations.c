@@ -6,6 +6,7 @@
 #include "ctl/client.h"
 #include "ctl/mend.h"
 #include "ctl/plan.h"
+#include "ctl/schema.h"
 
 static enum ctl_color color_of(const char *state)
 {
@@ -66,6 +67,7 @@ static int print_list(struct ctl *ctl, const json_t *doc)
 	}
 	json_array_foreach(json_object_get(doc, "warnings"), i, m)
 		printf("%swarning%s: %s\n", ctl_paint(ctl, COLOR_YELLOW), ctl_plain(ctl), ctl_escape(ctl, json_string_value(m)));
+	schema_print(ctl, doc, "");
 	return code;
 }
 

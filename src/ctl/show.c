@@ -5,6 +5,7 @@
 
 #include "ctl/client.h"
 #include "ctl/plan.h"
+#include "ctl/schema.h"
 
 #define NAMES_SHOWN 20
 
@@ -183,6 +184,7 @@ static void print_people(struct ctl *ctl, const json_t *doc)
 	counts_line(ctl, "drift", json_object_get(doc, "drift_by_kind"));
 	print_migrations(ctl, doc);
 	print_tail(ctl, doc);
+	schema_print(ctl, doc, "  ");
 	print_conditions(ctl, doc);
 	print_changes(ctl, doc, row, "held");
 	print_changes(ctl, doc, row, "blocked");

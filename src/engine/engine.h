@@ -21,6 +21,20 @@
 
 struct event_base;
 struct engine;
+struct schema_diff;
+
+/* What is known of the schemas of a database that is watched for drift. */
+struct schema_view {
+	int64_t looked_ms;             /* wall clock; 0 = not yet by this process */
+	int64_t baseline_ms;           /* since when the baseline is what it is */
+	const char *baseline_version;  /* of the ledger then; may be NULL */
+	uint32_t objects;
+	const char *error;             /* why the last look could not be made; NULL = it was */
+	const struct schema_diff *drift;      /* from the baseline; NULL = not known yet */
+	uint32_t peers;                /* databases at the same version of the same files, itself counted */
+	const char *reference;         /* one of most of them; NULL = it is like most */
+	const struct schema_diff *differs;    /* from the reference; NULL = it is like most */
+};
 
 struct engine_options {
 	struct config_paths paths;
@@ -67,6 +81,7 @@ struct target_view {
 	bool migration_failed;         /* a migration or a hook failed: it waits for other files or an order */
 	int64_t version_since_ms;      /* wall clock: since when nothing is pending; 0 = something is, or not known */
 	struct wave_wait waiting;      /* why pending migrations do not run; why is WAVE_GO when they need not wait */
+	const struct schema_view *schema;      /* NULL = its schemas are not watched */
 	const char *last_error;        /* of the last failed pass or change */
 	int64_t last_error_ms;
 	const struct server_state *server_state;       /* last look, may be NULL */
@@ -99,6 +114,8 @@ int engine_resume(struct engine *, const char *target, const char *actor, struct
 int engine_approve(struct engine *, const char *target, const char *plan, const char *actor, struct error *err);
 /* The line of its migrations no longer waits for this target, until it has other files. */
 int engine_release(struct engine *, const char *target, const char *actor, struct error *err);
+/* What its schemas were when they were looked at last is what they are to be. */
+int engine_accept_schema(struct engine *, const char *target, const char *actor, struct error *err);
 int engine_reject(struct engine *, const char *target, const char *plan, const char *actor, struct error *err);
 /*
  * An order on the ledger of a database: baseline, repair, resolve, one file out of order. It runs on a connection of the

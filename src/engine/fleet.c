@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/message.h"
 #include "base/text.h"
+#include "engine/schema.h"
 #include "engine/seed.h"
 
 struct server *fleet_server(const struct engine *e, const char *name)
@@ -211,6 +212,7 @@ void fleet_release(struct server *s, msec_t now)
 
 static void target_free(struct target *t)
 {
+	schema_peers_forget(t->engine);
 	target_unmark(t);
 	target_wake_at(t, MSEC_NEVER);
 	watch_close(t);

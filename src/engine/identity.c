@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/message.h"
+#include "engine/schema.h"
 
 struct identity {
 	uint64_t system;
@@ -144,4 +145,5 @@ void identity_forget(struct target *t)
 		snprintf(key, sizeof(key), "%s/%s", what[i], t->name);
 		state_delete(t->engine->state, key);
 	}
+	schema_forget(t);
 }

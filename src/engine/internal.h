@@ -14,6 +14,7 @@
  *   apply.c   groups of changes as transactions
  *   quiet.c   has anything changed at all
  *   publish.c what people see
+ *   schema.c  what schemas hold beside what migrations made (schema.h)
  */
 #ifndef DBR_ENGINE_INTERNAL_H
 #define DBR_ENGINE_INTERNAL_H
@@ -33,6 +34,9 @@ struct hook;
 struct migrator;
 struct secrets;
 struct look_time;
+struct schema_job;
+struct schema_peers;
+struct schema_watch;
 
 /* ---- counted things: a pass keeps what it began with ---- */
 
@@ -128,6 +132,8 @@ struct pass {
 	struct expressions *expressions;
 	struct source_files *files;       /* read in this pass, not compared yet */
 	struct source_files *seed_files;
+	struct schema_job *schema;        /* a look at the schemas under way */
+	bool schema_looked, schema_migrated;      /* made in this pass; after its migrations */
 	/* the first thing that went wrong without ending the pass */
 	enum failure failure;
 	struct error error;
@@ -193,6 +199,8 @@ struct target {
 	bool retry;                       /* an order of that came: for the next pass */
 	void *migrations_ctx;
 	bool ledger_noted;                /* in state.db: it has been seen */
+
+	struct schema_watch *schema;      /* NULL = not watched, or not yet */
 
 	/* waves */
 	struct wave_wait wait;            /* at rest: why it is not migrated; only .why is good later */
@@ -261,6 +269,7 @@ struct engine {
 	struct migration_source *sources;
 	unsigned open, server_turn;
 	unsigned reap;                    /* stopped targets that are no longer configured */
+	struct schema_peers *schema_peers;
 	struct secrets *secrets;
 	struct ledger_job *ledger_jobs;
 	uint64_t next_ledger_job;
@@ -271,6 +280,7 @@ struct engine {
 	msec_t now;
 	int64_t cpu_mark;                 /* CPU time that is accounted for, us */
 	msec_t first_event;               /* when the first socket of this turn was seen ready; 0 = none */
+	bool schemas_moved;               /* databases are to be compared with their peers again */
 	bool line_moved;                  /* who waits for another wave is to be asked again */
 	bool stopping;
 	msec_t stop_deadline;

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "catalog/decode.h"
 #include "catalog/query.h"
+#include "engine/schema.h"
 #include "engine/seed.h"
 #include "model/quote.h"
 
@@ -339,11 +340,16 @@ static void look_finish(struct target *t, msec_t now)
 	target_event(t, TE_LOOKED, now);
 }
 
-enum { STEP_CATALOGS, STEP_LEDGER, STEP_SIZES, STEP_EXPRESSIONS, STEP_SECRETS };
+enum { STEP_CATALOGS, STEP_LEDGER, STEP_SIZES, STEP_EXPRESSIONS, STEP_SCHEMA, STEP_SECRETS };
+
+static unsigned after_expressions(struct target *t, msec_t now)
+{
+	return schema_begin(t, now) ? STEP_SCHEMA : STEP_SECRETS;
+}
 
 static unsigned after_sizes(struct target *t, msec_t now)
 {
-	return expressions_begin(t, now) ? STEP_EXPRESSIONS : STEP_SECRETS;
+	return expressions_begin(t, now) ? STEP_EXPRESSIONS : after_expressions(t, now);
 }
 
 static unsigned after_ledger(struct target *t, msec_t now)
@@ -401,6 +407,16 @@ void look_turn(struct target *t, msec_t now)
 		}
 		if (t->pass != p)
 			return;
+		p->look_step = after_expressions(t, now);
+	}
+	if (p->look_step == STEP_SCHEMA) {
+		switch (schema_turn(t, now)) {
+		case 0:
+			return;
+		case 2:
+			read_failed(t, now);
+			return;
+		}
 		p->look_step = STEP_SECRETS;
 	}
 	look_finish(t, now);

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/message.h"
+#include "engine/schema.h"
 
 #define APPROVAL_LASTS INT64_C(86400000)     /* ms: a day */
 
@@ -114,6 +115,13 @@ int engine_release(struct engine *e, const char *target, const char *actor, stru
 	record(e, t->name, "released", actor, "the line of migrations goes on without it", NULL);
 	engine_arm(e, clock_monotonic());
 	return 0;
+}
+
+int engine_accept_schema(struct engine *e, const char *target, const char *actor, struct error *err)
+{
+	struct target *t = find_or_refuse(e, target, err);
+
+	return t == NULL ? 1 : schema_accept(t, actor, err);
 }
 
 static void judge_again(struct target *t)

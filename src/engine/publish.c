@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/message.h"
+#include "engine/schema.h"
 
 const char *target_status_name(enum target_status status)
 {
@@ -106,6 +107,11 @@ static void publish_migrations(struct target *t)
 {
 	t->view.migration_failed = t->brake.kind != BRAKE_NONE;
 	t->view.version_since_ms = t->at_version ? t->version_since_ms : 0;
+	t->view.schema = NULL;
+	if (!schema_is_watched(t))
+		return;
+	schema_load(t);
+	t->view.schema = &t->schema->view;
 }
 
 /* ---- the verdict of a plan ---- */

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "catalog/query.h"
+#include "engine/schema.h"
 
 #define ASK_TIMEOUT 2000        /* ms: a frozen backend must not delay the databases, they look for themselves */
 
@@ -46,7 +47,7 @@ bool quiet_possible(const struct target *t, msec_t now)
 		return false;
 	if (now - t->look->at >= target_server_settings(t)->full_interval || t->failures > 0 || t->doubt != NULL)
 		return false;
-	return root_can_answer(s) && !something_ended(t->plan) && !migrations_changed((struct target *)t);
+	return root_can_answer(s) && !something_ended(t->plan) && !schema_due(t, now) && !migrations_changed((struct target *)t);
 }
 
 /* A target that asks is in state QUIET with a pass of its own; root's own pass may be the one that asks. */

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "engine/schema.h"
+
 #define TURN_BUDGET 15          /* ms */
 
 /* ---- marks ---- */
@@ -147,7 +149,7 @@ static void turn_targets(struct engine *e, msec_t now)
 
 void engine_arm(struct engine *e, msec_t now)
 {
-	msec_t when = e->marked != NULL ? now : e->n_heap > 0 ? e->heap[0]->wake : MSEC_NEVER;
+	msec_t when = e->marked != NULL || schema_peers_busy(e) ? now : e->n_heap > 0 ? e->heap[0]->wake : MSEC_NEVER;
 	struct timeval tv;
 
 	if (secrets_deadline(e) < when)
@@ -237,6 +239,7 @@ bool engine_turn(struct engine *e, msec_t now)
 	turn_targets(e, now);
 	slots_admit(e, now);
 	waves_turn(e, now);
+	schema_peers_turn(e);
 	fleet_reap(e);
 	secrets_watch(e);
 	note_cycle(e);

@@ -29,6 +29,11 @@ static const char *const schema_steps[] = {
 	" expires_ms INTEGER NOT NULL, rejected INTEGER NOT NULL, used INTEGER NOT NULL, PRIMARY KEY (target, plan))"
 	" WITHOUT ROWID;"
 	"CREATE TABLE fact (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
+	"CREATE TABLE schema_snapshot (digest TEXT PRIMARY KEY) WITHOUT ROWID;"
+	"CREATE TABLE schema_piece (digest TEXT NOT NULL, part INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (digest, part));"
+	"CREATE TABLE schema_ref (target TEXT NOT NULL, role TEXT NOT NULL, digest TEXT NOT NULL, note TEXT, at_ms INTEGER NOT NULL,"
+	" PRIMARY KEY (target, role)) WITHOUT ROWID;"
+	"CREATE INDEX schema_ref_digest ON schema_ref (digest);",
 };
 #define SCHEMA_VERSION ((int)(sizeof(schema_steps) / sizeof(schema_steps[0])))
 

@@ -81,4 +81,18 @@ int state_get(struct state *, void *parent, const char *key, char **ret);     /*
 int state_put(struct state *, const char *key, const char *value);
 int state_delete(struct state *, const char *key);
 
+/*
+ * Schemas by their digest, in pieces, kept for as long as some target points to them: a thousand tenants with one schema keep
+ * it once. role: "baseline", "last", or "writing" for one whose pieces are not all there yet.
+ */
+struct schema_ref { const char *digest, *note; int64_t at_ms; };
+int state_schema_has(struct state *, const char *digest);       /* 1 = not, or not all of it */
+int state_schema_put(struct state *, const char *digest, uint32_t part, const char *data, size_t len);
+int state_schema_whole(struct state *, const char *digest);     /* every piece is there */
+/* 1 = there is no such piece. */
+int state_schema_get(struct state *, void *parent, const char *digest, uint32_t part, char **ret, size_t *ret_len);
+int state_schema_ref(struct state *, void *parent, const char *target, const char *role, struct schema_ref *ret);   /* 1 = none */
+/* What was pointed to before goes when nobody else points to it. NULL points to nothing. */
+int state_schema_point(struct state *, const char *target, const char *role, const struct schema_ref *to);
+
 #endif

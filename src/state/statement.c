@@ -34,6 +34,16 @@ static const char *const statements[SQL_COUNT] = {
 	[SQL_GET] = "SELECT value FROM fact WHERE key = ?1",
 	[SQL_PUT] = "INSERT OR REPLACE INTO fact (key, value) VALUES (?1, ?2)",
 	[SQL_DELETE] = "DELETE FROM fact WHERE key = ?1",
+	[SQL_SCHEMA_HAS] = "SELECT 1 FROM schema_snapshot WHERE digest = ?1",
+	[SQL_SCHEMA_PUT] = "INSERT OR REPLACE INTO schema_piece (digest, part, data) VALUES (?1, ?2, ?3)",
+	[SQL_SCHEMA_WHOLE] = "INSERT OR REPLACE INTO schema_snapshot (digest) VALUES (?1)",
+	[SQL_SCHEMA_GET] = "SELECT data FROM schema_piece WHERE digest = ?1 AND part = ?2",
+	[SQL_SCHEMA_REF] = "SELECT digest, note, at_ms FROM schema_ref WHERE target = ?1 AND role = ?2",
+	[SQL_SCHEMA_POINT] = "INSERT OR REPLACE INTO schema_ref (target, role, digest, note, at_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+	[SQL_SCHEMA_UNPOINT] = "DELETE FROM schema_ref WHERE target = ?1 AND role = ?2",
+	[SQL_SCHEMA_USED] = "SELECT 1 FROM schema_ref WHERE digest = ?1 LIMIT 1",
+	[SQL_SCHEMA_DROP] = "DELETE FROM schema_snapshot WHERE digest = ?1",
+	[SQL_SCHEMA_DROP_PIECES] = "DELETE FROM schema_piece WHERE digest = ?1",
 };
 
 int state_errno(int rc)

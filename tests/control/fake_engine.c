@@ -2,6 +2,8 @@
 #include "config.h"
 #include "tests/control/fake_engine.h"
 
+#include "migrate/schema.h"
+
 #include <string.h>
 #include <talloc.h>
 #include <unistd.h>
@@ -117,9 +119,25 @@ static struct migration_list *make_migrations(struct engine *e)
 	return list;
 }
 
+static struct schema_part parts_of_total[] = {
+	{ .name = "type", .before = "integer", .after = "bigint", .told = true }, { .name = "default", .before = "0", .told = true },
+};
+static struct schema_part parts_of_view[] = { { .name = "definition" } };
+static struct schema_change schema_changes[] = {
+	{ SCHEMA_CHANGED, "column", "app.orders.total", parts_of_total, 2 }, { SCHEMA_CHANGED, "view", "app.\"odd\tname\"", parts_of_view, 1 },
+	{ SCHEMA_ADDED, "index", "app.by_hand", NULL, 0 },
+};
+static const struct schema_diff schema_drift = { schema_changes, 3, 250 }, schema_differs = { schema_changes, 1, 1 };
+static const struct schema_view schema_of_orders = {
+	.looked_ms = WALL, .baseline_ms = WALL - 60000, .baseline_version = "001", .objects = 1234, .drift = &schema_drift, .peers = 12,
+	.reference = "prod/first", .differs = &schema_differs,
+};
+
 static const char *orders_directories[] = { "/etc/dbreconcile/migrations/orders" };
+static const char *orders_schemas[] = { "app" };
 static const struct migration_settings settings_of_orders = {
 	.enabled = true, .directories = orders_directories, .n_directories = 1, .user = "migrator", .wave = 2, .soak = 600000,
+	.schema_drift = orders_schemas, .n_schema_drift = 1,
 };
 
 static void add_named(struct engine *e)
@@ -133,6 +151,7 @@ static void add_named(struct engine *e)
 	v->plan = make_plan(e);
 	v->migrations = make_migrations(e);
 	v->migration_settings = &settings_of_orders;
+	v->schema = &schema_of_orders;
 	v->waiting = (struct wave_wait){ .why = WAVE_SOAKING, .name = "prod/first", .wave = 1, .n = 3, .until_ms = WALL + 600000 };
 	v->message = "1 change waits for approval";
 	v->server_version = 150008;
@@ -321,6 +340,16 @@ int engine_release(struct engine *e, const char *target, const char *actor, stru
 		return 1;
 	}
 	record(e, target, "released", actor, "");
+	return 0;
+}
+
+int engine_accept_schema(struct engine *e, const char *target, const char *actor, struct error *err)
+{
+	if (find(e, target)->schema == NULL) {
+		error_set(err, "the schemas of %s are not watched", target);
+		return 1;
+	}
+	record(e, target, "schema_accepted", actor, "");
 	return 0;
 }
 

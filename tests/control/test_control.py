@@ -192,7 +192,9 @@ class Documents(WithDaemon):
         self.assertEqual(doc["server_version"], "15.8")
         self.assertEqual(doc["drift_by_kind"], {"role": 1, "grant": 3})
         self.assertEqual({c["type"]: c["status"] for c in doc["conditions"]},
-                         {"reachable": True, "in_sync": False, "approved": False, "unblocked": False, "migrated": False, "active": True})
+                         {"reachable": True, "in_sync": False, "approved": False, "unblocked": False, "migrated": False, "active": True,
+                          "schema": False})
+        self.assertNotIn("schema", {c["type"] for c in self.document("/v1/targets/prod", "target")["conditions"]})
         self.assertIn("\\xff", doc["blocked"][0]["reason"])
         self.assertTrue(doc["migrations"]["blocked"])
         for name in ("prod", "stage", "prod%2Fstuck"):
@@ -227,6 +229,27 @@ class Documents(WithDaemon):
         self.assertEqual(doc["migrations"][1]["type"], "repeatable")
         self.assertEqual(doc["migrations"][0]["execution_seconds"], 0.015)
         self.refused(self.d.get("/v1/targets/prod/migrations"), 404, "not_found")
+
+    def test_schema_drift(self):
+        for doc in (self.document(ORDERS + "/migrations", "migrations"), self.document(ORDERS, "target")):
+            total, view, index = doc["schema_drift"]
+            self.assertEqual((total["kind"], total["name"], total["change"]), ("column", "app.orders.total", "changed"))
+            self.assertEqual(total["parts"], [{"part": "type", "before": "integer", "after": "bigint"},
+                                              {"part": "default", "before": "0", "after": None}])
+            self.assertEqual(view["parts"], [{"part": "definition", "before": None, "after": None}])
+            self.assertEqual((index["change"], index["parts"]), ("added", []))
+            self.assertEqual((doc["schema"]["watched"], doc["schema"]["drift"]), (["app"], 250))
+            self.assertEqual((doc["schema"]["peers"]["databases"], doc["schema"]["peers"]["reference"]), (12, "prod/first"))
+        self.assertIsNone(self.document("/v1/targets/prod", "target")["schema"])
+        self.assertEqual(self.document("/v1/migrations", "fleet")["targets"][0]["schema"], {"drift": 250, "differs": 1, "reference": "prod/first"})
+        metrics = self.d.get("/metrics").body.decode()
+        self.assertIn('dbreconcile_schema_drift_objects{database="prod/orders"} 250\n', metrics)
+        self.assertNotIn('dbreconcile_schema_drift_objects{database="prod"}', metrics)
+
+    def test_accept_schema(self):
+        answer = self.d.post("/v1/targets/prod%2Forders/migrations/accept-schema")
+        self.assertEqual((answer.code, answer.json["action"]), (200, "accept_schema"))
+        self.refused(self.d.post("/v1/targets/prod/migrations/accept-schema"), 409, "conflict")
 
     def test_fleet(self):
         rows = {row["target"]: row for row in self.document("/v1/migrations", "fleet")["targets"]}
@@ -747,7 +770,7 @@ class Authority(unittest.TestCase):
     def test_every_route_for_everybody(self):
         text = (SOURCE / "src/control/routes.c").read_text()
         posts = re.findall(r'"POST", (DBR_PATH_\w+)(?: "([^"]*)")?', text)
-        self.assertEqual(len(posts), 12)
+        self.assertEqual(len(posts), 13)
         names = dict(re.findall(r'#define (DBR_PATH_\w+)\s+"([^"]+)"', (SOURCE / "include/dbreconcile/protocol.h").read_text()))
         uid, gid = self.nobody.pw_uid, self.nobody.pw_gid
         for name, rest in posts:

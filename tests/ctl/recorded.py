@@ -98,6 +98,7 @@ class Recorded:
         self.get(self.target("prod/orders", "migrations"), document("migrations"))
         self.get("/v1/migrations", document("fleet"))
         self.post(self.target("eu/canary", "migrations", "release"), {**document("ack"), "action": "release"})
+        self.post(self.target("eu/canary", "migrations", "accept-schema"), {**document("ack"), "action": "accept_schema"})
         self.post("/v1/reconcile", document("reconcile"))
         self.post("/v1/reload", document("reload"))
         for action in ("approve", "reject", "suspend", "resume"):

@@ -19,7 +19,7 @@ from recorded import Recorded, document, documents, schema
 VERBS = [["status"], ["status", "prod"], ["show", "prod"], ["diff"], ["diff", "prod/billing"], ["reconcile", "--wait"],
          ["reconcile", "--dry-run"], ["approve", "prod", "1f3a5c7e9b0d2f46"], ["reject", "prod", "1f3a5c7e9b0d2f46"],
          ["suspend", "prod", "--reason=upgrade", "--for=2h"], ["resume", "prod"], ["migrations", "prod/orders"], ["migrations"], ["migrations", "--all"],
-         ["migrations", "release", "eu/canary"], ["events"],
+         ["migrations", "release", "eu/canary"], ["migrations", "eu/canary", "accept-schema"], ["events"],
          ["events", "prod"], ["wait", "prod/billing"], ["check"], ["config", "show"], ["config", "check", "/nonexistent"], ["reload"],
          ["ping"], ["version"]]
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
@@ -297,3 +297,20 @@ def test_help(ctl):
     assert ctl("help").out == text and "Exit codes" in text
     assert "--sql" in ctl("diff", "--help").out and ctl("help", "diff").out == ctl("diff", "-h").out
     assert re.fullmatch(r"dbreconcilectl \d+\.\d+\.\d+\n", ctl("-V").out)
+
+
+def test_schema_drift_for_people(ctl, recorded):
+    out = ctl("migrations", "prod/orders").out
+    assert not CONTROL.search(out)
+    lines = [line for line in out.splitlines() if line.startswith(("schema", "differs"))]
+    assert lines == ['schema drift: column app.orders."to\\x1b[5mtal" changed: type integer -> bigint, default \'\\u202ex\' -> (none)',
+                     "schema drift: index app.by_hand added", "schema drift: 248 more",
+                     "differs from prod/tenant_1: view app.sums changed: definition", "differs from prod/tenant_1: 1 more",
+                     "schema: not looked at: canceling statement due to lock timeout \\x1b[5m"]
+    header, *rows = ctl("migrations").out.splitlines()
+    assert header.split()[7] == "SCHEMA" and "drift 2" in rows[1]
+    doc = document("fleet")
+    for row in doc["targets"]:
+        row.pop("schema", None)
+    recorded.get("/v1/migrations", doc)
+    assert "SCHEMA" not in ctl("migrations").out, "an older daemon, or nobody watches"

@@ -394,6 +394,56 @@ static void memory_works(void **arg)
 	talloc_free(state);
 }
 
+static void point(struct fixture *f, const char *target, const char *role, const char *digest)
+{
+	struct schema_ref to = { digest, "note", 5 };
+
+	assert_int_equal(state_schema_point(f->state, target, role, digest ? &to : NULL), 0);
+}
+
+static void put_schema(struct fixture *f, const char *digest)
+{
+	assert_int_equal(state_schema_put(f->state, digest, 0, "a\0b", 3), 0);
+	assert_int_equal(state_schema_put(f->state, digest, 1, "", 0), 0);
+	assert_int_equal(state_schema_has(f->state, digest), 1);       /* not whole yet */
+	assert_int_equal(state_schema_whole(f->state, digest), 0);
+}
+
+static void schemas_live_while_something_points_to_them(void **arg)
+{
+	struct fixture *f = *arg;
+	struct schema_ref ref;
+	size_t len;
+	char *data;
+
+	put_schema(f, "one");
+	put_schema(f, "two");
+	point(f, "prod/a", "baseline", "one");
+	point(f, "prod/a", "last", "two");
+	point(f, "prod/b", "last", "one");
+	reopen(f);
+	assert_int_equal(state_schema_ref(f->state, f, "prod/a", "last", &ref), 0);
+	assert_string_equal(ref.digest, "two");
+	assert_string_equal(ref.note, "note");
+	assert_int_equal(ref.at_ms, 5);
+	assert_int_equal(state_schema_get(f->state, f, "one", 0, &data, &len), 0);
+	assert_int_equal(len, 3);
+	assert_memory_equal(data, "a\0b", 3);
+	assert_int_equal(state_schema_get(f->state, f, "one", 1, &data, &len), 0);
+	assert_int_equal(len, 0);
+	assert_int_equal(state_schema_get(f->state, f, "one", 2, &data, &len), 1);
+	point(f, "prod/a", "last", "one");
+	assert_int_equal(state_schema_has(f->state, "two"), 1);
+	assert_int_equal(state_schema_get(f->state, f, "two", 0, &data, &len), 1);
+	point(f, "prod/a", "baseline", NULL);
+	point(f, "prod/a", "last", NULL);
+	point(f, "prod/a", "last", NULL);
+	assert_int_equal(state_schema_has(f->state, "one"), 0);        /* b has it still */
+	point(f, "prod/b", "last", NULL);
+	assert_int_equal(state_schema_has(f->state, "one"), 1);
+	assert_int_equal(state_schema_ref(f->state, f, "prod/b", "last", &ref), 1);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -403,7 +453,7 @@ int main(void)
 		CASE(old_events_are_pruned_in_portions), CASE(full_history_makes_room), CASE(damaged_file_is_an_outcome),
 		CASE(other_content_is_an_outcome), CASE(newer_format_is_an_outcome), CASE(suspensions),
 		CASE(approvals_are_used_once), CASE(approvals_expire_and_are_rejected), CASE(facts), CASE(busy_file_is_an_error),
-		CASE(memory_works),
+		CASE(schemas_live_while_something_points_to_them), CASE(memory_works),
 	};
 
 	return cmocka_run_group_tests_name("state", tests, NULL, NULL);
