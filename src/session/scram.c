@@ -7,7 +7,9 @@
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <stringprep.h>
 #include <talloc.h>
 
 #include "session/secret.h"
@@ -37,8 +39,29 @@ static bool hmac(const unsigned char *key, const char *text, unsigned char *to)
 	return HMAC(EVP_sha256(), key, KEY_LEN, (const unsigned char *)text, strlen(text), to, &len) && len == KEY_LEN;
 }
 
-/* RFC 5802. The password's bytes are taken as they are: see secret.h about SASLprep. */
-static bool derive(const char *password, const unsigned char *salt, size_t salt_len, long iterations, struct keys *ret)
+static bool is_ascii(const char *s)
+{
+	while (*s != '\0' && (unsigned char)*s < 0x80)
+		s++;
+	return *s == '\0';
+}
+
+/* SASLprep (RFC 4013) as PostgreSQL and libpq do it (pg_saslprep()): ASCII stays as it is, and so does what is no UTF-8, has
+   forbidden or unassigned characters, or would be empty. To be wiped and freed with free(). */
+static char *prepared(const char *password)
+{
+	char *out = NULL;
+
+	if (is_ascii(password) || stringprep_profile(password, &out, "SASLprep", STRINGPREP_NO_UNASSIGNED) != STRINGPREP_OK)
+		return strdup(password);
+	if (*out != '\0')
+		return out;
+	free(out);
+	return strdup(password);
+}
+
+/* RFC 5802. */
+static bool derive_prepared(const char *password, const unsigned char *salt, size_t salt_len, long iterations, struct keys *ret)
 {
 	unsigned char salted[KEY_LEN], client[KEY_LEN];
 	bool ok;
@@ -49,6 +72,17 @@ static bool derive(const char *password, const unsigned char *salt, size_t salt_
 	     EVP_Digest(client, KEY_LEN, ret->stored, NULL, EVP_sha256(), NULL) == 1 && hmac(salted, "Server Key", ret->server);
 	explicit_bzero(salted, sizeof(salted));
 	explicit_bzero(client, sizeof(client));
+	return ok;
+}
+
+static bool derive(const char *password, const unsigned char *salt, size_t salt_len, long iterations, struct keys *ret)
+{
+	char *ready = prepared(password);
+	bool ok = ready && derive_prepared(ready, salt, salt_len, iterations, ret);
+
+	if (ready)
+		explicit_bzero(ready, strlen(ready));
+	free(ready);
 	return ok;
 }
 

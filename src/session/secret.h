@@ -24,9 +24,8 @@ char *secret_copy(void *parent, const char *s, size_t len);
 int secret_trim(const char *s, size_t *len, const char **ret_reason);
 
 /*
- * SCRAM works on the bytes of the password as they are. Clients apply SASLprep first, which changes nothing in ASCII and in
- * composed text such as "ä", but for instance turns U+00A0 into a blank and "ﬁ" into "fi" (libpq does not export it): for such
- * a password the verifier made here fits only clients that do not prepare it. Use ASCII where many kinds of clients log in.
+ * SCRAM passwords are prepared with SASLprep first, as the server and libpq do: U+00A0 becomes a blank and "ﬁ" becomes "fi". A
+ * verifier that somebody made of the bytes as they are does not match such a password: libpq could not log in with it either.
  */
 /* A fresh verifier "SCRAM-SHA-256$4096:salt$stored:server" with a random salt. 0 ok, or negative. */
 int scram_verifier(void *parent, const char *password, char **ret, struct error *err);

@@ -52,6 +52,36 @@ def test_password_is_set_once_and_rotated(pg, daemon, tmp_path):
         assert "SCRAM-SHA-256$" not in log.replace("SCRAM-SHA-256$4096:redacted", "")
 
 
+PREPARED = {
+    "composed": "p\u00e4ssw\u00f6rd", "decomposed": "pa\u0308ss", "no-break space": "two\u00a0words", "ligature": "\ufb01ne \u2168",
+    "soft hyphen": "soft\u00adhyphen", "only what goes": "\u00ad\u200b", "forbidden": "tag\ue000ged", "both directions": "\u0627abc\u0628x",
+    "right to left": "\u0627\u0628\u0629", "unassigned in Unicode 3.2": "emoji \U0001f600", "wide": "\uff21\uff22\uff23",
+}
+
+
+@pytest.mark.majors(14, 18)
+def test_passwords_are_prepared_as_the_server_and_its_clients_do(pg, daemon, tmp_path):
+    """Whatever is not ASCII: who knows the password logs in, and what the server made of it is in sync."""
+    pg.require_passwords()
+    path = secret_file(tmp_path)
+    d = make(daemon, pg, path).start()
+    d.wait_in_sync()
+    wrong = []
+    for what, password in PREPARED.items():
+        secret_file(tmp_path, password)
+        d.reconcile()
+        try:
+            pg.value("SELECT current_user", user="app", password=password)
+        except Exception as error:
+            wrong.append(f"{what}: nobody logs in with it: {error}")
+        pg.sql("SET password_encryption = 'scram-sha-256'; ALTER ROLE app PASSWORD %s", (password,))
+        made = verifier(pg)
+        d.reconcile()
+        if verifier(pg) != made:
+            wrong.append(f"{what}: the server's own verifier was replaced")
+    assert not wrong, "\n".join(wrong)
+
+
 @pytest.mark.majors(15)
 def test_unreadable_secret_is_skipped_and_said(pg, daemon, tmp_path):
     d = make(daemon, pg, tmp_path / "missing").start()

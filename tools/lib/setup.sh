@@ -3,8 +3,8 @@
 # Quiet and quick when everything is there; needs root or sudo only when something is missing.
 
 # Everything that configure asks for, and the tools that make it.
-PACKAGES_BUILD="gcc libc6-dev make autoconf automake pkg-config libtalloc-dev libconfig-dev zlib1g-dev libssl-dev libpq-dev
-	libevent-dev libsystemd-dev libsqlite3-dev libjansson-dev libcurl4-openssl-dev libsmartcols-dev libpg-query-dev"
+PACKAGES_BUILD="gcc libc6-dev make autoconf automake pkg-config libtalloc-dev libconfig-dev zlib1g-dev libssl-dev libidn-dev
+	libpq-dev libevent-dev libsystemd-dev libsqlite3-dev libjansson-dev libcurl4-openssl-dev libsmartcols-dev libpg-query-dev"
 # A server to try it on.
 PACKAGES_SERVER="postgresql-15 postgresql-client-15"
 # What the tests use besides.
