@@ -207,6 +207,21 @@ static privs_t kept_options(const struct acl *acl, const struct fate *fates, nam
 	return kept;
 }
 
+/* Somebody unknown holds these privileges by a grant option of this grantee, so one of his entries has to keep it: the one that
+   the owner gave, where there is one, because nothing else has to stay for it. */
+static void keep_alive(const struct acl *acl, const struct acl_context *c, struct fate *fates, uint32_t entry, privs_t hanging)
+{
+	for (uint32_t i = 0; i < acl->n; i++) {
+		privs_t gives = acl->v[i].grantable & (fates[i].remove | fates[i].remove_option) & ~fates[i].blocked & hanging;
+
+		if (acl->v[i].grantee != acl->v[entry].grantee || acl->v[i].grantor != c->owner || !gives)
+			continue;
+		fates[i].blocked |= gives;
+		return;
+	}
+	fates[entry].blocked |= hanging;
+}
+
 /* What stays lets go of everything that was to be removed because of it. */
 static void begin_again(struct fate *fates, uint32_t n)
 {
@@ -244,7 +259,7 @@ static void spread(const struct acl *acl, const struct acl_context *c, struct fa
 					fates[j].remove |= hanging;
 					fates[j].remove_option &= ~hanging;
 				} else {
-					fates[i].blocked |= hanging;
+					keep_alive(acl, c, fates, i, hanging);
 					begin_again(fates, acl->n);
 					going = lost = 0;
 				}

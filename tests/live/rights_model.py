@@ -228,7 +228,9 @@ class Meaning:
                     self.blocked = True
                     continue
                 return gone, bare
-            scope.kept.add(min(key for key in gone | bare if key[0] == missing[1] and key[2] == missing[2] and acl[key]))
+            # rather what the owner gave: nothing else has to stay for it
+            scope.kept.add(min((key for key in gone | bare if key[0] == missing[1] and key[2] == missing[2] and acl[key]),
+                               key=lambda key: (key[1] != owner, key)))
             self.blocked = True
 
     def owners(self, state):
