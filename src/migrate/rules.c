@@ -9,6 +9,10 @@ static const struct rule rules[] = {
 	{ "rollback [work] [transaction] to *", VERDICT_ALLOWED, SCRIPT_ORDINARY, false },
 	{ "commit prepared *", VERDICT_OUTSIDE, SCRIPT_ONCE, false },
 	{ "rollback prepared *", VERDICT_OUTSIDE, SCRIPT_ONCE, false },
+	{ "begin [work] [transaction]", VERDICT_OPENS, SCRIPT_ORDINARY, false },
+	{ "start transaction", VERDICT_OPENS, SCRIPT_ORDINARY, false },
+	{ "commit [work] [transaction]", VERDICT_CLOSES, SCRIPT_ORDINARY, false },
+	{ "end [work] [transaction]", VERDICT_CLOSES, SCRIPT_ORDINARY, false },
 	{ "begin *", VERDICT_TRANSACTION, SCRIPT_ORDINARY, false },
 	{ "start transaction *", VERDICT_TRANSACTION, SCRIPT_ORDINARY, false },
 	{ "commit *", VERDICT_TRANSACTION, SCRIPT_ORDINARY, false },
@@ -63,11 +67,12 @@ static const struct {
 	const char *text, *hint;
 } verdicts[] = {
 	[VERDICT_TRANSACTION] = { "a migration must not begin or end transactions: the file runs in one, with its row in the ledger",
-				  "take the statement out of the file (SAVEPOINT and ROLLBACK TO SAVEPOINT are allowed)" },
+				  "take the statement out of the file (allowed are a plain BEGIN as its first statement with COMMIT as its last, "
+				  "SAVEPOINT, and ROLLBACK TO SAVEPOINT)" },
 	[VERDICT_STRINGS] = { "standard_conforming_strings stays on", "write strings with backslash escapes as E'...'" },
 	[VERDICT_LOCK] = { "it would let the lock of the ledger go", "use RESET ALL, DISCARD TEMP or DEALLOCATE ALL" },
-	[VERDICT_OUTSIDE] = { "the statement cannot run inside a transaction, and the file says transaction=true",
-			      "take the line -- dbreconcile:transaction=true away" },
+	[VERDICT_OUTSIDE] = { "the statement cannot run inside a transaction, and the file says transaction=true or stands in BEGIN and COMMIT",
+			      "take the line -- dbreconcile:transaction=true, or BEGIN and COMMIT, away" },
 	[VERDICT_MIXED] = { "the statement cannot run inside a transaction, and others of this file can: a failure would leave the file "
 			    "applied in part",
 			    "put it into a file of its own; or write -- dbreconcile:transaction=false above the first statement: then each "

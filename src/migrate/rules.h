@@ -22,7 +22,8 @@ struct words {
 	bool copy_in, copy_out;  /* COPY ... FROM stdin, COPY ... TO stdout */
 };
 
-enum verdict { VERDICT_ALLOWED, VERDICT_TRANSACTION, VERDICT_STRINGS, VERDICT_LOCK, VERDICT_OUTSIDE, VERDICT_MIXED };
+/* OPENS, CLOSES: a transaction without options; a file may stand in one as a whole. */
+enum verdict { VERDICT_ALLOWED, VERDICT_OPENS, VERDICT_CLOSES, VERDICT_TRANSACTION, VERDICT_STRINGS, VERDICT_LOCK, VERDICT_OUTSIDE, VERDICT_MIXED };
 
 struct rule {
 	const char *pattern;

@@ -5,6 +5,7 @@
  * transaction, and psql's parts of it must be taken out: data lines of COPY,
  * and the \restrict lines that pg_dump writes. Both are blanked character for
  * character, so that a position the server reports is a position in the file.
+ * A plain BEGIN and COMMIT around the whole file are blanked too.
  *
  * A file with statements that cannot run in a transaction is cut into them.
  */
@@ -31,6 +32,8 @@ struct scan {
 	/* first statement + 1 of each sort, 0 = none: what can run in a transaction, what cannot */
 	uint32_t inside, outside;
 	enum { ASKED_NOTHING, ASKED_WHOLE, ASKED_SPLIT } asked;
+	enum { FRAME_NONE, FRAME_OPEN, FRAME_CLOSED } frame;     /* BEGIN and COMMIT around the whole file */
+	size_t framed;           /* where the frame begins */
 };
 
 static unsigned line_of(const struct migration_file *file, size_t at)
@@ -154,6 +157,35 @@ static int add_statement(struct scan *scan, const struct rule *rule, size_t end)
 	return 0;
 }
 
+/* A plain BEGIN before everything and COMMIT after it mean what ours mean: they are left out. False: it is no such one. */
+static bool take_frame(struct scan *scan, enum verdict verdict, size_t end)
+{
+	const struct migration_file *file = scan->file;
+
+	if (verdict == VERDICT_OPENS && scan->frame == FRAME_NONE && file->n_statements == 0 && scan->asked != ASKED_SPLIT) {
+		scan->frame = FRAME_OPEN;
+		scan->framed = scan->words.start;
+		scan->asked = ASKED_WHOLE;
+	} else if (verdict == VERDICT_CLOSES && scan->frame == FRAME_OPEN) {
+		scan->frame = FRAME_CLOSED;
+	} else {
+		return false;
+	}
+	blank(scan, scan->words.start, end < file->len ? end + 1 : end);
+	return true;
+}
+
+static void next_statement(struct scan *scan)
+{
+	struct words *words = &scan->words;
+
+	words->n = 0;
+	words->any = false;
+	words->copy_in = words->copy_out = false;
+	scan->last[0] = '\0';
+	scan->parens = scan->atomic = 0;
+}
+
 /* end: of its text, where the semicolon is. */
 static int end_statement(struct scan *scan, size_t end)
 {
@@ -161,6 +193,15 @@ static int end_statement(struct scan *scan, size_t end)
 	const struct rule *rule = rule_find(words);
 	int r = 0;
 
+	if (words->any && take_frame(scan, rule->verdict, end)) {
+		next_statement(scan);
+		return 0;
+	}
+	if (words->any && scan->frame == FRAME_CLOSED)
+		return refuse(scan, words->start, "it follows the COMMIT of the transaction that the file begins with",
+			      "put what follows into a file of its own, or take BEGIN and COMMIT away");
+	if (rule->verdict == VERDICT_OPENS || rule->verdict == VERDICT_CLOSES)
+		return refuse(scan, words->start, verdict_text(VERDICT_TRANSACTION), verdict_hint(VERDICT_TRANSACTION));
 	if (rule->verdict != VERDICT_ALLOWED && rule->verdict != VERDICT_OUTSIDE)
 		return refuse(scan, words->start, verdict_text(rule->verdict), verdict_hint(rule->verdict));
 	if (words->any)
@@ -169,11 +210,7 @@ static int end_statement(struct scan *scan, size_t end)
 		return refuse(scan, words->start, "COPY ... TO stdout has nowhere to write to", "take the statement out of the file");
 	if (!r && words->copy_in)
 		r = take_copy_data(scan);
-	words->n = 0;
-	words->any = false;
-	words->copy_in = words->copy_out = false;
-	scan->last[0] = '\0';
-	scan->parens = scan->atomic = 0;
+	next_statement(scan);
 	return r;
 }
 
@@ -355,6 +392,8 @@ int migration_script_check(void *parent, struct migration_file *file)
 	r = take_directives(&scan);
 	while (!r && !end)
 		r = next(&scan, &end);
+	if (!r && scan.frame == FRAME_OPEN)
+		r = refuse(&scan, scan.framed, verdict_text(VERDICT_TRANSACTION), verdict_hint(VERDICT_TRANSACTION));
 	if (!r)
 		r = choose(&scan);
 	if (scan.out && !r) {

@@ -132,6 +132,17 @@ def test_hazard_a_procedure_that_commits_is_an_error_and_not_an_escape(runner):
 
 
 @pytest.mark.majors(15)
+def test_hazard_a_file_that_brings_its_own_transaction_is_still_one_with_its_row(runner):
+    """migrations.md 3: files from golang-migrate do; BEGIN and COMMIT around the whole file mean nothing else here."""
+    runner.file("V1__own.sql", "BEGIN;\nCREATE TABLE app.t (a int);\nCOMMIT;\n")
+    runner.file("V2__bad.sql", "begin transaction;\nCREATE TABLE app.u (a int);\n  SELECT nothing_like_it;\nend;\n")
+    end, _events = runner.run()
+    assert (end["error"]["line"], end["error"]["sqlstate"]) == (3, "42703"), end
+    assert runner.versions() == ["1"] and runner.value("SELECT to_regclass('app.u') IS NULL")
+    assert runner.value("SELECT r.xmin::text = c.xmin::text FROM dbreconcile.migration_ledger r, pg_class c WHERE c.oid = 'app.t'::regclass"), "one transaction"
+
+
+@pytest.mark.majors(15)
 def test_hazard_statements_that_only_the_server_knows_cannot_run_in_a_transaction(runner):
     """migrations.md 2.6: REINDEX of a partitioned table looks like any other."""
     runner.file("V1__t.sql", "CREATE TABLE app.t (a int) PARTITION BY LIST (a);\nCREATE INDEX i ON app.t (a);")

@@ -128,6 +128,21 @@ static const struct {
 	{ "-- dbreconcile:transaction=false\nbegin; select 1; commit", 2, "begin or end" },
 	{ "-- dbreconcile:transaction=false\ncall p(); do $$ begin commit; end $$", 0, NULL },
 	{ "select 1\n\\restrict x\n", 2, "psql" },
+	/* its own transaction around the whole file */
+	{ "-- c\nBEGIN;\nselect 1;\nsavepoint a; rollback to a;\nCOMMIT;\n-- end\n", 0, NULL },
+	{ "start transaction; select 1; end work", 0, NULL },
+	{ "begin transaction; commit transaction;;", 0, NULL },
+	{ "begin;\ncopy t from stdin;\n1\n\\.\ncommit;", 0, NULL },
+	{ "begin;\nselect 1;", 1, "begin or end" },
+	{ "select 1;\nbegin; select 2; commit;", 2, "begin or end" },
+	{ "begin isolation level serializable; select 1; commit", 1, "begin or end" },
+	{ "begin;\nselect 1;\ncommit and chain;", 3, "begin or end" },
+	{ "begin;\nselect 1;\nrollback;", 3, "begin or end" },
+	{ "begin;\nbegin; commit;", 2, "begin or end" },
+	{ "begin; select 1; commit;\nselect 2;", 2, "follows the COMMIT" },
+	{ "begin; commit;\nbegin; commit;", 2, "follows the COMMIT" },
+	{ "begin;\nvacuum;\ncommit;", 2, "inside a transaction" },
+	{ "-- dbreconcile:transaction=true\nbegin; select 1; commit", 0, NULL },
 	/* psql */
 	{ "\\restrict 5abcDEF\nselect 1;\n\\unrestrict 5abcDEF\n", 0, NULL },
 	{ "\\set ON_ERROR_STOP on\nselect 1", 1, "psql" },
@@ -230,6 +245,9 @@ static void what_is_sent(void **state)
 	file = check(mem, "select 1");
 	assert_ptr_equal(file->sql, file->text);
 	assert_false(check(mem, "vacuum")->transactional);
+	file = check(mem, "-- ä\nBEGIN /* x */ WORK;\nselect 1;\nCOMMIT;\n-- end");
+	assert_string_equal(file->sql, "-- ä\n                   \nselect 1;\n       \n-- end");
+	assert_true(file->transactional && file->n_statements == 1);
 	talloc_free(mem);
 }
 
