@@ -20,6 +20,8 @@ BUILD = pathlib.Path(os.environ.get("top_builddir", ".")).resolve()
 CACHE = pathlib.Path("/var/cache/dbreconcile/container-bookworm")
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM": "dumb", "LANG": "C.UTF-8"}
 SERVICE = "dbreconciled.service"
+SOURCE = pathlib.Path(os.environ.get("top_srcdir", ".")).resolve()
+POSTGRESQL = pathlib.Path("/usr/lib/postgresql/15/bin")
 
 
 def skip(why):
@@ -69,12 +71,42 @@ def wait_for(what, condition, seconds=30):
     return value
 
 
+class Server:
+    """PostgreSQL outside of the container, which sees the directory with its socket."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        directory.mkdir()
+        shutil.chown(directory, "postgres", "postgres")
+        self.user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--"]
+        subprocess.run(self.user + [str(POSTGRESQL / "initdb"), "-D", str(directory / "data"), "-U", "postgres", "-A", "trust", "-N"],
+                       check=True, stdout=subprocess.DEVNULL, cwd=directory)
+        (directory / "data/pg_hba.conf").write_text("local all migrator scram-sha-256\nlocal all all trust\n")
+        self.log = open(directory.parent / "postgresql.log", "w")
+        self.process = subprocess.Popen(self.user + [str(POSTGRESQL / "postgres"), "-D", str(directory / "data"), "-c", "listen_addresses=",
+                                                     "-c", "unix_socket_directories=" + str(directory), "-c", "fsync=off"],
+                                        stdout=self.log, stderr=self.log, cwd=directory)
+        wait_for("PostgreSQL", lambda: self.psql("SELECT 1", ok=None).returncode == 0)
+
+    def psql(self, query, ok=True):
+        return subprocess.run([str(POSTGRESQL / "psql"), "-X", "-At", "-h", str(self.directory), "-U", "postgres", "-d", "postgres", "-c", query],
+                              capture_output=True, text=True, check=bool(ok))
+
+    def end(self):
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(timeout=60)
+        self.log.close()
+
+
 class Container:
     def __init__(self):
         self.work = pathlib.Path(tempfile.mkdtemp(prefix="dbreconcile-boot-", dir="/var/tmp"))
+        self.work.chmod(0o711)
         self.root = self.work / "root"
+        self.postgresql = self.work / "postgresql"
         subprocess.run(["cp", "-a", "--reflink=auto", str(CACHE), str(self.root)], check=True)
         self.install()
+        self.server = Server(self.postgresql) if POSTGRESQL.is_dir() else None
 
     def install(self):
         subprocess.run(["make", "-s", "-C", str(BUILD), "install", "DESTDIR=" + str(self.root)], check=True, stdout=subprocess.DEVNULL,
@@ -83,8 +115,12 @@ class Container:
         self.run_dir = pathlib.Path(make_variable("runstatedir")) / "dbreconcile"
         libraries = self.root / "usr/local/lib/dbreconcile-test"
         libraries.mkdir(parents=True)
-        for program in ("dbreconciled", "dbreconcilectl"):
-            out = subprocess.run(["ldd", str(BUILD / program)], capture_output=True, text=True, check=True).stdout
+        programs = [BUILD / "dbreconciled", BUILD / "dbreconcilectl"]
+        if POSTGRESQL.is_dir():
+            programs.append(POSTGRESQL / "pg_dump")
+            shutil.copy(POSTGRESQL / "pg_dump", self.root / "usr/local/bin")
+        for program in programs:
+            out = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=True).stdout
             for path in re.findall(r"=> (/\S+)", out):
                 if not (self.root / path.lstrip("/")).exists():
                     shutil.copy(path, libraries)
@@ -107,7 +143,7 @@ class Container:
     def boot(self):
         self.console = open(self.work / "console", "w")
         self.nspawn = subprocess.Popen(["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network", "-b", "-D",
-                                        str(self.root)], stdin=subprocess.DEVNULL, stdout=self.console, stderr=self.console)
+                                        str(self.root), *(["--bind=%s:/srv/postgresql" % self.postgresql] if self.server else [])], stdin=subprocess.DEVNULL, stdout=self.console, stderr=self.console)
         self.leader = wait_for("the container's init", self.find_leader)
         wait_for("the boot", lambda: self.run("systemctl is-system-running", ok=None).stdout.strip() in ("running", "degraded"), 180)
 
@@ -141,6 +177,8 @@ class Container:
                 self.nspawn.kill()
                 self.nspawn.wait()
         self.console.close()
+        if self.server:
+            self.server.end()
         shutil.rmtree(self.work)
 
 
@@ -242,6 +280,49 @@ class Boot(unittest.TestCase):
         wait_for("the restart", lambda: self.c.run("dbreconcilectl ping", ok=None).returncode == 0)
         self.c.run("systemctl stop " + SERVICE)
         self.c.run("systemctl unmask dbreconciled-control.socket dbreconciled-metrics.socket")
+
+    def install_file(self, path, text, mode=0o640):
+        """Readable for the service."""
+        at = self.c.root / str(path).lstrip("/")
+        at.parent.mkdir(parents=True, exist_ok=True)
+        at.write_text(text)
+        at.chmod(mode)
+        self.c.run("chown root:dbreconcile %s" % path)
+
+    def test_9_a_hook_runs_in_the_sandbox(self):
+        """The dump of docs/migrations.md, with the password as a credential and the drop-in as it is installed."""
+        if not self.c.server:
+            self.skipTest("PostgreSQL 15 is not installed")
+        etc = self.c.etc
+        guide = (SOURCE / "docs/migrations.md").read_text()
+        self.c.server.psql("CREATE DATABASE orders")
+        self.install_file(etc / "hooks/dump", re.search(r"```sh\n(#!/bin/sh\n# /etc/dbreconcile/hooks/dump\n.*?)```", guide, re.S).group(1), 0o755)
+        self.c.run("chmod 755 %s/hooks" % etc)
+        self.install_file(etc / "manifests/platform.conf", 'roles: ( { name = "migrator"; login = true; password_credential = "migrator"; } );\n')
+        self.install_file(etc / "manifests/orders.conf", 'schemas: ( { name = "app"; owner = "migrator"; } );\n')
+        self.install_file(etc / "migrations/orders/V1__t.sql", "CREATE TABLE app.t (id int);\n")
+        self.install_file(etc / "credentials/migrator", "secret\n", 0o600)
+        self.install_file(etc / "dbreconciled.conf", '''daemon: { mode = "enforce"; interval = "60s"; };
+servers: ( { name = "prod"; conninfo = "host=/srv/postgresql user=postgres"; manifests = [ "platform" ];
+    databases = ( { name = "orders"; manifests = [ "orders" ];
+        migrations: { directory = "orders"; user = "migrator"; password_credential = "migrator"; before = "%s/hooks/dump"; }; } ); } );
+''' % etc)
+        self.c.run("find %s/manifests %s/migrations -type d -exec chgrp dbreconcile {} + -exec chmod 750 {} +" % (etc, etc))
+        self.c.run("install -d -o dbreconcile -g dbreconcile -m 700 /var/backups/dbreconcile")
+        drop_ins = "/etc/systemd/system/dbreconciled.service.d/"
+        self.install_file(drop_ins + "credential.conf", "[Service]\nLoadCredential=migrator:%s/credentials/migrator\n" % etc, 0o644)
+        self.c.run("systemctl daemon-reload && systemctl start " + SERVICE)
+        self.c.run("dbreconcilectl reconcile --wait", ok=False)
+        shown = self.c.run("dbreconcilectl show prod/orders", ok=None).stdout
+        self.assertIn("Read-only file system", shown)
+        self.assertIn("blocked", shown)
+        self.install_file(drop_ins + "hooks.conf", (SOURCE / "systemd/examples/hooks.conf").read_text(), 0o644)
+        self.c.run("systemctl daemon-reload && systemctl restart " + SERVICE)
+        self.c.run("dbreconcilectl reconcile --wait")
+        self.assertEqual(self.c.run("cd /var/backups/dbreconcile && stat -c '%n %a %U' *").stdout, "orders-empty.dump 600 dbreconcile\n")
+        self.assertEqual(self.c.run("head -c 5 /var/backups/dbreconcile/orders-empty.dump").stdout, "PGDMP")
+        self.assertEqual(self.c.run("ls /var/lib/dbreconcile %s/lib/dbreconcile 2>/dev/null | grep -c pgpass" % make_variable("localstatedir"), ok=None).stdout, "0\n")
+        self.c.run("systemctl stop " + SERVICE)
 
     def test_9_bad_configuration_is_not_tried_again(self):
         self.c.write_config("nonsense")
