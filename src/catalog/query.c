@@ -376,6 +376,11 @@ static const char old_transactions_sql[] =
 	" FROM pg_catalog.pg_stat_activity a WHERE a.datname = pg_catalog.current_database() AND a.pid <> pg_catalog.pg_backend_pid()"
 	" AND a.backend_type = 'client backend' AND a.xact_start < pg_catalog.now() - '1 minute'::pg_catalog.interval";
 
+static const char advisory_lock_sql[] =
+	"SELECT EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1"
+	" AND l.classid = $1::pg_catalog.oid AND l.objid = $2::pg_catalog.oid"
+	" AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()))";
+
 #define ALWAYS 0, 999999, false
 #define VERIFIERS 0, 999999, true
 
@@ -416,6 +421,7 @@ static const struct row {
 	{ QUERY_EXACT_SIZES, ALWAYS, { "exact_sizes", exact_sizes_sql, 1 } },
 	{ QUERY_USER_TABLES, ALWAYS, { "user_tables", user_tables_sql, 2 } },
 	{ QUERY_OLD_TRANSACTIONS, ALWAYS, { "old_transactions", old_transactions_sql, 0 } },
+	{ QUERY_ADVISORY_LOCK, ALWAYS, { "advisory_lock", advisory_lock_sql, 2 } },
 	{ QUERY_SCHEMA_OBJECTS, ALWAYS, { "schema_objects", schema_objects_sql, 3 } },
 	{ QUERY_XACT_STATUS, ALWAYS, { "xact_status", "SELECT pg_catalog.pg_xact_status($1::pg_catalog.xid8)", 1 } },
 };

@@ -45,6 +45,7 @@ enum query_id {
 	QUERY_OLD_TRANSACTIONS,   /* of this database, over a minute: how many, age of the oldest in seconds, its pid */
 	QUERY_XACT_STATUS,        /* $1 xid */
 	QUERY_FOREIGN_LEDGER,     /* as QUERY_LEDGER_RELATION, of a table that is only read: foreign keys are no harm */
+	QUERY_ADVISORY_LOCK,      /* $1, $2 the halves of a key: is it held in this database */
 	QUERY_SCHEMA_OBJECTS,     /* $1 patterns of schemas, $2 schema of the ledger, $3 its tables: see migrate/schema.h */
 	QUERIES
 };

@@ -173,4 +173,4 @@ const char schema_objects_sql[] =
 	"SELECT u.kind, u.name, u.parent, " PART("u.p1") ", " PART("u.p2") ", " PART("u.p3") ", " PART("u.p4") ", " PART("u.p5") ", "
 	PART("u.p6") ", " PART("u.p7") ", " PART("u.p8") ", " DIGEST("u.hidden") " FROM (" TABLES " UNION ALL " VIEWS " UNION ALL " COLUMNS
 	" UNION ALL " CONSTRAINTS " UNION ALL " INDEXES " UNION ALL " TRIGGERS " UNION ALL " RULES " UNION ALL " STATISTICS " UNION ALL "
-	SEQUENCES " UNION ALL " FUNCTIONS " UNION ALL " TYPES ") u ORDER BY u.kind, u.name COLLATE \"C\" LIMIT 200001";
+	SEQUENCES " UNION ALL " FUNCTIONS " UNION ALL " TYPES ") u ORDER BY u.kind, u.name COLLATE \"C\" LIMIT 500001";

@@ -2,6 +2,7 @@
 /* When a database's schemas are looked at, and the steps of one such look: each a few milliseconds of a turn. */
 #include "engine/internal.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
@@ -17,8 +18,8 @@
 #define RETRY (30 * 1000)               /* ms until a look that failed is tried again */
 
 struct schema_job {
-	struct statement statement;
-	const char *params[3];
+	struct statement statements[3];
+	const char *params[3], *lock[2];
 	unsigned step;
 	unsigned row;
 	struct schema *now, *expected, *last;
@@ -55,7 +56,7 @@ bool schema_due(const struct target *t, msec_t now)
 
 	if (!schema_is_watched(t) || !interval_over(t, now))
 		return false;
-	return w == NULL || !w->looked || t->look == NULL || w->at < t->look->at;
+	return w == NULL || !w->looked || w->failed_at != 0 || t->look == NULL || w->at < t->look->at;
 }
 
 /* What is there just before a migration is not what it made. */
@@ -129,6 +130,21 @@ static const char *ledger_tables(void *parent, const struct migration_settings *
 	return out->s;
 }
 
+/* Before the question and after it: does somebody migrate? What is half done would be taken for drift. */
+static void ask(const struct target *t, struct schema_job *job)
+{
+	static const enum query_id ids[] = { QUERY_ADVISORY_LOCK, QUERY_SCHEMA_OBJECTS, QUERY_ADVISORY_LOCK };
+	uint64_t key = (uint64_t)ledger_lock_key(t->db->migrations.table_schema, t->db->migrations.table_name);
+
+	job->lock[0] = talloc_asprintf(job, "%" PRIu32, (uint32_t)(key >> 32));
+	job->lock[1] = talloc_asprintf(job, "%" PRIu32, (uint32_t)key);
+	for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+		const struct query *query = query_get(ids[i], session_server_version(t->session), false);
+
+		job->statements[i] = (struct statement){ .sql = query->sql, .n_params = query->params, .params = i == 1 ? job->params : job->lock };
+	}
+}
+
 bool schema_begin(struct target *t, msec_t now)
 {
 	struct schema_job *job;
@@ -140,9 +156,7 @@ bool schema_begin(struct target *t, msec_t now)
 	job->params[0] = patterns(job, &t->db->migrations);
 	job->params[1] = t->db->migrations.table_schema;
 	job->params[2] = ledger_tables(job, &t->db->migrations);
-	job->statement.sql = query_get(QUERY_SCHEMA_OBJECTS, session_server_version(t->session), false)->sql;
-	job->statement.n_params = 3;
-	job->statement.params = job->params;
+	ask(t, job);
 	job->piece = text_new(job);
 	job->serial = t->schema->serial;
 	talloc_free(t->pass->schema);
@@ -150,14 +164,14 @@ bool schema_begin(struct target *t, msec_t now)
 	t->pass->schema_looked = true;
 	t->pass->schema_migrated = t->pass->migrated;
 	collect_begin(&t->pass->collect, job);
-	return target_submit(t, BATCH_PIPELINE, &job->statement, 1, 0, now) == 0;
+	return target_submit(t, BATCH_PIPELINE, job->statements, 3, 0, now) == 0;
 }
 
 /* ---- the steps: 0 more of it, 1 the next one, 2 the look cannot be made ---- */
 
 static int step_decode(struct target *t, struct schema_job *job)
 {
-	const struct rowset *rows = &t->pass->collect.v[0]->rows;
+	const struct rowset *rows = &t->pass->collect.v[1]->rows;
 	const struct migration_settings *m = &t->db->migrations;
 
 	if (rows->rows > SCHEMA_OBJECTS_MAX) {
@@ -174,7 +188,7 @@ static int step_decode(struct target *t, struct schema_job *job)
 		}
 	if (job->row < rows->rows)
 		return 0;
-	TALLOC_FREE(t->pass->collect.v[0]);
+	TALLOC_FREE(t->pass->collect.v[1]);
 	job->writer = (struct schema_writer){ 0 };
 	return 1;
 }
@@ -190,8 +204,8 @@ static int seal(struct schema_job *job, const struct schema *list, char *digest)
 	return 1;
 }
 
-/* Piece by piece; "writing" keeps those that are there until the last one is. */
-static int store(struct target *t, struct schema_job *job, const struct schema *list, const char *digest)
+/* Piece by piece; role, of each list its own, keeps what is there until this look is over. */
+static int store(struct target *t, struct schema_job *job, const struct schema *list, const char *digest, const char *role)
 {
 	struct state *state = t->engine->state;
 	int r = 0;
@@ -199,7 +213,7 @@ static int store(struct target *t, struct schema_job *job, const struct schema *
 	if (job->part == 0) {
 		if (state_schema_has(state, digest) == 0)
 			return 1;
-		schema_point(t, "writing", digest, NULL);
+		schema_point(t, role, digest, NULL);
 	}
 	if (!schema_write(list, &job->writer, job->piece))
 		r = state_schema_whole(state, digest);
@@ -221,7 +235,7 @@ static int step_seal(struct target *t, struct schema_job *job)
 
 static int step_store(struct target *t, struct schema_job *job)
 {
-	return store(t, job, job->now, job->digest);
+	return store(t, job, job->now, job->digest, "writing");
 }
 
 /* What has to be read: the lists are large, and mostly all of them are the same. */
@@ -324,7 +338,7 @@ static int step_seal_merged(struct target *t, struct schema_job *job)
 
 static int step_store_merged(struct target *t, struct schema_job *job)
 {
-	return job->merge == NULL ? 1 : store(t, job, job->expected, job->baseline);
+	return job->merge == NULL ? 1 : store(t, job, job->expected, job->baseline, "merging");
 }
 
 static int step_compare(struct target *t, struct schema_job *job)
@@ -345,30 +359,47 @@ static int step_keep(struct target *t, struct schema_job *job)
 		schema_failed(t, "the baseline was changed while it was compared with");
 		return 2;
 	}
-	if (!job->known)
+	if (!job->known) {
+		TALLOC_FREE(w->drift);        /* of a baseline that is lost */
 		schema_tell_baseline(t, schema_count(job->now), w->baseline[0] == '\0' ? "this is the first look at it" :
 				     "what was known of it is lost");
+	}
 	if (!job->known || strcmp(w->baseline, job->baseline) != 0)
 		schema_point(t, "baseline", job->baseline, list != NULL ? list->current_version : NULL);
 	schema_point(t, "last", job->digest, job->mark);
 	schema_point(t, "writing", NULL, NULL);
+	schema_point(t, "merging", NULL, NULL);
 	schema_publish(t, job->drift, schema_count(job->now));
 	return 1;
 }
 
+static int step_sweep(struct target *t, struct schema_job *job)
+{
+	(void)job;
+	return state_schema_sweep(t->engine->state) == 0 ? 0 : 1;
+}
+
 static int (*const steps[])(struct target *, struct schema_job *) = {
 	step_decode, step_seal, step_store, step_decide, step_load_expected, step_load_last, step_recall, step_merge, step_seal_merged,
-	step_store_merged, step_compare, step_keep,
+	step_store_merged, step_compare, step_keep, step_sweep,
 };
 
+static bool is_locked(const struct collect *c, unsigned at)
+{
+	return c->v[at]->rows.rows == 1 && strcmp(rowset_text(&c->v[at]->rows, 0, 0), "t") == 0;
+}
+
+/* After migrations of our own, the backend that ran them may be about to end. */
 static void answered(struct target *t)
 {
 	const struct collect *c = &t->pass->collect;
 
 	if (c->error != NULL)
 		schema_failed(t, "%s", c->error->error.text);
-	else if (c->n != 1 || c->v[0]->status != OUTCOME_ROWS)
+	else if (c->n != 3)
 		schema_failed(t, "the server did not answer");
+	else if (!t->pass->migrated && (is_locked(c, 0) || is_locked(c, 2)))
+		schema_failed(t, "somebody holds the lock of the ledger: migrations run at this moment");
 }
 
 int schema_turn(struct target *t, msec_t now)

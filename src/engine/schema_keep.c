@@ -153,7 +153,7 @@ void schema_point(struct target *t, const char *role, const char *digest, const 
 
 void schema_forget(struct target *t)
 {
-	static const char *const roles[] = { "baseline", "last", "writing" };
+	static const char *const roles[] = { "baseline", "last", "writing", "merging" };
 
 	for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
 		state_schema_point(t->engine->state, t->name, roles[i], NULL);
@@ -326,5 +326,6 @@ int schema_accept(struct target *t, const char *actor, struct error *err)
 	talloc_free(w->drift);
 	w->drift = talloc_zero(w, struct schema_diff);
 	w->view.drift = w->drift;
+	schema_peers_moved(t->engine);
 	return 0;
 }

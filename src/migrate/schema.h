@@ -17,7 +17,7 @@
 #include "base/text.h"
 #include "model/rowset.h"
 
-#define SCHEMA_OBJECTS_MAX 200000        /* columns and constraints counted; the query returns one more than that */
+#define SCHEMA_OBJECTS_MAX 500000        /* columns and constraints counted; the query returns one more than that */
 #define SCHEMA_CHANGES_MAX 200           /* listed; all are counted */
 #define SCHEMA_PARTS 9
 #define SCHEMA_COLUMNS (3 + SCHEMA_PARTS)

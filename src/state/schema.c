@@ -3,9 +3,13 @@
 #include "config.h"
 #include "state/state.h"
 
+#include <errno.h>
 #include <talloc.h>
+#include <zlib.h>
 
 #include "state/statement.h"
+
+#define PIECE_MAX (4u << 20)
 
 static int exists(struct state *state, enum state_sql which, const char *digest)
 {
@@ -25,16 +29,55 @@ int state_schema_has(struct state *state, const char *digest)
 	return exists(state, SQL_SCHEMA_HAS, digest);
 }
 
+/* Definitions are wordy: a tenth of the pages, and of what a checkpoint has to write. Four bytes of length, then zlib's. */
+static unsigned char *pack(void *parent, const char *data, size_t len, size_t *ret_len)
+{
+	uLongf room = compressBound(len);
+	unsigned char *out = talloc_array(parent, unsigned char, 4 + room);
+
+	for (unsigned i = 0; i < 4; i++)
+		out[i] = (unsigned char)(len >> (24 - 8 * i));
+	if (compress2(out + 4, &room, (const unsigned char *)data, len, 1) != Z_OK)
+		return NULL;
+	*ret_len = 4 + room;
+	return out;
+}
+
+/* NULL: not what pack() made. */
+static char *unpack(void *parent, const unsigned char *data, size_t len, size_t *ret_len)
+{
+	uLongf room = 0;
+	char *out;
+
+	if (len < 4)
+		return NULL;
+	for (unsigned i = 0; i < 4; i++)
+		room = room << 8 | data[i];
+	if (room > PIECE_MAX)
+		return NULL;
+	*ret_len = room;
+	out = talloc_array(parent, char, room + 1);
+	if (uncompress((unsigned char *)out, &room, data + 4, len - 4) != Z_OK || room != *ret_len)
+		TALLOC_FREE(out);
+	return out;
+}
+
 int state_schema_put(struct state *state, const char *digest, uint32_t part, const char *data, size_t len)
 {
 	sqlite3_stmt *stmt = state_statement(state, SQL_SCHEMA_PUT);
+	unsigned char *packed = len <= PIECE_MAX ? pack(NULL, data, len, &len) : NULL;
+	int r;
 
+	if (!packed)
+		return -EINVAL;
 	if (stmt) {
 		bind_text(stmt, 1, digest);
 		bind_int(stmt, 2, part);
-		sqlite3_bind_blob64(stmt, 3, data, len, SQLITE_TRANSIENT);
+		sqlite3_bind_blob64(stmt, 3, packed, len, SQLITE_STATIC);
 	}
-	return state_run(state, stmt);
+	r = state_run(state, stmt);
+	talloc_free(packed);
+	return r;
 }
 
 int state_schema_whole(struct state *state, const char *digest)
@@ -58,12 +101,10 @@ int state_schema_get(struct state *state, void *parent, const char *digest, uint
 	bind_text(stmt, 1, digest);
 	bind_int(stmt, 2, part);
 	rc = sqlite3_step(stmt);
-	if (rc == SQLITE_ROW) {
-		*ret_len = (size_t)sqlite3_column_bytes(stmt, 0);
-		*ret = talloc_memdup(parent, *ret_len > 0 ? sqlite3_column_blob(stmt, 0) : "", *ret_len > 0 ? *ret_len : 1);
-	}
+	if (rc == SQLITE_ROW)
+		*ret = unpack(parent, sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0), ret_len);
 	sqlite3_reset(stmt);
-	return rc == SQLITE_DONE ? 1 : state_errno(rc);
+	return rc == SQLITE_DONE ? 1 : rc == SQLITE_ROW && !*ret ? -EUCLEAN : state_errno(rc);
 }
 
 int state_schema_ref(struct state *state, void *parent, const char *target, const char *role, struct schema_ref *ret)
@@ -83,23 +124,23 @@ int state_schema_ref(struct state *state, void *parent, const char *target, cons
 	return rc == SQLITE_DONE ? 1 : state_errno(rc);
 }
 
-/* What nothing points to any more goes. */
+int state_schema_sweep(struct state *state)
+{
+	return state_run_hit(state, state_statement(state, SQL_SCHEMA_SWEEP));
+}
+
+/* It is not there any more for anybody; its pieces go later. */
 static int drop(struct state *state, const char *digest)
 {
-	static const enum state_sql steps[] = { SQL_SCHEMA_DROP, SQL_SCHEMA_DROP_PIECES };
 	int r = exists(state, SQL_SCHEMA_USED, digest);
+	sqlite3_stmt *stmt;
 
-	for (size_t i = 0; r == 1 && i < sizeof(steps) / sizeof(steps[0]); i++) {
-		sqlite3_stmt *stmt = state_statement(state, steps[i]);
-		int failed;
-
-		if (stmt)
-			bind_text(stmt, 1, digest);
-		failed = state_run(state, stmt);
-		if (failed < 0)
-			return failed;
-	}
-	return r < 0 ? r : 0;
+	if (r != 1)
+		return r;
+	stmt = state_statement(state, SQL_SCHEMA_DROP);
+	if (stmt)
+		bind_text(stmt, 1, digest);
+	return state_run(state, stmt);
 }
 
 static int point(struct state *state, const char *target, const char *role, const struct schema_ref *to)

@@ -83,7 +83,7 @@ int state_delete(struct state *, const char *key);
 
 /*
  * Schemas by their digest, in pieces, kept for as long as some target points to them: a thousand tenants with one schema keep
- * it once. role: "baseline", "last", or "writing" for one whose pieces are not all there yet.
+ * it once. role: "baseline", "last", or "writing" and "merging" for what a look is at work on.
  */
 struct schema_ref { const char *digest, *note; int64_t at_ms; };
 int state_schema_has(struct state *, const char *digest);       /* 1 = not, or not all of it */
@@ -92,7 +92,8 @@ int state_schema_whole(struct state *, const char *digest);     /* every piece i
 /* 1 = there is no such piece. */
 int state_schema_get(struct state *, void *parent, const char *digest, uint32_t part, char **ret, size_t *ret_len);
 int state_schema_ref(struct state *, void *parent, const char *target, const char *role, struct schema_ref *ret);   /* 1 = none */
-/* What was pointed to before goes when nobody else points to it. NULL points to nothing. */
+/* What was pointed to before goes when nobody else points to it, its pieces with the sweeps that follow. NULL points to nothing. */
 int state_schema_point(struct state *, const char *target, const char *role, const struct schema_ref *to);
+int state_schema_sweep(struct state *);                         /* a few pieces; 1 = there was nothing to sweep */
 
 #endif

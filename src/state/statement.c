@@ -43,7 +43,8 @@ static const char *const statements[SQL_COUNT] = {
 	[SQL_SCHEMA_UNPOINT] = "DELETE FROM schema_ref WHERE target = ?1 AND role = ?2",
 	[SQL_SCHEMA_USED] = "SELECT 1 FROM schema_ref WHERE digest = ?1 LIMIT 1",
 	[SQL_SCHEMA_DROP] = "DELETE FROM schema_snapshot WHERE digest = ?1",
-	[SQL_SCHEMA_DROP_PIECES] = "DELETE FROM schema_piece WHERE digest = ?1",
+	[SQL_SCHEMA_SWEEP] = "DELETE FROM schema_piece WHERE rowid IN (SELECT p.rowid FROM schema_piece p"
+			     " WHERE NOT EXISTS (SELECT 1 FROM schema_ref r WHERE r.digest = p.digest) LIMIT 8)",
 };
 
 int state_errno(int rc)

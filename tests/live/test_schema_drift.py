@@ -7,6 +7,7 @@ import os
 import pytest
 from dbr import wait_for
 from jsonschema import Draft202012Validator
+from test_migrator import FLYWAY_KEY, java_hash
 
 SCHEMAS = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "schemas")
 PLATFORM = 'roles: ( { name = "migrator"; login = true; } );\n'
@@ -210,7 +211,7 @@ def test_a_migration_leaves_the_drift_that_it_does_not_touch(pg, daemon):
     d.migration("app", "V003__takes.sql", "ALTER TABLE app.orders DROP COLUMN by_hand;\nALTER TABLE app.items ALTER name DROP DEFAULT;\n"
                                           "CREATE VIEW app.sums AS SELECT 1 AS one;\n")
     wait_for(lambda: w.doc()["schema"]["baseline_version"] == "003", 20, "the look after the migration", d.log_tail)
-    assert w.known() == {}
+    assert w.known() == {} and w.events("schema_baseline") == [], "nothing of it was lost"
 
 
 @pytest.mark.majors(18)
@@ -361,3 +362,43 @@ def test_the_ledger_of_another_tool_says_when_it_migrated(pg, daemon):
     wait_for(lambda: w.doc()["schema"]["baseline_version"] != "000001" and "2" in (w.doc()["schema"]["baseline_version"] or ""), 20,
              "the ledger has moved: what came since the last look is its migrations'", d.log_tail)
     assert w.known() == {"column app.one.by_hand": ("added", {})}
+
+
+@pytest.mark.majors(18)
+def test_what_another_runner_has_half_done_is_no_drift(pg, daemon):
+    """Flyway holds its lock while it runs what cannot be one transaction; the row comes last."""
+    w = Watched(pg, daemon, schema_drift_interval="1h")
+    d = w.daemon.start()
+    d.wait_in_sync()
+    assert w.drift() == {}
+    flyway = pg.connect(dbname="orders", application_name="Flyway")
+    with flyway.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", (FLYWAY_KEY + java_hash('"dbreconcile"."migration_ledger"'),))
+        cursor.execute("CREATE INDEX CONCURRENTLY items_order ON app.items (order_id)")
+        assert w.drift() == {} and "lock of the ledger" in w.doc()["schema"]["error"]
+        cursor.execute("INSERT INTO dbreconcile.migration_ledger VALUES (2, '002', 'index', 'SQL', 'V002__index.sql', 5, 'flyway', now(), 5, true)")
+        cursor.execute("SELECT pg_advisory_unlock_all()")
+    flyway.close()
+    assert w.drift() == {} and w.doc()["schema"]["error"] is None
+    w.sql("DROP INDEX app.items_order")
+    assert w.drift() == {"index app.items_order": ("removed", {})}, "it was the migration's"
+
+
+@pytest.mark.majors(18)
+def test_killed_between_migration_and_look(pg, daemon):
+    """kill -9 while files run: whatever the next daemon finds, the ledger explains it."""
+    files = {f"V{n:03}__{n}.sql": f"CREATE TABLE app.t{n} (id int);\nSELECT pg_sleep(0.01);\n" for n in range(2, 60)}
+    w = Watched(pg, daemon, schema_drift_interval="1h")
+    d = w.daemon.start()
+    d.wait_in_sync()
+    assert w.drift() == {}
+    w.sql("DROP FUNCTION app.add(int, int)")
+    assert len(w.drift()) == 1
+    for name, text in files.items():
+        d.migration("app", name, text)
+    wait_for(lambda: pg.value("SELECT count(*) > 10 FROM dbreconcile.migration_ledger", dbname="orders"), 20, "some have run", d.log_tail)
+    d.kill()
+    d.start()
+    wait_for(lambda: (w.doc()["schema"] or {}).get("baseline_version") == "059", 30, "all have run, and were looked at", d.log_tail)
+    assert w.known() == {"function app.add(integer, integer)": ("removed", {})}
+    assert [e["object"] for e in w.events("schema_drift")] == ["function app.add(integer, integer)"]

@@ -434,7 +434,10 @@ static void schemas_live_while_something_points_to_them(void **arg)
 	assert_int_equal(state_schema_get(f->state, f, "one", 2, &data, &len), 1);
 	point(f, "prod/a", "last", "one");
 	assert_int_equal(state_schema_has(f->state, "two"), 1);
+	while (state_schema_sweep(f->state) == 0)
+		;
 	assert_int_equal(state_schema_get(f->state, f, "two", 0, &data, &len), 1);
+	assert_int_equal(state_schema_get(f->state, f, "one", 0, &data, &len), 0);
 	point(f, "prod/a", "baseline", NULL);
 	point(f, "prod/a", "last", NULL);
 	point(f, "prod/a", "last", NULL);
