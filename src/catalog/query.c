@@ -370,6 +370,15 @@ static const char user_tables_sql[] =
 	" AND NOT (n.nspname = $1::pg_catalog.name AND c.relname = ANY ($2::pg_catalog.name[]))"
 	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = " CATALOG("pg_class") " AND d.objid = c.oid AND d.deptype = 'e'))";
 
+/* What REINDEX CONCURRENTLY calls its own until it is over. While it works it holds this lock on the table; so does VACUUM, for a while. */
+static const char index_leftovers_sql[] =
+	"SELECT n.nspname, i.relname, c.relname FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid"
+	" JOIN pg_catalog.pg_class c ON c.oid = x.indrelid JOIN pg_catalog.pg_namespace n ON n.oid = i.relnamespace"
+	" WHERE NOT x.indisvalid AND i.relkind = 'i' AND i.relname ~ '_cc(new|old)[0-9]*$' AND " USER_SCHEMA("n")
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.locktype = 'relation' AND l.relation = c.oid"
+	" AND l.mode = 'ShareUpdateExclusiveLock' AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d"
+	" WHERE d.datname = pg_catalog.current_database())) ORDER BY 1, 2 LIMIT 20";
+
 static const char old_transactions_sql[] =
 	"SELECT pg_catalog.count(*), coalesce(pg_catalog.date_part('epoch', pg_catalog.max(pg_catalog.now() - a.xact_start))::pg_catalog.int8, 0),"
 	" (pg_catalog.array_agg(a.pid ORDER BY a.xact_start))[1]"
@@ -420,6 +429,7 @@ static const struct row {
 	{ QUERY_RELATION_SIZES, ALWAYS, { "relation_sizes", relation_sizes_sql, 1 } },
 	{ QUERY_EXACT_SIZES, ALWAYS, { "exact_sizes", exact_sizes_sql, 1 } },
 	{ QUERY_USER_TABLES, ALWAYS, { "user_tables", user_tables_sql, 2 } },
+	{ QUERY_INDEX_LEFTOVERS, ALWAYS, { "index_leftovers", index_leftovers_sql, 0 } },
 	{ QUERY_OLD_TRANSACTIONS, ALWAYS, { "old_transactions", old_transactions_sql, 0 } },
 	{ QUERY_ADVISORY_LOCK, ALWAYS, { "advisory_lock", advisory_lock_sql, 2 } },
 	{ QUERY_SCHEMA_OBJECTS, ALWAYS, { "schema_objects", schema_objects_sql, 3 } },

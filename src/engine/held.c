@@ -100,6 +100,11 @@ static int decision(const struct target *t, const char *id, void *parent, const 
 	return approval.rejected ? 2 : 1;
 }
 
+static void note(struct migration *m, void *parent, const char *text)
+{
+	m->note = m->note == NULL ? text : talloc_asprintf(parent, "%s; %s", m->note, text);
+}
+
 void held_judge(struct target *t, struct plan *plan)
 {
 	const struct hold_policy policy = policy_of(t);
@@ -116,6 +121,8 @@ void held_judge(struct target *t, struct plan *plan)
 			continue;
 		m->approval = approval_id(t, &policy, m);
 		m->released = decision(t, m->approval, plan, &actor) == 1;
+		note(m, list, m->released ? talloc_asprintf(list, "approved by %s", actor) :
+		     talloc_asprintf(list, "waits for approval: %s at line %u", m->hold->rule, m->hold->line));
 	}
 	hold_stop(list);
 }

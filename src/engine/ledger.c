@@ -20,12 +20,13 @@ enum { LEDGER_LOCK, LEDGER_ROWS, LEDGER_SIDE_ROWS, LEDGER_AWAY };
 
 struct ledger_read {
 	unsigned step;
-	struct statement v[5];
+	struct statement v[6];
 	const char *params[4];            /* schema, ledger, schema, the table beside it */
 	bool side;                        /* it is there, and looks as we made it */
 	uint32_t side_oid;
 	const char *warning;              /* why it is not read */
 	struct outcome *rows;             /* of the ledger */
+	const struct outcome *leftovers;  /* of REINDEX CONCURRENTLY */
 };
 
 static char *lock_sql(void *parent, const char *schema, const char *table)
@@ -111,8 +112,9 @@ bool ledger_begin(struct target *t, msec_t now)
 	l->v[3].n_params = l->v[4].n_params = 2;
 	l->v[3].params = l->params;
 	l->v[4].params = l->params + 2;
+	l->v[5] = look_query(t, QUERY_INDEX_LEFTOVERS);
 	collect_begin(&t->pass->collect, l);
-	return target_submit(t, BATCH_PIPELINE, l->v, 5, 0, now) == 0;
+	return target_submit(t, BATCH_PIPELINE, l->v, 6, 0, now) == 0;
 }
 
 /* What a relation is: the outcomes at of QUERY_FACTS and QUERY_LEDGER_RELATION. NULL: the pass has failed. */
@@ -183,6 +185,7 @@ static void ledger_locked(struct target *t, msec_t now)
 		return;
 	}
 	judge_side(t, l, side);
+	l->leftovers = p->collect.v[5];
 	l->step = LEDGER_ROWS;
 	l->v[0] = (struct statement){ .sql = rows_sql(t, l) };
 	l->v[1] = (struct statement){ .sql = l->side ? lock_sql(l, l->params[2], l->params[3]) : "COMMIT" };
@@ -213,6 +216,21 @@ static void side_locked(struct target *t, msec_t now)
 	target_submit(t, BATCH_PIPELINE, l->v, 2, 0, now);
 }
 
+/* Slower with every write, and of use to nobody. Ours or not: nothing is dropped that nobody asked us to. */
+static void warn_of_leftovers(struct target *t, const struct rowset *rows)
+{
+	for (unsigned i = 0; i < rows->rows; i++) {
+		struct text *text = text_new(t->pass->ledger);
+
+		text_addf(text, "index %s.%s is invalid: a REINDEX CONCURRENTLY of table %s was interrupted; every write still keeps it up. When nobody "
+			  "is at it: DROP INDEX CONCURRENTLY ", rowset_text(rows, i, 0), rowset_text(rows, i, 1), rowset_text(rows, i, 2));
+		quote_ident(text, rowset_text(rows, i, 0));
+		text_add_char(text, '.');
+		quote_ident(text, rowset_text(rows, i, 1));
+		migrations_warn(t, text->s);
+	}
+}
+
 /* side: the answer of the table beside the ledger, or NULL. */
 static void ledger_rows(struct target *t, struct outcome *ledger, struct outcome *side)
 {
@@ -237,6 +255,7 @@ static void ledger_rows(struct target *t, struct outcome *ledger, struct outcome
 	migrations_compare(t, ctx, rows, n, progress, n_progress);
 	if (t->pass->ledger->warning != NULL)
 		migrations_warn(t, t->pass->ledger->warning);
+	warn_of_leftovers(t, &t->pass->ledger->leftovers->rows);
 }
 
 int ledger_turn(struct target *t, msec_t now)

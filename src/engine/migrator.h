@@ -29,9 +29,8 @@ struct migrator_params {
 	struct session_config session;        /* the migration user's; for_migrations is set here. Copied */
 	const char *schema, *table;           /* of the ledger; the schema must be there. Copied */
 	const struct migration_files *files;  /* must outlive the migrator */
-	const struct migration_list *planned; /* what the plan showed: only that runs, anything else stops. NULL = whatever is pending.
-	                                         Must outlive the migrator */
-	const struct migration_file *until;   /* of files: this one and what comes after it do not run. NULL = all */
+	const struct migration_list *planned; /* what the plan showed: only that runs, up to its stop; anything else is an error. NULL =
+	                                         whatever is pending. Its files are these, and it must outlive the migrator */
 	uint32_t database_oid;                /* the database that was looked at; 0 = do not check */
 	uint64_t system_identifier;           /* likewise */
 	bool ledger_expected;                 /* there was a ledger: a missing one stops, it is not an empty one */

@@ -35,7 +35,7 @@ void file_next(struct migrator *m, msec_t now)
 	}
 	while (m->next < m->list->n && !migration_runs(&m->list->v[m->next]))
 		m->next++;
-	if (m->next == m->list->n || m->list->v[m->next].file == m->params.until) {
+	if (m->next == m->list->n || migrator_is_end(m, m->next)) {
 		migrator_go(m, MS_UNLOCK, now);
 		return;
 	}

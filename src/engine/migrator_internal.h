@@ -143,6 +143,9 @@ bool message_is_safe(const struct migrator *);           /* the server reads tex
 /* A statement that defines something prepares nothing by itself; any other may call what does. */
 bool message_defines(const char *command_tag);
 
+/* Does the run end before this entry: is it held, or behind one that is? */
+bool migrator_is_end(const struct migrator *, uint32_t entry);
+
 /* migrator_file.c */
 void file_next(struct migrator *, msec_t now);            /* the next one that runs, or the end */
 void file_begin(struct migrator *, msec_t now);

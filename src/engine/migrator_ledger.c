@@ -261,10 +261,17 @@ static bool was_planned(const struct migrator *m, const struct migration_file *f
 	return !planned;
 }
 
-/* Here the run ends: the file is held. */
-static bool is_end(const struct migrator *m, uint32_t entry)
+/* Where the plan stops, or behind that: whoever has run the file that is held, what came after it was not judged without it. */
+bool migrator_is_end(const struct migrator *m, uint32_t entry)
 {
-	return m->params.until && m->list->v[entry].file == m->params.until && migration_runs(&m->list->v[entry]);
+	const struct migration_list *planned = m->params.planned;
+
+	if (!planned || !planned->stop || !migration_runs(&m->list->v[entry]))
+		return false;
+	for (const struct migration *p = planned->stop; p < planned->v + planned->n; p++)
+		if (p->file == m->list->v[entry].file)
+			return true;
+	return false;
 }
 
 static const struct migration_file *find_unplanned(const struct migrator *m, uint32_t *ret_n)
@@ -272,7 +279,7 @@ static const struct migration_file *find_unplanned(const struct migrator *m, uin
 	const struct migration_file *unplanned = NULL;
 
 	*ret_n = 0;
-	for (uint32_t i = 0; i < m->list->n && !is_end(m, i); i++) {
+	for (uint32_t i = 0; i < m->list->n && !migrator_is_end(m, i); i++) {
 		if (!migration_runs(&m->list->v[i]))
 			continue;
 		++*ret_n;
@@ -287,7 +294,7 @@ static uint32_t find_interrupted(const struct migrator *m)
 	uint32_t i = 0;
 
 	while (i < m->list->n && !m->list->v[i].find_out)
-		if (is_end(m, i++))
+		if (migrator_is_end(m, i++))
 			return m->list->n;
 	return i;
 }

@@ -18,12 +18,19 @@ static void refuse(struct migrator *m, const struct error *err)
 /* Only that file runs: the list is what was compared under the lock. */
 static void run_one(struct migrator *m, msec_t now)
 {
+	struct migration *entry = &m->list->v[m->mending.runs];
+
 	for (uint32_t i = 0; i < m->list->n; i++)
 		if (migration_runs(&m->list->v[i]))
 			m->list->v[i].state = MIGRATION_IGNORED;
-	m->list->v[m->mending.runs].state = MIGRATION_PENDING;
 	m->total = m->done + 1;
-	file_next(m, now);
+	/* what became of the statement under way is noted first; then the order is planned again */
+	entry->find_out = entry->interrupted;
+	entry->state = entry->interrupted ? MIGRATION_INDETERMINATE : MIGRATION_PENDING;
+	if (entry->interrupted)
+		lookup_interrupted(m, m->mending.runs, now);
+	else
+		file_next(m, now);
 }
 
 static void next_step(struct migrator *m, msec_t now)

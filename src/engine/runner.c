@@ -50,7 +50,6 @@ static int start_files(struct target *t, const char *password, msec_t now, struc
 		},
 		.schema = m->table_schema, .table = m->table_name,
 		.files = t->files->files, .planned = t->migrations,
-		.until = t->migrations->stop != NULL ? t->migrations->stop->file : NULL,
 		.database_oid = t->look->database_state->facts.database_oid,
 		.system_identifier = t->look->database_state->facts.system_identifier,
 		.ledger_expected = t->look->database_state->ledger.exists,

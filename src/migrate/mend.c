@@ -328,6 +328,10 @@ static int run(struct mender *m)
 
 	if (!entry)
 		return 1;
+	if (entry->state == MIGRATION_INDETERMINATE && !entry->find_out) {
+		*m->err = list->why;
+		return 1;
+	}
 	if (entry->state != MIGRATION_OUT_OF_ORDER) {
 		error_set(m->err, "%s is %s, not out of order", entry->file ? entry->file->script : entry->row->script,
 			  migration_state_name(entry->state));
@@ -342,13 +346,10 @@ static int run(struct mender *m)
 		*m->err = entry->file->refused;
 		return 1;
 	}
-	if (!entry->file->transactional) {
-		error_set(m->err, "%s runs statement by statement: such a file does not run out of order", entry->file->script);
-		error_hint(m->err, "give it a version above %s", list->current_version);
-		return 1;
-	}
 	m->out->runs = (uint32_t)(entry - list->v);
-	add(m, NULL, 0, talloc_asprintf(m->parent, "run %s, though version %s is applied", entry->file->script, list->current_version));
+	add(m, NULL, 0, talloc_asprintf(m->parent, "run %s, though version %s is applied%s", entry->file->script, list->current_version,
+					entry->from || entry->interrupted ? talloc_asprintf(m->parent, ": from statement %" PRIu32 " of %" PRIu32,
+											    entry->from + 1, entry->file->n_statements) : ""));
 	return 0;
 }
 

@@ -151,6 +151,7 @@ struct migration {
 	bool released;                       /* it is */
 	uint32_t from;                       /* the statement it goes on with, from 0 */
 	bool find_out;                       /* INDETERMINATE, but the server can tell */
+	bool interrupted;                    /* OUT_OF_ORDER likewise: when it is ordered again */
 };
 
 struct migration_list {

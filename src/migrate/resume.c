@@ -35,15 +35,22 @@ static unsigned line_of_statement(struct resume *r, uint32_t statement)
 	return line;
 }
 
+static void stop(struct resume *r, unsigned line, const char *why, const char *hint)
+{
+	const char *path = r->m->file->path ? r->m->file->path : r->m->file->script;
+
+	if (r->list->blocked && strcmp(r->list->why.file, path))
+		return;                /* by another one */
+	r->list->blocked = true;
+	error_clear(&r->list->why);
+	error_set_at(&r->list->why, path, line, "%s", why);
+	error_hint(&r->list->why, "%s", hint);
+}
+
 static void block(struct resume *r, unsigned line, const char *why, const char *hint)
 {
 	set_state(r, MIGRATION_INDETERMINATE, why);
-	if (r->list->blocked)
-		return;
-	r->list->blocked = true;
-	error_clear(&r->list->why);
-	error_set_at(&r->list->why, r->m->file->path ? r->m->file->path : r->m->file->script, line, "%s", why);
-	error_hint(&r->list->why, "%s", hint);
+	stop(r, line, why, hint);
 }
 
 /* What is to be said when nobody but a person can tell. */
@@ -75,18 +82,38 @@ static bool is_same_text(const struct resume *r)
 	return !file->transactional && r->p->done <= file->n_statements && progress_prefix(file, r->p->done) == r->p->prefix;
 }
 
+static bool is_out_of_order(const struct migration *m)
+{
+	return m->state == MIGRATION_OUT_OF_ORDER;
+}
+
+/* Somebody ordered it, and only an order goes on with it: until then nothing else runs over what is half there. */
+static void goes_on_by_order(struct resume *r, const char *text)
+{
+	r->m->from = r->p->done;
+	r->m->note = talloc_asprintf(r->list, "%s; %s", r->m->note, text);
+	stop(r, line_of_statement(r, r->p->done), talloc_asprintf(r->list, "version %s was run out of order and has not finished: %s", r->label, text),
+	     talloc_asprintf(r->list, "dbreconcilectl migrations TARGET run %s --out-of-order", r->label));
+}
+
 static void goes_on(struct resume *r)
 {
 	const struct migration_file *file = r->m->file;
+	const char *next;
 
 	if (temporary(file, r->p->done)) {
 		block(r, 0, talloc_asprintf(r->list, "the first %u of %u statements are done, and what they made for the session is gone: it cannot "
 					    "go on", r->p->done, file->n_statements), resolve_hint(r, false));
 		return;
 	}
+	next = talloc_asprintf(r->list, "goes on with statement %u of %u", r->p->done + 1, file->n_statements);
+	if (is_out_of_order(r->m)) {
+		goes_on_by_order(r, next);
+		return;
+	}
 	r->m->from = r->p->done;
 	if (r->p->done)
-		r->m->note = talloc_asprintf(r->list, "goes on with statement %u of %u", r->p->done + 1, file->n_statements);
+		r->m->note = next;
 }
 
 static void was_interrupted(struct resume *r)
@@ -101,6 +128,9 @@ static void was_interrupted(struct resume *r)
 	} else if (!script_can_find_out(file, r->p->done) || temporary(file, r->p->done)) {
 		block(r, line_of_statement(r, r->p->done), talloc_asprintf(r->list, "%s was interrupted, and nothing tells whether it happened: %s",
 									   where, r->p->statement), resolve_hint(r, true));
+	} else if (is_out_of_order(r->m)) {
+		r->m->interrupted = true;
+		goes_on_by_order(r, talloc_asprintf(r->list, "%s was interrupted, and what became of it is looked up then", where));
 	} else {
 		set_state(r, MIGRATION_INDETERMINATE, talloc_asprintf(r->list, "%s was interrupted: what became of it is looked up before "
 								      "migrations run", where));
@@ -164,7 +194,7 @@ void progress_apply(struct migration_list *list, const struct migration_progress
 	for (uint32_t i = 0; n && i < list->n; i++) {
 		struct resume r = { .list = list, .m = &list->v[i] };
 
-		if (!r.m->file || (!migration_runs(r.m) && r.m->state != MIGRATION_FAILED))
+		if (!r.m->file || (!migration_runs(r.m) && r.m->state != MIGRATION_FAILED && !is_out_of_order(r.m)))
 			continue;
 		for (uint32_t j = 0; j < n && !r.p; j++)
 			if (belongs(&rows[j], r.m->file))

@@ -5,9 +5,9 @@ import json
 import os
 
 import pytest
-from dbr import wait_for
+from dbr import bindir, wait_for
 from jsonschema import Draft202012Validator
-from test_migrations import Team
+from test_migrations import ORDERS, ROLES, Team
 
 pytestmark = pytest.mark.majors(15)
 
@@ -104,6 +104,8 @@ def test_a_rewrite_of_a_large_table_waits_and_what_is_before_it_runs(team):
     assert "! MIGRATE V6__big.sql — held: alter-type at line 2" in shown and "lint: V6__big.sql:2: ACCESS EXCLUSIVE on app.big" in shown
     assert "3 held, 0 blocked" in shown
     assert shown.count("lint:") == 1 == made.daemon.ctl("show", "prod/orders").out.count("lint:")
+    notes = {m["script"]: m["note"] for m in valid(made.migrations())["migrations"]}
+    assert notes["V6__big.sql"] == "waits for approval: alter-type at line 2" and notes["V7__after.sql"] is None
     metric = 'dbreconcile_database_held_objects{database="prod/orders"}'
     assert made.daemon.metrics()[metric] == 3
     # that other sizes come and go is no other plan
@@ -224,7 +226,11 @@ def test_observe_once_and_a_plan_without_a_policy(team):
 
 def test_tricks_of_names_hide_nothing(team):
     """Renamed first, IF NOT EXISTS, another schema, an index: what counts is the relation that is there."""
-    made = team({"V2__t.sql": "CREATE TABLE app.t (id int);\nCREATE INDEX big_id ON app.big (id);\n"}, hold=["drop", "rewrite", "reindex"])
+    made = team({"V2__t.sql": "CREATE TABLE app.t (id int);\nCREATE INDEX big_id ON app.big (id);\n"
+                 "CREATE TABLE app.part (id int, body text) PARTITION BY RANGE (id);\n"
+                 "CREATE TABLE app.part1 PARTITION OF app.part FOR VALUES FROM (0) TO (9999);\nINSERT INTO app.part SELECT * FROM app.big;\n"
+                 "CREATE TABLE app.parent (id int, body text);\nCREATE TABLE app.child () INHERITS (app.parent);\n"
+                 "INSERT INTO app.child SELECT * FROM app.big;\n"}, hold=["drop", "rewrite", "reindex"])
     cases = {
         "ALTER TABLE app.big RENAME TO b2;\nALTER TABLE app.b2 RENAME TO b3;\nALTER TABLE app.b3 ALTER id TYPE bigint;\n": "alter-type at line 3",
         "CREATE TABLE app.n (id int);\nALTER TABLE app.t RENAME TO o;\nALTER TABLE app.n RENAME TO t;\nDROP TABLE app.o;\n": "drop-table at line 4",
@@ -235,6 +241,8 @@ def test_tricks_of_names_hide_nothing(team):
         "DROP OWNED BY migrator;\n": "drop-owned at line 1",
         "DROP EXTENSION IF EXISTS x CASCADE;\n": "drop-cascade at line 1",
         "REINDEX INDEX app.big_id;\n": "reindex at line 1",
+        "ALTER TABLE app.part ALTER body TYPE varchar(600);\n": "alter-type at line 1",
+        "ALTER TABLE app.parent ALTER body TYPE varchar(600);\n": "alter-type at line 1",
     }
     plan = None
     for text, reason in cases.items():
@@ -261,3 +269,165 @@ def test_a_size_that_cannot_be_found_out_counts_as_large(pg, team):
         other.close()
     made.daemon.wait_in_sync()
     assert made.type_of("small") == "bigint" and not made.events("approved")
+
+
+def hook(made, when, text):
+    """A hook that is a script; it writes to made.said."""
+    made.said = os.path.join(made.daemon.directory, "said")
+    return made.daemon.write(f"hooks/{when}", f"#!/bin/sh\nset -eu\nSAID={made.said}\n{text}\n".encode(), 0o755)
+
+
+def said(made):
+    with open(made.said, encoding="utf-8") as file:
+        return file.read().split("\n")[:-1]
+
+
+def test_hooks_are_called_around_what_runs(team):
+    made = team(start=False)
+    say = 'echo "$DBRECONCILE_HOOK [$DBRECONCILE_FROM_VERSION] [$DBRECONCILE_TO_VERSION]" >> $SAID'
+    hooks = {when: hook(made, when, say) for when in ("before", "after")}
+    made.daemon.write("dbreconciled.conf", made.daemon.settings(made.server({"hold": "destroy", **hooks})))
+    made.daemon.start()
+    made.daemon.wait_in_sync()
+    assert said(made) == ["before [] [1]", "after [] [1]"]
+    made.file("V2__free.sql", "CREATE TABLE app.free ();\n")
+    made.file("V3__drop.sql", "DROP TABLE app.small;\n")
+    plan = made.wait_held("V3__drop.sql")
+    assert said(made)[2:] == ["before [1] [2]"], "the last one is not in yet"
+    made.approve(plan)
+    made.daemon.wait_in_sync()
+    assert said(made)[3:] == ["before [2] [3]", "after [2] [3]"]
+    made.file("V4__free.sql", "CREATE TABLE app.more ();\n")
+    made.file("V5__drop.sql", "DROP TABLE app.more;\nDROP TABLE app.big;\n")
+    made.wait_held("V5__drop.sql")
+    made.daemon.kill()
+    made.remove("V5__drop.sql")                   # nobody wants it any more: what ran was the last one
+    made.daemon.start()
+    made.daemon.wait_in_sync()
+    assert said(made)[5:] == ["before [3] [4]", "after [4] [4]"]
+
+
+def test_what_somebody_else_applies_meanwhile_does_not_let_the_next_one_slip(team):
+    made = team(start=False)
+    insert = ("INSERT INTO dbreconcile.migration_ledger SELECT 2, '3', 'drop', 'SQL', 'V3__drop.sql', 0, 'x', now(), 1, true "
+              "WHERE EXISTS (SELECT FROM dbreconcile.migration_ledger WHERE version = '1')")
+    made.file("V3__drop.sql", "")                 # checksum 0
+    before = hook(made, "before", f'{bindir(15)}/psql -X -c "{insert}" || true')
+    made.daemon.write("dbreconciled.conf", made.daemon.settings(made.server({"hold": ["not-classified", "drop-table"], "before": before})))
+    made.remove("V3__drop.sql")
+    assert made.daemon.once().code == 0
+    made.file("V2__free.sql", "CREATE TABLE app.free ();\n")
+    made.file("V3__drop.sql", "DO $$ BEGIN END $$;\n")
+    made.file("V4__drop.sql", "DROP TABLE app.small;\n")
+    made.daemon.once()
+    assert [row[0] for row in made.ledger("version")] == ["1", "3"], "a run that is not as it was planned, or V4 is held"
+    assert made.value("SELECT to_regclass('app.small') IS NOT NULL")
+
+
+def test_statement_by_statement(team):
+    made = team()
+    directive = "-- dbreconcile:transaction=false\n"
+    made.file("V2__split.sql", directive + "TRUNCATE app.small;\nSELECT 1/0;\nSELECT 2;\n")
+    plan = made.wait_held("V2__split.sql")
+    made.pg.sql("INSERT INTO app.small VALUES (1)", dbname="orders")
+    made.approve(plan)
+    made.wait_failed("V2__split.sql:3", "division by zero")
+    assert made.value("SELECT count(*) FROM app.small") == 0
+    made.file("V2__split.sql", directive + "TRUNCATE app.small;\nSELECT 1;\nDROP TABLE app.small;\n")
+    made.daemon.ctl("migrations", "prod/orders", "repair", expect=0)
+    plan = made.wait_held("V2__split.sql", plan=plan)
+    assert made.change("V2__split.sql")["reason"].startswith("drop-table at line 4")
+    made.file("V2__split.sql", directive + "TRUNCATE app.small;\nSELECT 1;\nSELECT 3;\n")
+    made.daemon.wait_in_sync()                    # what was approved is done, and the rest is harmless
+    made.file("V3__split.sql", directive + "CREATE INDEX CONCURRENTLY small_id ON app.small (id);\n" + REWRITE)
+    made.approve(made.wait_held("V3__split.sql"))
+    made.daemon.wait_in_sync()
+    assert made.type_of("big") == "bigint"
+
+
+def test_one_approval_for_what_the_guard_holds_and_for_files(pg, team):
+    made = team(guard={"max_revokes": 0})
+    made.daemon.manifest("orders", 'authority = "exact";\n' + ORDERS)
+    made.daemon.reload()
+    made.daemon.wait_in_sync()
+    made.daemon.ctl("suspend", "prod/orders", expect=0)
+    made.file("V2__big.sql", REWRITE)
+    made.file("V3__drop.sql", "DROP TABLE app.small CASCADE;\nCREATE TABLE app.other ();\n")
+    pg.sql("GRANT INSERT ON app.big TO analytics", dbname="orders")
+    made.daemon.ctl("resume", "prod/orders", expect=0)
+    def held():
+        row = made.status()
+        return row["plan"] if row["state"] == "held" and row["held"] == 3 else None
+    plan = wait_for(held, 20, "two files and a privilege are held", lambda: made.daemon.ctl("diff").out)
+    made.approve(plan)
+    made.daemon.wait_in_sync()
+    assert made.type_of("big") == "bigint" and not pg.allowed("INSERT INTO app.big VALUES (1)", dbname="orders", user="analytics")
+    approved, = made.events("approved")
+    assert approved["plan"] == plan and approved["object"] == "V2__big.sql, V3__drop.sql"
+
+
+def test_later_waves_wait_for_an_approval(pg, daemon):
+    for name in ("canary", "tenant"):
+        pg.create_database(name)
+    migrations = {"directory": "app", "user": "migrator", "hold": "destroy"}
+    d = daemon({"name": "prod", "conninfo": pg.conninfo(), "manifests": ["platform"], "databases": (
+        {"name": "canary", "migrations": {**migrations, "wave": 1}}, {"name": "tenant", "migrations": {**migrations, "wave": 2}})},
+        {"platform": ROLES}, {"app": {"V1__one.sql": "CREATE TABLE dbreconcile.one ();\n"}})
+    d.start()
+    d.wait_in_sync()
+    d.migration("app", "V2__drop.sql", "DROP TABLE dbreconcile.one;\n")
+    def rows():
+        return {row["target"].split("/")[1]: row for row in valid(d.json("migrations", "--all"))["targets"]}
+    def held(name):
+        row = valid(d.json("status", f"prod/{name}"))["targets"][0]
+        return row["plan"] if row["held"] and rows()[name]["state"] == "held" else None
+    plan = wait_for(lambda: held("canary"), 20, "the canary is held", d.log_tail)
+    wait_for(lambda: held("tenant"), 20, "so is the tenant, by itself", d.log_tail)
+    d.ctl("approve", "prod/tenant", held("tenant"), expect=0)
+    def waits():
+        row = rows()["tenant"]
+        return row["state"] == "waiting" and row["waiting"]["reason"] == "held" and "prod/canary" in row["message"]
+    wait_for(waits, 20, "the tenant is approved and waits for the canary", lambda: d.ctl("migrations", "--all").out)
+    d.ctl("approve", "prod/canary", plan, expect=0)
+    d.wait_in_sync()
+    assert pg.value("SELECT to_regclass('dbreconcile.one') IS NULL", dbname="tenant")
+
+
+def test_where_nothing_is_nothing_is_dangerous(pg, daemon):
+    """The strictest policy, on an empty server: database, migrations and seed data by one run."""
+    d = daemon({"name": "prod", "conninfo": pg.conninfo(), "manifests": ["platform"], "databases": (
+        {"name": "orders", "create": True, "owner": "migrator", "manifests": ["orders"],
+         "migrations": {"directory": "orders", "user": "migrator", "seed": "seed", "hold": "all"}},)},
+        {"platform": ROLES, "orders": ORDERS},
+        {"orders": {"V1__t.sql": "CREATE TABLE IF NOT EXISTS app.t (id int);\nALTER TABLE app.t ADD body text;\n",
+                    "V2__do.sql": "DO $$ BEGIN PERFORM 1; END $$;\nDROP TABLE IF EXISTS app.old;\nTRUNCATE app.t;\n"},
+         "seed": {"V1__rows.sql": "TRUNCATE app.t;\nDO $$ BEGIN INSERT INTO app.t VALUES (1); END $$;\n"}})
+    result = d.once()
+    assert result.code == 0, result.err
+    assert pg.value("SELECT count(*) FROM app.t", dbname="orders") == 1
+    d.migration("orders", "V3__do.sql", "DO $$ BEGIN PERFORM 1; END $$;\n")
+    assert d.once().code == 1
+    assert pg.value("SELECT max(version) FROM dbreconcile.migration_ledger", dbname="orders") == "2"
+
+
+def test_a_failure_does_not_use_up_the_approval(team):
+    made = team()
+    made.pg.sql("INSERT INTO app.big SELECT NULL, 'x'", dbname="orders")
+    made.file("V2__big.sql", REWRITE + "ALTER TABLE app.big ALTER id SET NOT NULL;\n")
+    plan = made.wait_held("V2__big.sql")
+    made.approve(plan)
+    made.wait_failed("V2__big.sql:2", "contains null values")
+    assert made.status()["state"] == "failed" and made.status()["held"] == 0
+    made.pg.sql("DELETE FROM app.big WHERE id IS NULL", dbname="orders")
+    made.daemon.reconcile("prod/orders")
+    assert made.type_of("big") == "bigint"
+
+
+def test_a_policy_reads_every_file(team):
+    made = team()
+    made.daemon.ctl("suspend", "prod/orders", expect=0)
+    for i in range(2, 80):
+        made.file(f"V{i}__x.sql", "SELECT 1;\n" if i != 78 else "DROP TABLE app.small;\n")
+    made.daemon.ctl("resume", "prod/orders", expect=0)
+    made.wait_held("V78__x.sql", "V79__x.sql")
+    assert made.applied()[-1] == "V77__x.sql"

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: PostgreSQL
 """migrations TARGET baseline, repair, resolve, run: what Flyway would write, by order only, with who ordered it."""
 
+import threading
+
 import pytest
 from dbr import wait_for
 from test_migrations import FIRST, Team
@@ -146,6 +148,58 @@ def test_run_out_of_order(team):
     assert [row[:2] for row in rows(made)] == [(1, "1"), (2, "5"), (3, "3"), (4, "6")]
     (ran,) = [e for e in made.daemon.json("events")["events"] if e["object"] == "V3__late.sql"]
     assert ran["kind"] == "migration" and ran["result"] == "ok" and ran["actor"].startswith("uid 0")
+
+
+@pytest.mark.majors(15, 18)
+def test_run_out_of_order_statement_by_statement(team):
+    made = team({"V1__users.sql": FIRST, "V5__five.sql": "CREATE TABLE app.five ();"})
+    made.daemon.wait_in_sync()
+    made.file("V3__late.sql", SPLIT + "CREATE TABLE app.late (id int);\nSELECT 1/0;\nCREATE INDEX CONCURRENTLY late_id ON app.late (id);")
+    made.file("V6__later.sql", "CREATE TABLE app.later ();")
+    made.wait_blocked("V3__late.sql", "version 5 is applied already")
+    unchanged_by_dry_run(made, "run", "3", "--out-of-order")
+    assert "division by zero" in order(made, "run", "3", "--out-of-order", expect=5).err
+    made.wait_blocked("V3__late.sql", "statement 2 of 3 failed")
+    made.file("V3__late.sql", SPLIT + "CREATE TABLE app.late (id int);\nSELECT 1;\nCREATE INDEX CONCURRENTLY late_id ON app.late (id);")
+    order(made, "repair")
+    made.wait_blocked("V3__late.sql", "has not finished: goes on with statement 2 of 3", "run 3 --out-of-order")
+    assert "from statement 2 of 3" in unchanged_by_dry_run(made, "run", "3", "--out-of-order")
+    order(made, "run", "3", "--out-of-order")
+    made.daemon.wait_in_sync()
+    assert [row[:2] for row in rows(made)] == [(1, "1"), (2, "5"), (3, "3"), (4, "6")]
+    assert made.value("SELECT indisvalid FROM pg_index WHERE indexrelid = 'app.late_id'::regclass")
+
+
+@pytest.mark.majors(15)
+@pytest.mark.parametrize("tolerant", (False, True), ids=("strict", "tolerant"))
+def test_killed_while_it_ran_out_of_order(team, tolerant):
+    """kill -9 of the daemon in CREATE INDEX CONCURRENTLY: nothing goes on by itself, and the order again finds out."""
+    made = team({"V1__users.sql": FIRST, "V5__five.sql": "CREATE TABLE app.five ();"},
+                more={"ignore_migration_patterns": ["*:ignored"]} if tolerant else None)
+    made.daemon.wait_in_sync()
+    made.file("V3__late.sql", SPLIT + "CREATE TABLE app.late (id int);\nCREATE INDEX CONCURRENTLY users_email ON app.users (email);\n"
+              "CREATE TABLE app.end ();")
+    wait_for(lambda: made.states().get("V3__late.sql") == "out_of_order", 20, "V3 is seen", made.daemon.log_tail)
+    writer = made.pg.connect("orders", autocommit=False)
+    writer.cursor().execute("INSERT INTO app.users VALUES (7, 'x')")
+    asking = threading.Thread(target=order, args=(made, "run", "3", "--out-of-order"), kwargs={"expect": None})
+    asking.start()
+    building = "SELECT count(*) FROM pg_stat_progress_create_index WHERE datname = 'orders'"
+    wait_for(lambda: made.pg.value(building) == 1, 20, "the index is being built", made.daemon.log_tail)
+    made.daemon.kill()
+    asking.join()
+    writer.rollback()
+    writer.close()
+    wait_for(lambda: made.pg.value(building) == 0, 20, "the server has finished it", made.pg.log_tail)
+    made.file("V6__later.sql", "CREATE TABLE app.later ();")
+    made.daemon.start()
+    made.wait_blocked("V3__late.sql", "statement 2 of 3 was interrupted")
+    assert made.states()["V3__late.sql"] == "out_of_order" and made.value("SELECT to_regclass('app.later') IS NULL")
+    order(made, "run", "3", "--out-of-order")
+    made.daemon.wait_in_sync()
+    assert [row[:2] for row in rows(made)] == [(1, "1"), (2, "5"), (3, "3"), (4, "6")]
+    assert made.value("SELECT indisvalid FROM pg_index WHERE indexrelid = 'app.users_email'::regclass")
+    assert made.value("SELECT to_regclass('app.end') IS NOT NULL")
 
 
 @pytest.mark.majors(15)

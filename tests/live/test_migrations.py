@@ -6,6 +6,7 @@ What the runner does file by file, and under faults, is in test_migrator.py.
 
 import os
 
+import psycopg2
 import pytest
 from dbr import wait_for
 from test_migrator import FLYWAY
@@ -285,3 +286,23 @@ def test_superuser_as_migration_user_is_warned_of(pg, daemon):
     made.daemon.start()
     wait_for(lambda: "boss is a superuser" in made.daemon.ctl("migrations", "prod/orders").out, 20, "the warning", made.daemon.log_tail)
     assert "boss is a superuser" in made.daemon.ctl("show", "prod/orders").out
+
+
+@pytest.mark.majors(15, 18)
+def test_what_an_interrupted_reindex_left_is_said_and_left_alone(pg, team):
+    made = team({"V1__users.sql": FIRST})
+    made.daemon.wait_in_sync()
+    assert not made.migrations()["warnings"]
+    writer = pg.connect("orders", autocommit=False)
+    writer.cursor().execute("INSERT INTO app.users VALUES (1, 'x')")
+    with pytest.raises(psycopg2.errors.LockNotAvailable):
+        pg.sql("REINDEX INDEX CONCURRENTLY app.users_pkey", dbname="orders", options="-c lock_timeout=200ms")
+    writer.rollback()
+    writer.close()
+    def said():
+        return [w for w in made.migrations()["warnings"] if 'DROP INDEX CONCURRENTLY "app"."users_pkey_ccnew' in w]
+    wait_for(said, 20, "the invalid index is said", made.daemon.log_tail)
+    assert "REINDEX CONCURRENTLY of table users was interrupted" in made.daemon.ctl("show", "prod/orders").out
+    made.daemon.wait_in_sync()
+    pg.sql(said()[0].split(": ")[-1], dbname="orders")
+    wait_for(lambda: not made.migrations()["warnings"], 20, "nothing is left", made.daemon.log_tail)

@@ -309,7 +309,51 @@ static void runs_out_of_order(void **state)
 	assert_int_equal(mend(mem, &order, files, 3, rows, 2, NULL, &m, &err), 1);
 	rows[0].checksum = files[0].checksum;
 	files[1] = make(mem, "2", "d", "vacuum");
-	assert_int_equal(mend(mem, &order, files, 3, rows, 2, NULL, &m, &err), 1);
+	assert_int_equal(mend(mem, &order, files, 3, rows, 2, NULL, &m, &err), 0);
+	assert_string_equal(m.v[0].text, "run V2.sql, though version 3 is applied");
+	talloc_free(mem);
+}
+
+/* Statement by statement: what has begun blocks everybody else until somebody orders the rest of it. */
+static void goes_on_out_of_order(void **state)
+{
+	void *mem = talloc_new(NULL);
+	struct migration_file files[] = { make(mem, "2", "d", "-- dbreconcile:transaction=false\nset x = 1; vacuum; select 3"), make(mem, "3", "d", "select 3"),
+					  make(mem, "4", "d", "select 4") };
+	struct ledger_row rows[] = { row(1, "3", "SQL", files[1].checksum, true) };
+	struct ledger_order order = { .verb = LEDGER_RUN, .version = "2" };
+	static const struct { enum progress_state state; uint32_t done; const char *text; } cases[] = {
+		{ PROGRESS_BETWEEN, 2, "goes on with statement 3 of 3" }, { PROGRESS_FAILED, 1, "goes on with statement 2 of 3" },
+		{ PROGRESS_RUNNING, 1, "statement 2 of 3 was interrupted, and what became of it is looked up then" },
+	};
+	struct migration_progress p;
+	struct mending m;
+	struct error err;
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		struct migration_files all = { .v = files, .n = 3, .tolerate = i < 3 ? 0 : MIGRATION_TOLERATE_IGNORED };
+		struct migration_list *list = migration_compare(mem, &all, rows, 1);
+		const struct migration *entry = &list->v[1];
+
+		p = noted(&files[0], cases[i % 3].done, cases[i % 3].state);
+		p.version = "2";
+		p.description = "d";
+		progress_apply(list, &p, 1);
+		assert_int_equal(entry->state, MIGRATION_OUT_OF_ORDER);
+		assert_int_equal(entry->from, cases[i % 3].done);
+		assert_true(list->blocked && !migration_runs(entry) && entry->interrupted == (i % 3 == 2));
+		assert_non_null(strstr(list->why.text, cases[i % 3].text));
+		assert_non_null(strstr(list->why.hint, "run 2 --out-of-order"));
+		assert_int_equal(mend(mem, &order, files, 3, rows, 1, &p, &m, &err), 0);
+		assert_non_null(strstr(m.v[0].text, i % 3 ? ": from statement 2 of 3" : ": from statement 3 of 3"));
+	}
+	p = noted(&files[0], 1, PROGRESS_STUCK);
+	p.version = "2";
+	p.description = "d";
+	p.message = "index i is invalid";
+	assert_int_equal(mend(mem, &order, files, 3, rows, 1, &p, &m, &err), 1);
+	assert_string_equal(err.text, "index i is invalid");
 	talloc_free(mem);
 }
 
@@ -335,7 +379,7 @@ int main(void)
 		cmocka_unit_test(baselines),
 		cmocka_unit_test(repairs),
 		cmocka_unit_test(resolves),
-		cmocka_unit_test(runs_out_of_order),
+		cmocka_unit_test(runs_out_of_order), cmocka_unit_test(goes_on_out_of_order),
 		cmocka_unit_test(names_of_the_table),
 	};
 
