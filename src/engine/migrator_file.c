@@ -26,6 +26,14 @@ msec_t file_backoff(unsigned attempt)
 	return span > 5000 ? 5000 : span;
 }
 
+/* The only answer to what runs next: from this entry on; the length of the list when nothing may. */
+static uint32_t next_to_run(const struct migrator *m, uint32_t entry)
+{
+	while (entry < m->list->n && !migration_runs(&m->list->v[entry]))
+		entry++;
+	return entry < m->list->n && migrator_is_end(m, entry) ? m->list->n : entry;
+}
+
 void file_next(struct migrator *m, msec_t now)
 {
 	m->file = NULL;
@@ -33,9 +41,8 @@ void file_next(struct migrator *m, msec_t now)
 		file_end_cancelled(m);
 		return;
 	}
-	while (m->next < m->list->n && !migration_runs(&m->list->v[m->next]))
-		m->next++;
-	if (m->next == m->list->n || migrator_is_end(m, m->next)) {
+	m->next = next_to_run(m, m->next);
+	if (m->next == m->list->n) {
 		migrator_go(m, MS_UNLOCK, now);
 		return;
 	}
@@ -175,10 +182,8 @@ void record_over(struct migrator *m, msec_t now)
 /* The next one whose transaction can begin in the message that ends this one; the length of the list when there is none. */
 static uint32_t following(const struct migrator *m)
 {
-	uint32_t i = m->next + 1;
+	uint32_t i = next_to_run(m, m->next + 1);
 
-	while (i < m->list->n && !migration_runs(&m->list->v[i]))
-		i++;
 	return i < m->list->n && !m->cancelled && m->list->v[i].file->transactional ? i : m->list->n;
 }
 
