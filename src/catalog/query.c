@@ -297,9 +297,8 @@ static const char policies_sql[] =
 	" AND d.refobjid >= 16384 AND d.refclassid NOT IN (" CATALOG("pg_class") ", " CATALOG("pg_constraint") ", " \
 	CATALOG("pg_namespace") "))"
 
-#define LEDGER_RELATION(which) \
-	"SELECT n.oid IS NOT NULL, " OWNER("n.nspowner") ", c.oid, c.relkind, " OWNER("c.relowner") "," \
-	" c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relispartition AND NOT c.relhasrules AND NOT c.relrowsecurity" \
+#define LEDGER_PLAIN(which) \
+	"c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relispartition AND NOT c.relhasrules AND NOT c.relrowsecurity" \
 	" AND NOT c.relforcerowsecurity AND c.reloftype = 0" \
 	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid" which ")" \
 	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid)" \
@@ -312,14 +311,24 @@ static const char policies_sql[] =
 	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid" \
 	" AND " USER_CODE("pg_constraint", "k.oid") ")" \
 	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_index x WHERE x.indrelid = c.oid" \
-	" AND " USER_CODE("pg_class", "x.indexrelid") ")," \
-	" pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')" \
+	" AND " USER_CODE("pg_class", "x.indexrelid") ")"
+#define LEDGER_READABLE "pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')"
+#define LEDGER_FROM \
 	" FROM (SELECT) one LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = $1::pg_catalog.name" \
 	" LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = $2::pg_catalog.name"
+#define LEDGER_RELATION(which) \
+	"SELECT n.oid IS NOT NULL, " OWNER("n.nspowner") ", c.oid, c.relkind, " OWNER("c.relowner") ", " LEDGER_PLAIN(which) ", " \
+	LEDGER_READABLE LEDGER_FROM
 
 static const char ledger_relation_sql[] = LEDGER_RELATION("");
 /* The triggers of foreign keys do not fire when a table is read. */
 static const char foreign_ledger_sql[] = LEDGER_RELATION(" AND NOT t.tgisinternal");
+
+/* An error when it is not: what follows in a pipeline is not run then. */
+static const char ledger_same_sql[] =
+	"SELECT 1 / CASE WHEN c.oid = $3::pg_catalog.oid AND " LEDGER_PLAIN("") " AND " LEDGER_READABLE
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_class s WHERE s.relnamespace = n.oid AND s.relname = $4::pg_catalog.name)"
+	" THEN 1 ELSE 0 END" LEDGER_FROM;
 
 /* --- on demand --- */
 
@@ -424,6 +433,7 @@ static const struct row {
 	{ QUERY_POLICIES, ALWAYS, { "policies", policies_sql, 0 } },
 	{ QUERY_LEDGER_RELATION, ALWAYS, { "ledger_relation", ledger_relation_sql, 2 } },
 	{ QUERY_FOREIGN_LEDGER, ALWAYS, { "foreign_ledger", foreign_ledger_sql, 2 } },
+	{ QUERY_LEDGER_SAME, ALWAYS, { "ledger_same", ledger_same_sql, 4 } },
 	{ QUERY_SNAPSHOT, ALWAYS, { "snapshot", "SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text", 0 } },
 	{ QUERY_ROLE_DEPENDENCIES, ALWAYS, { "role_dependencies", role_dependencies_sql, 1 } },
 	{ QUERY_RELATION_SIZES, ALWAYS, { "relation_sizes", relation_sizes_sql, 1 } },

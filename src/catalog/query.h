@@ -48,6 +48,8 @@ enum query_id {
 	QUERY_FOREIGN_LEDGER,     /* as QUERY_LEDGER_RELATION, of a table that is only read: foreign keys are no harm */
 	QUERY_ADVISORY_LOCK,      /* $1, $2 the halves of a key: is it held in this database */
 	QUERY_SCHEMA_OBJECTS,     /* $1 patterns of schemas, $2 schema of the ledger, $3 its tables: see migrate/schema.h */
+	QUERY_LEDGER_SAME,        /* $1 schema, $2 table, $3 its oid, $4 the table beside it: fails (22012) unless the table is still this
+	                             one, plain and readable, and there is none beside it */
 	QUERIES
 };
 

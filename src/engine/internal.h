@@ -199,6 +199,13 @@ struct target {
 	bool retry;                       /* an order of that came: for the next pass */
 	void *migrations_ctx;
 	bool ledger_noted;                /* in state.db: it has been seen */
+	struct ledger_known {             /* of what migrations was made; see ledger_same.c */
+		bool valid, superuser;
+		uint32_t oid;
+		uint64_t seed, generation;
+		struct ledger_sum sum;
+		bool unhashable;          /* a column has a type without a hash: it is always read */
+	} ledger_known;
 
 	struct schema_watch *schema;      /* NULL = not watched, or not yet */
 
@@ -359,6 +366,14 @@ void facts_turn(struct target *, msec_t now);
 bool ledger_begin(struct target *, msec_t now);          /* false: there is nothing to read */
 int ledger_turn(struct target *, msec_t now);            /* 0 more to come, 1 over, 2 the session failed */
 
+/* ledger_same.c: a ledger that is as it was read last is not read again. begin: false when it must be; turn: 0 more to come, 1 it
+   is the same, 2 the session failed, 3 it is not, 4 nor can that be said: the transaction has failed. */
+bool ledger_same_begin(struct target *, msec_t now);
+int ledger_same_turn(struct target *, msec_t now);
+void ledger_same_note(struct target *, const struct rowset *rows);      /* the list was made of these */
+const char *ledger_same_seed(struct target *, void *parent);            /* for the rows that are read next */
+char *ledger_lock_sql(void *parent, const char *schema, const char *table);
+
 /* ---- unchanged.c ---- */
 /* When the answers of the pass's look are those of the target's last one, that one takes its place, undecoded. 0 it did or did
    not, see pass->unchanged; 1 the facts could not be understood. */
@@ -450,6 +465,9 @@ void source_files_ask_again(struct engine *, const struct migration_settings *);
 /* ---- migrations.c ---- */
 bool migrations_refresh(struct target *);                /* false: the files cannot be read, the list says why */
 bool migrations_changed(struct target *);                /* are the files others than those of the last look */
+void migrations_look_ahead(struct target *);             /* looks whether the files have changed, while the server works */
+void migrations_keep(struct target *);                   /* instead of migrations_compare(): files and ledger are as they were */
+bool migrations_superuser(const struct target *);        /* is the migration user one */
 /* ctx holds the rows and becomes the target's; rows NULL = no ledger yet. */
 void migrations_compare(struct target *, void *ctx, const struct ledger_row *rows, uint32_t n_rows,
 			const struct migration_progress *progress, uint32_t n_progress);

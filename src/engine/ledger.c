@@ -16,12 +16,13 @@
 #include "model/quote.h"
 
 /* The table beside the ledger is judged and read in the same way, where there is one. */
-enum { LEDGER_LOCK, LEDGER_ROWS, LEDGER_SIDE_ROWS, LEDGER_AWAY };
+enum { LEDGER_LOCK, LEDGER_ROWS, LEDGER_SIDE_ROWS, LEDGER_AWAY, LEDGER_SAME, LEDGER_AGAIN };
 
 struct ledger_read {
 	unsigned step;
 	struct statement v[6];
 	const char *params[4];            /* schema, ledger, schema, the table beside it */
+	const char *seed;                 /* of the rows' hashes; NULL = without */
 	bool side;                        /* it is there, and looks as we made it */
 	uint32_t side_oid;
 	const char *warning;              /* why it is not read */
@@ -29,7 +30,7 @@ struct ledger_read {
 	const struct outcome *leftovers;  /* of REINDEX CONCURRENTLY */
 };
 
-static char *lock_sql(void *parent, const char *schema, const char *table)
+char *ledger_lock_sql(void *parent, const char *schema, const char *table)
 {
 	struct text *text = text_new(parent);
 
@@ -77,6 +78,23 @@ static void ledger_missing(struct target *t)
 	migrations_compare(t, talloc_new(t), NULL, 0, NULL, 0);
 }
 
+static bool lock_begin(struct target *t, msec_t now)
+{
+	struct ledger_read *l = t->pass->ledger;
+
+	l->step = LEDGER_LOCK;
+	l->v[0] = (struct statement){ .sql = "BEGIN READ ONLY" };
+	l->v[1] = (struct statement){ .sql = ledger_lock_sql(l, l->params[0], l->params[1]) };
+	l->v[2] = look_query(t, QUERY_FACTS);
+	l->v[3] = l->v[4] = look_query(t, QUERY_LEDGER_RELATION);
+	l->v[3].n_params = l->v[4].n_params = 2;
+	l->v[3].params = l->params;
+	l->v[4].params = l->params + 2;
+	l->v[5] = look_query(t, QUERY_INDEX_LEFTOVERS);
+	collect_begin(&t->pass->collect, l);
+	return target_submit(t, BATCH_PIPELINE, l->v, 6, 0, now) == 0;
+}
+
 bool ledger_begin(struct target *t, msec_t now)
 {
 	const struct ledger_relation *relation;
@@ -105,16 +123,22 @@ bool ledger_begin(struct target *t, msec_t now)
 	l->params[0] = l->params[2] = t->db->migrations.table_schema;
 	l->params[1] = t->db->migrations.table_name;
 	l->params[3] = progress_table(l, t->db->migrations.table_name);
-	l->v[0].sql = "BEGIN READ ONLY";
-	l->v[1].sql = lock_sql(l, l->params[0], l->params[1]);
-	l->v[2] = look_query(t, QUERY_FACTS);
-	l->v[3] = l->v[4] = look_query(t, QUERY_LEDGER_RELATION);
-	l->v[3].n_params = l->v[4].n_params = 2;
-	l->v[3].params = l->params;
-	l->v[4].params = l->params + 2;
-	l->v[5] = look_query(t, QUERY_INDEX_LEFTOVERS);
+	if (ledger_same_begin(t, now)) {
+		l->step = LEDGER_SAME;
+		return true;
+	}
+	return lock_begin(t, now);
+}
+
+/* A transaction that failed is over first. */
+static void read_again(struct target *t, msec_t now)
+{
+	struct ledger_read *l = t->pass->ledger;
+
+	l->step = LEDGER_AGAIN;
+	l->v[0] = (struct statement){ .sql = "ROLLBACK" };
 	collect_begin(&t->pass->collect, l);
-	return target_submit(t, BATCH_PIPELINE, l->v, 6, 0, now) == 0;
+	target_submit(t, BATCH_PIPELINE, l->v, 1, 0, now);
 }
 
 /* What a relation is: the outcomes at of QUERY_FACTS and QUERY_LEDGER_RELATION. NULL: the pass has failed. */
@@ -155,11 +179,13 @@ static void judge_side(const struct target *t, struct ledger_read *l, const stru
 					     l->params[2], l->params[3], side->plain ? "readable for this daemon's role" : "a plain table");
 }
 
-static char *rows_sql(const struct target *t, struct ledger_read *l)
+static struct statement rows_statement(struct target *t, struct ledger_read *l)
 {
 	if (is_foreign(t))
-		return foreign_sql_select(l, (enum ledger_format)t->db->migrations.format, l->params[0], l->params[1]);
-	return ledger_sql_select(l, l->params[0], l->params[1]);
+		return (struct statement){ .sql = foreign_sql_select(l, (enum ledger_format)t->db->migrations.format, l->params[0], l->params[1]) };
+	l->seed = l->side ? NULL : ledger_same_seed(t, l);
+	return (struct statement){ .sql = ledger_sql_select(l, l->params[0], l->params[1], l->seed != NULL), .n_params = l->seed != NULL,
+				   .params = &l->seed };
 }
 
 static int decode_rows(const struct target *t, void *ctx, const struct rowset *answer, struct ledger_row **ret, uint32_t *ret_n,
@@ -187,8 +213,8 @@ static void ledger_locked(struct target *t, msec_t now)
 	judge_side(t, l, side);
 	l->leftovers = p->collect.v[5];
 	l->step = LEDGER_ROWS;
-	l->v[0] = (struct statement){ .sql = rows_sql(t, l) };
-	l->v[1] = (struct statement){ .sql = l->side ? lock_sql(l, l->params[2], l->params[3]) : "COMMIT" };
+	l->v[0] = rows_statement(t, l);
+	l->v[1] = (struct statement){ .sql = l->side ? ledger_lock_sql(l, l->params[2], l->params[3]) : "COMMIT" };
 	l->v[3] = l->v[4];                /* v[2] asks for facts again */
 	collect_begin(&p->collect, l);
 	target_submit(t, BATCH_PIPELINE, l->v, l->side ? 4 : 2, 0, now);
@@ -234,6 +260,7 @@ static void warn_of_leftovers(struct target *t, const struct rowset *rows)
 /* side: the answer of the table beside the ledger, or NULL. */
 static void ledger_rows(struct target *t, struct outcome *ledger, struct outcome *side)
 {
+	const struct ledger_read *l = t->pass->ledger;
 	void *ctx = talloc_new(t);
 	struct ledger_row *rows = NULL;
 	struct migration_progress *progress = NULL;
@@ -253,18 +280,50 @@ static void ledger_rows(struct target *t, struct outcome *ledger, struct outcome
 	if (!is_foreign(t) && !t->ledger_noted)
 		t->ledger_noted = state_put(t->engine->state, key, "seen") == 0;
 	migrations_compare(t, ctx, rows, n, progress, n_progress);
-	if (t->pass->ledger->warning != NULL)
-		migrations_warn(t, t->pass->ledger->warning);
-	warn_of_leftovers(t, &t->pass->ledger->leftovers->rows);
+	warn_of_leftovers(t, &l->leftovers->rows);
+	if (l->warning != NULL)
+		migrations_warn(t, l->warning);
+	else if (l->seed != NULL && l->side_oid == 0 && l->leftovers->rows.rows == 0)
+		ledger_same_note(t, &ledger->rows);
+}
+
+/* A type without a hash function (json): the rows are read without. */
+static bool is_unhashable(struct target *t)
+{
+	const struct ledger_read *l = t->pass->ledger;
+
+	if (l->step != LEDGER_ROWS || l->seed == NULL || strcmp(t->pass->collect.error->error.sqlstate, "42883") != 0)
+		return false;
+	t->ledger_known.unhashable = true;
+	return true;
+}
+
+static int same_turn(struct target *t, msec_t now)
+{
+	struct pass *p = t->pass;
+	int r = ledger_same_turn(t, now);
+
+	if (r == 3)
+		lock_begin(t, now);
+	else if (r == 4)
+		read_again(t, now);
+	return r < 3 ? r : t->pass == p ? 0 : 1;
 }
 
 int ledger_turn(struct target *t, msec_t now)
 {
 	struct pass *p = t->pass;
-	int r = collect_turn(t, &p->collect);
+	int r;
 
+	if (p->ledger->step == LEDGER_SAME)
+		return same_turn(t, now);
+	r = collect_turn(t, &p->collect);
 	if (r != 1)
 		return r;
+	if (p->collect.error != NULL && is_unhashable(t)) {
+		read_again(t, now);
+		return t->pass == p ? 0 : 1;
+	}
 	if (p->collect.error != NULL) {
 		target_fail(t, p->collect.error->failure, &p->collect.error->error, now);
 		return 1;
@@ -283,6 +342,9 @@ int ledger_turn(struct target *t, msec_t now)
 	case LEDGER_SIDE_ROWS:
 		ledger_rows(t, p->ledger->rows, p->collect.v[0]);
 		return 1;
+	case LEDGER_AGAIN:
+		lock_begin(t, now);
+		return t->pass == p ? 0 : 1;
 	}
 	return 1;
 }

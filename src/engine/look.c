@@ -240,7 +240,11 @@ int look_begin(struct target *t, msec_t now)
 		p->statements[i + 1] = look_statement(t, p->ids[i]);
 	p->statements[p->n_statements - 1].sql = "COMMIT";
 	collect_begin(&p->collect, p->look);
-	return target_submit(t, BATCH_PIPELINE, p->statements, p->n_statements, 0, now);
+	if (target_submit(t, BATCH_PIPELINE, p->statements, p->n_statements, 0, now) != 0)
+		return 1;
+	session_turn(t->session, 0, now);      /* off with it: there is work that needs no answer */
+	migrations_look_ahead(t);
+	return 0;
 }
 
 static int look_decode(struct target *t, struct error *err)

@@ -17,6 +17,7 @@ static void list_set(struct target *t, void *ctx, struct migration_list *list)
 {
 	t->view.migrations = list;
 	t->migrations = list;
+	t->ledger_known.valid = false;
 	talloc_free(t->migrations_ctx);
 	t->migrations_ctx = ctx;
 	source_files_unref(t->files);          /* the old list pointed into them */
@@ -58,24 +59,36 @@ bool migrations_changed(struct target *t)
 	return changed;
 }
 
+void migrations_look_ahead(struct target *t)
+{
+	if (!target_is_root(t) && t->db->migrations.enabled)
+		source_files_unref(source_files_get(t->engine, &t->db->migrations));
+}
+
 void migrations_warn(struct target *t, const char *text)
 {
 	migration_list_warn(t->migrations, talloc_strdup(t->migrations, text));
 }
 
-/* Whoever may write a migration file is superuser then. */
-static void warn_of_superuser(struct target *t)
+bool migrations_superuser(const struct target *t)
 {
 	const char *user = t->db->migrations.user != NULL ? t->db->migrations.user : "";
 	const struct look *look = t->server->look;
 	const struct role *role = look == NULL || look->gen != t->gen ? NULL :
 				  server_role(look->server_state, names_find(t->gen->names, user, strlen(user)));
+
+	return role != NULL && (role->attrs & ROLE_SUPERUSER) != 0;
+}
+
+/* Whoever may write a migration file is superuser then. */
+static void warn_of_superuser(struct target *t)
+{
 	char *text;
 
-	if (role == NULL || (role->attrs & ROLE_SUPERUSER) == 0)
+	if (!migrations_superuser(t))
 		return;
 	text = talloc_asprintf(NULL, "the migration user %s is a superuser: whoever can write a migration file can do anything on the server; "
-			       "give migrations a login of their own that owns the schemas they change", user);
+			       "give migrations a login of their own that owns the schemas they change", t->db->migrations.user);
 	migrations_warn(t, text);
 	talloc_free(text);
 }
@@ -94,6 +107,12 @@ void migrations_compare(struct target *t, void *ctx, const struct ledger_row *ro
 	brake_review(t);
 	waves_note(t);
 	warn_of_superuser(t);
+}
+
+void migrations_keep(struct target *t)
+{
+	brake_review(t);
+	waves_note(t);
 }
 
 /* ---- in the plan ---- */

@@ -223,7 +223,7 @@ void read_begin(struct migrator *m, msec_t now)
 {
 	static const char none[] = "SELECT";
 
-	migrator_add(m, m->ledger_exists ? ledger_sql_select(m->step, m->params.schema, m->params.table) : none, 0, NULL);
+	migrator_add(m, m->ledger_exists ? ledger_sql_select(m->step, m->params.schema, m->params.table, false) : none, 0, NULL);
 	migrator_add(m, m->progress_exists ? progress_sql_select(m->step, m->params.schema, m->params.table) : none, 0, NULL);
 	migrator_submit(m, BATCH_PIPELINE, 0, now);
 }

@@ -121,14 +121,31 @@ char *ledger_sql_create(void *parent, const char *schema, const char *table)
 	return finish(parent, text);
 }
 
+#define COLUMNS_SQL "\"installed_rank\", \"version\", \"description\", \"type\", \"script\", \"checksum\", \"installed_by\", " \
+	"\"installed_on\", \"execution_time\", \"success\""
+/* The hash of a record is linear in those of its columns, so that rows which swap values would sum up to the same: it is mixed
+   once more. That alone has 32 bits, so both are summed up. */
+#define ROW_HASH_SQL "pg_catalog.hash_record_extended(ROW(" COLUMNS_SQL "), $1::pg_catalog.int8)"
+#define MIXED_SQL(hash) "pg_catalog.hashint8extended(" hash ", $1::pg_catalog.int8)"
+
 /* No casts: a cast of a column could be a function of whoever made the table; output functions are C. */
-char *ledger_sql_select(void *parent, const char *schema, const char *table)
+char *ledger_sql_select(void *parent, const char *schema, const char *table, bool hashed)
 {
-	struct text *text = new_text(parent, "SELECT \"installed_rank\", \"version\", \"description\", \"type\", \"script\", \"checksum\", "
-					     "\"installed_by\", \"installed_on\", \"execution_time\", \"success\" FROM ONLY ");
+	struct text *text = new_text(parent, hashed ? "SELECT " COLUMNS_SQL ", " ROW_HASH_SQL ", " MIXED_SQL(ROW_HASH_SQL) " FROM ONLY " :
+				     "SELECT " COLUMNS_SQL " FROM ONLY ");
 
 	add_table(text, schema, table);
 	text_add(text, " ORDER BY \"installed_rank\" LIMIT 100001");
+	return finish(parent, text);
+}
+
+char *ledger_sql_sum(void *parent, const char *schema, const char *table)
+{
+	struct text *text = new_text(parent, "SELECT pg_catalog.count(*), pg_catalog.sum(r.h), pg_catalog.sum(" MIXED_SQL("r.h") ")"
+					     " FROM (SELECT " ROW_HASH_SQL " AS h FROM ONLY ");
+
+	add_table(text, schema, table);
+	text_add(text, " LIMIT 100001) r");
 	return finish(parent, text);
 }
 
@@ -230,7 +247,7 @@ int ledger_decode(void *parent, const struct rowset *rows, struct ledger_row **r
 {
 	struct ledger_row *v;
 
-	if (rows->columns != COLUMNS) {
+	if (rows->columns != COLUMNS && rows->columns != COLUMNS + 2) {
 		error_set(err, "the ledger's answer has %u columns instead of %d", rows->columns, COLUMNS);
 		return 1;
 	}
@@ -249,4 +266,57 @@ int ledger_decode(void *parent, const struct rowset *rows, struct ledger_row **r
 	*ret = v;
 	*ret_n = rows->rows;
 	return 0;
+}
+
+/* Decimal digits of any length, modulo 2^64. */
+static bool parse_wrapping(const char *s, uint64_t *ret)
+{
+	bool negative = s && *s == '-';
+	uint64_t value = 0;
+
+	if (!s || !s[negative])
+		return false;
+	for (s += negative; *s; s++) {
+		if (*s < '0' || *s > '9')
+			return false;
+		value = value * 10 + (uint64_t)(*s - '0');
+	}
+	*ret = negative ? -value : value;
+	return true;
+}
+
+static bool add_cell(const struct rowset *rows, unsigned row, unsigned column, uint64_t *sum)
+{
+	uint64_t value;
+	size_t len;
+
+	if (!parse_wrapping(rows->cell(rows, row, column, &len), &value))
+		return false;
+	*sum += value;
+	return true;
+}
+
+bool ledger_sum_rows(const struct rowset *rows, struct ledger_sum *ret)
+{
+	*ret = (struct ledger_sum){ .rows = rows->rows };
+	if (rows->columns != COLUMNS + 2)
+		return false;
+	for (unsigned i = 0; i < rows->rows; i++)
+		if (!add_cell(rows, i, COLUMNS, &ret->sum) || !add_cell(rows, i, COLUMNS + 1, &ret->mixed))
+			return false;
+	return true;
+}
+
+/* Sums of no rows are NULL. */
+bool ledger_sum_decode(const struct rowset *rows, struct ledger_sum *ret)
+{
+	*ret = (struct ledger_sum){ 0 };
+	if (rows->rows != 1 || rows->columns != 3 || !add_cell(rows, 0, 0, &ret->rows))
+		return false;
+	return ret->rows == 0 || (add_cell(rows, 0, 1, &ret->sum) && add_cell(rows, 0, 2, &ret->mixed));
+}
+
+bool ledger_sum_same(const struct ledger_sum *a, const struct ledger_sum *b)
+{
+	return a->rows == b->rows && a->sum == b->sum && a->mixed == b->mixed;
 }

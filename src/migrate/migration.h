@@ -220,12 +220,24 @@ char *ledger_script(void *parent, const struct migration_file *);
 /* The ledger: SQL text for one table (quoted names inside), for a connection of the migration user or a reader of it. */
 /* Several statements, for one transaction; fails when the table is there, on purpose. */
 char *ledger_sql_create(void *parent, const char *schema, const char *table);
-char *ledger_sql_select(void *parent, const char *schema, const char *table);
+/* hashed: with two hashes of each row as the last columns; $1 is their seed. */
+char *ledger_sql_select(void *parent, const char *schema, const char *table, bool hashed);
+/* The number of rows, and the sums of their hashes: costs less than reading them. $1 is the seed of the hashes. */
+char *ledger_sql_sum(void *parent, const char *schema, const char *table);
 /* INSERT ... VALUES ($1..$8): rank, version, description, type, script, checksum, execution_time, success; installed_by is current_user. */
 char *ledger_sql_insert(void *parent, const char *schema, const char *table);
 /* Flyway's advisory lock key of the table (facts: "Flyway" + Java hashCode of the quoted name). */
 int64_t ledger_lock_key(const char *schema, const char *table);
+/* Of either select. */
 int ledger_decode(void *parent, const struct rowset *, struct ledger_row **ret, uint32_t *ret_n, struct error *err);
+
+/* Same sums with the same seed, same rows. */
+struct ledger_sum {
+	uint64_t rows, sum, mixed;           /* sums of hashes, modulo 2^64 */
+};
+bool ledger_sum_rows(const struct rowset *, struct ledger_sum *ret);        /* of the hashed select */
+bool ledger_sum_decode(const struct rowset *, struct ledger_sum *ret);      /* of ledger_sql_sum() */
+bool ledger_sum_same(const struct ledger_sum *, const struct ledger_sum *);
 
 /* Must this one run now? */
 static inline bool migration_runs(const struct migration *m)

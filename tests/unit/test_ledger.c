@@ -119,6 +119,43 @@ static void decoding(void **state)
 	talloc_free(mem);
 }
 
+#define WITH_HASHES(hash, mixed) "1", "1", "a", "SQL", "V1__a.sql", "5", "u", "2020-01-01 00:00:00", "1", "t", hash, mixed
+
+static void sums(void **state)
+{
+	const char *const rows[] = { WITH_HASHES("-9223372036854775808", "-1"), WITH_HASHES("-9223372036854775807", "3"), WITH_HASHES("x", "1"),
+				     WITH_HASHES(NULL, "1"), WITH_HASHES("-", "1") };
+	const char *const sum[] = { "2", "-18446744073709551615", "2" }, *const none[] = { "0", NULL, NULL }, *const bad[] = { "1", NULL, "2" };
+	struct table table = { 12, rows }, table_sum = { 3, sum }, table_none = { 3, none }, table_bad = { 3, bad };
+	struct rowset read = { .rows = 2, .columns = 12, .cell = cell, .data = &table };
+	struct rowset summed = { .rows = 1, .columns = 3, .cell = cell, .data = &table_sum };
+	struct ledger_sum a, b;
+
+	(void)state;
+	assert_true(ledger_sum_rows(&read, &a) && ledger_sum_decode(&summed, &b));
+	assert_true(ledger_sum_same(&a, &b) && a.rows == 2 && a.sum == 1 && a.mixed == 2);
+	for (unsigned i = 0; i < 3; i++) {
+		b = a;
+		(&b.rows)[i]++;
+		assert_false(ledger_sum_same(&a, &b));
+	}
+	read.rows = 1;
+	for (unsigned i = 2; i < 5; i++) {
+		table.cells = rows + 12 * i;
+		assert_false(ledger_sum_rows(&read, &a));
+	}
+	table.cells = rows;
+	assert_true(ledger_sum_rows(&read, &a));
+	read.columns = 10;
+	assert_false(ledger_sum_rows(&read, &a));
+	summed.data = &table_none;
+	assert_true(ledger_sum_decode(&summed, &b) && b.rows == 0 && b.sum == 0);
+	summed.data = &table_bad;
+	assert_false(ledger_sum_decode(&summed, &b));
+	summed.columns = 2;
+	assert_false(ledger_sum_decode(&summed, &b));
+}
+
 /* ---- comparison ---- */
 
 static struct migration_file file(enum migration_type type, const char *version, const char *description, int32_t checksum)
@@ -314,7 +351,7 @@ static void refused_files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lock_key), cmocka_unit_test(texts), cmocka_unit_test(cuts), cmocka_unit_test(decoding),
+		cmocka_unit_test(lock_key), cmocka_unit_test(texts), cmocka_unit_test(cuts), cmocka_unit_test(decoding), cmocka_unit_test(sums),
 		cmocka_unit_test(simple_states), cmocka_unit_test(repeatables), cmocka_unit_test(flyway_rows),
 		cmocka_unit_test(baseline_files), cmocka_unit_test(refused_files),
 	};
