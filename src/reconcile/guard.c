@@ -36,10 +36,8 @@ static bool touches_role(const struct change *c)
 	}
 }
 
-bool is_protected(const struct differ *d, const char *name)
+bool guard_protects(const struct guard_settings *guard, const char *name)
 {
-	const struct guard_settings *guard = d->context->guard;
-
 	for (size_t i = 0; i < sizeof always_protected / sizeof *always_protected; i++)
 		if (glob_match(always_protected[i], name))
 			return true;
@@ -47,6 +45,11 @@ bool is_protected(const struct differ *d, const char *name)
 		if (glob_match(guard->protected_roles[i], name))
 			return true;
 	return false;
+}
+
+bool is_protected(const struct differ *d, const char *name)
+{
+	return guard_protects(d->context->guard, name);
 }
 
 static void protect_role(struct differ *d, struct change *c, name_id role)

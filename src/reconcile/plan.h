@@ -119,4 +119,7 @@ struct group {
 /* Groups of the ready changes between two phases (inclusive). A talloc array. A group never holds more than 1,000 objects. */
 struct group *plan_groups(void *parent, const struct plan *, enum change_phase from, enum change_phase to, uint32_t *ret_n);
 
+/* Is the role one that nothing may be done to: built in, or guard.protected_roles? */
+bool guard_protects(const struct guard_settings *, const char *role);
+
 #endif

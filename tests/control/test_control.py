@@ -272,9 +272,12 @@ class Documents(WithDaemon):
         self.assertEqual(self.document("/v1/config", "config")["file"], "/etc/dbreconcile/dbreconciled.conf")
 
     def test_later_routes(self):
-        for path in ("/v1/access", "/v1/import/prod"):
-            self.assertEqual(self.refused(self.d.get(path), 501, "not_implemented"), "not in this version")
+        self.assertEqual(self.refused(self.d.get("/v1/access"), 501, "not_implemented"), "not in this version")
         self.refused(self.d.post("/v1/undo/7"), 501, "not_implemented")
+
+    def test_import_needs_a_look(self):
+        self.assertIn("not been looked at", self.refused(self.d.get("/v1/import/prod"), 409, "conflict"))
+        self.refused(self.d.get("/v1/import/nowhere"), 404, "not_found")
 
     def test_unknown(self):
         self.refused(self.d.get("/v1/nothing"), 404, "not_found")
