@@ -23,7 +23,7 @@
 /* Relation c of schema n. */
 #define RELATION QUALIFIED("n", "c.relname")
 #define FROM_RELATIONS " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-#define WATCHED_RELATION(kinds) WATCHED("n") " AND c.relkind IN (" kinds ") AND c.relpersistence <> 't'" \
+#define WATCHED_RELATION(kinds) "c.oid >= 16384 AND " WATCHED("n") " AND c.relkind IN (" kinds ") AND c.relpersistence <> 't'" \
 	" AND NOT (n.nspname = $2::pg_catalog.name AND c.relname = ANY ($3::pg_catalog.name[])) AND " NO_EXTENSION("pg_class", "c.oid")
 
 #define SORTED(array) "nullif(pg_catalog.array_to_string(ARRAY(SELECT o.x FROM pg_catalog.unnest(" array ") AS o(x)" \
@@ -136,7 +136,7 @@
 	" pg_catalog.format_type(a.aggmtranstype, NULL), a.aggmtransspace, a.agginitval, a.aggminitval)" \
 	" FROM pg_catalog.pg_aggregate a WHERE a.aggfnoid = p.oid))" \
 	" FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace JOIN pg_catalog.pg_language l ON l.oid = p.prolang" \
-	" WHERE " WATCHED("n") " AND " NO_EXTENSION("pg_proc", "p.oid") \
+	" WHERE p.oid >= 16384 AND " WATCHED("n") " AND " NO_EXTENSION("pg_proc", "p.oid") \
 	" AND p.oid NOT IN (SELECT i.objid FROM pg_catalog.pg_depend i WHERE i.classid = " CATALOG("pg_proc") " AND i.deptype = 'i')"
 
 #define COLLATION_OF(type) \
@@ -160,7 +160,7 @@
 	COLLATION_OF("t") NONE(2) ", NULL" \
 	" FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace" \
 	" LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid AND t.typtype = 'c'" \
-	" WHERE " WATCHED("n") " AND t.typtype IN ('e', 'd', 'c', 'r', 'b') AND (t.typtype <> 'c' OR c.relkind = 'c') AND t.typisdefined" \
+	" WHERE t.oid >= 16384 AND " WATCHED("n") " AND t.typtype IN ('e', 'd', 'c', 'r', 'b') AND (t.typtype <> 'c' OR c.relkind = 'c') AND t.typisdefined" \
 	" AND NOT (t.typtype = 'b' AND EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.typarray = t.oid))" \
 	" AND " NO_EXTENSION("pg_type", "t.oid")
 

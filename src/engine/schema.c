@@ -26,7 +26,7 @@ struct schema_job {
 	struct schema_loading loading;
 	struct schema_writer writer;
 	uint32_t part;
-	bool stored, moved, first, known;     /* known: a baseline was there, and could be read */
+	bool wrote, moved, known;             /* known: a baseline was there, and could be read */
 	struct text *piece;
 	struct schema_merge *merge;
 	struct schema_compare *compare;
@@ -200,7 +200,6 @@ static int seal(struct schema_job *job, const struct schema *list, char *digest)
 	memcpy(digest, job->writer.digest, SCHEMA_DIGEST + 1);
 	job->writer = (struct schema_writer){ 0 };
 	job->part = 0;
-	job->stored = false;
 	return 1;
 }
 
@@ -214,6 +213,7 @@ static int store(struct target *t, struct schema_job *job, const struct schema *
 		if (state_schema_has(state, digest) == 0)
 			return 1;
 		schema_point(t, role, digest, NULL);
+		job->wrote = true;
 	}
 	if (!schema_write(list, &job->writer, job->piece))
 		r = state_schema_whole(state, digest);
@@ -366,17 +366,19 @@ static int step_keep(struct target *t, struct schema_job *job)
 	}
 	if (!job->known || strcmp(w->baseline, job->baseline) != 0)
 		schema_point(t, "baseline", job->baseline, list != NULL ? list->current_version : NULL);
-	schema_point(t, "last", job->digest, job->mark);
-	schema_point(t, "writing", NULL, NULL);
-	schema_point(t, "merging", NULL, NULL);
+	if (strcmp(w->last, job->digest) != 0 || strcmp(w->mark, job->mark) != 0)
+		schema_point(t, "last", job->digest, job->mark);
+	if (job->wrote) {
+		schema_point(t, "writing", NULL, NULL);
+		schema_point(t, "merging", NULL, NULL);
+	}
 	schema_publish(t, job->drift, schema_count(job->now));
 	return 1;
 }
 
 static int step_sweep(struct target *t, struct schema_job *job)
 {
-	(void)job;
-	return state_schema_sweep(t->engine->state) == 0 ? 0 : 1;
+	return job->wrote && state_schema_sweep(t->engine->state) == 0 ? 0 : 1;
 }
 
 static int (*const steps[])(struct target *, struct schema_job *) = {

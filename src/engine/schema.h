@@ -63,7 +63,7 @@ void schema_tell_baseline(struct target *, uint32_t objects, const char *why);
 void schema_peers_moved(struct engine *);
 void schema_peers_forget(struct engine *);      /* a target is about to be freed */
 void schema_peers_turn(struct engine *);
-bool schema_peers_busy(const struct engine *);
+msec_t schema_peers_deadline(const struct engine *);     /* MSEC_NEVER = nothing to compare */
 
 /* Steps over kept lists, shared by the looks and the peers. */
 struct schema_loading {

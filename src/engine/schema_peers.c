@@ -16,6 +16,7 @@
 
 #define SLICE 500
 #define BUDGET 8                        /* ms of one turn */
+#define PAUSE 200                       /* ms between two rounds: a thousand looks are not a thousand rounds */
 
 struct member {
 	struct target *t;
@@ -45,6 +46,7 @@ struct round {
 
 struct schema_peers {
 	struct round *shown, *next;
+	msec_t begun;
 };
 
 void schema_peers_moved(struct engine *e)
@@ -52,9 +54,15 @@ void schema_peers_moved(struct engine *e)
 	e->schemas_moved = true;
 }
 
-bool schema_peers_busy(const struct engine *e)
+msec_t schema_peers_deadline(const struct engine *e)
 {
-	return !e->stopping && (e->schemas_moved || (e->schema_peers != NULL && e->schema_peers->next != NULL));
+	const struct schema_peers *p = e->schema_peers;
+
+	if (e->stopping)
+		return MSEC_NEVER;
+	if (p != NULL && p->next != NULL)
+		return e->now;
+	return !e->schemas_moved ? MSEC_NEVER : p != NULL ? p->begun + PAUSE : e->now;
 }
 
 static void clear(struct schema_view *view)
@@ -163,7 +171,7 @@ static void begin(struct engine *e)
 {
 	if (e->schema_peers == NULL)
 		e->schema_peers = talloc_zero(e, struct schema_peers);
-	talloc_free(e->schema_peers->next);
+	e->schema_peers->begun = e->now;
 	e->schema_peers->next = talloc_zero(e->schema_peers, struct round);
 	gather(e->schema_peers->next, e);
 	find_runs(e->schema_peers->next);
@@ -180,7 +188,7 @@ static void next_run(struct round *round)
 	round->at++;
 }
 
-/* 0 more of this run, 1 it is over. */
+/* 0 more of this run, 1 it is over, 2 a newer look has taken the place of one: another round comes. */
 static int compare_run(struct engine *e, struct round *round)
 {
 	struct run *run = &round->runs[round->at];
@@ -198,10 +206,8 @@ static int compare_run(struct engine *e, struct round *round)
 		if (round->loading[i].list == NULL)
 			continue;
 		r = schema_loading_turn(&round->loading[i], e);
-		if (r == 2) {                 /* a newer look has taken its place: another round comes */
-			round->loading[0].list = round->loading[1].list = NULL;
-			return 1;
-		}
+		if (r == 2)
+			return 2;
 		if (r == 1)
 			round->loading[i].list = NULL;
 		return 0;
@@ -276,13 +282,17 @@ void schema_peers_turn(struct engine *e)
 
 	if (e->stopping)
 		return;
-	if (e->schemas_moved)
+	if (e->schemas_moved && (e->schema_peers == NULL || (e->schema_peers->next == NULL && e->now - e->schema_peers->begun >= PAUSE)))
 		begin(e);
 	round = e->schema_peers != NULL ? e->schema_peers->next : NULL;
 	while (round != NULL && round->at < round->n_runs) {
-		if (compare_run(e, round) == 1)
+		int r = compare_run(e, round);
+
+		if (r == 1)
 			next_run(round);
-		if (clock_monotonic() - start >= BUDGET)
+		if (r == 2)
+			TALLOC_FREE(e->schema_peers->next);
+		if (r == 2 || clock_monotonic() - start >= BUDGET)
 			return;
 	}
 	if (round != NULL)

@@ -149,9 +149,11 @@ static void turn_targets(struct engine *e, msec_t now)
 
 void engine_arm(struct engine *e, msec_t now)
 {
-	msec_t when = e->marked != NULL || schema_peers_busy(e) ? now : e->n_heap > 0 ? e->heap[0]->wake : MSEC_NEVER;
+	msec_t when = e->marked != NULL ? now : e->n_heap > 0 ? e->heap[0]->wake : MSEC_NEVER;
 	struct timeval tv;
 
+	if (schema_peers_deadline(e) < when)
+		when = schema_peers_deadline(e);
 	if (secrets_deadline(e) < when)
 		when = secrets_deadline(e);
 	if (ledger_orders_deadline(e) < when)

@@ -402,3 +402,36 @@ def test_killed_between_migration_and_look(pg, daemon):
     wait_for(lambda: (w.doc()["schema"] or {}).get("baseline_version") == "059", 30, "all have run, and were looked at", d.log_tail)
     assert w.known() == {"function app.add(integer, integer)": ("removed", {})}
     assert [e["object"] for e in w.events("schema_drift")] == ["function app.add(integer, integer)"]
+
+
+@pytest.mark.majors(18)
+def test_databases_and_settings_come_and_go(pg, daemon):
+    for name in ("tenant_1", "tenant_2", "tenant_3", "tenant_4"):
+        pg.create_database(name)
+    settings = {"directory": "app", "user": "migrator", "schema_drift": ["app"], "schema_drift_interval": "1s"}
+    d = daemon({"name": "prod", "conninfo": pg.conninfo(), "manifests": ["platform"],
+                "databases": ({"match": "tenant_*", "manifests": ["app"], "migrations": settings},)},
+               {"platform": PLATFORM, "app": APP}, {"app": FILES}).start()
+    rows = lambda: {r["target"].split("_")[-1]: r["schema"] and r["schema"]["differs"] for r in d.json("migrations", "--all")["targets"]}
+    wait_for(lambda: set(rows()) == set("1234"), 20, "all were found", d.log_tail)
+    d.wait_in_sync()
+    wait_for(lambda: rows() == {"1": 0, "2": 0, "3": 0, "4": 0}, 20, "all are alike", d.log_tail)
+    for name in ("tenant_1", "tenant_4"):
+        pg.sql("DROP TYPE app.pair", dbname=name)
+    pg.sql("DROP TYPE app.pair; CREATE TABLE app.x ()", dbname="tenant_3")
+    wait_for(lambda: rows() == {"1": 0, "2": 1, "3": 1, "4": 0}, 20, "most have no type any more, one has it, and one has a table", d.log_tail)
+    pg.sql("DROP DATABASE tenant_4 WITH (FORCE)")
+    pg.create_database("tenant_5")
+    wait_for(lambda: set(rows()) == {"1", "2", "3", "5"} and rows()["5"] == 0, 30, "one came, one went: those that are as migrated are most", d.log_tail)
+    assert rows() == {"1": 1, "2": 0, "3": 2, "5": 0}
+    with open(d.config_file, encoding="utf-8") as file:
+        config = file.read()
+    d.write("dbreconciled.conf", config.replace("schema_drift = ", "#schema_drift = "))
+    d.reload()
+    wait_for(lambda: set(rows().values()) == {None}, 20, "nobody is watched", d.log_tail)
+    pg.sql("CREATE TABLE app.y ()", dbname="tenant_2")
+    d.write("dbreconciled.conf", config)
+    d.reload()
+    wait_for(lambda: rows() == {"1": 1, "2": 1, "3": 2, "5": 0}, 30, "watched again, with the baseline from before", d.log_tail)
+    drift = {r["target"]: r["schema"]["drift"] for r in d.json("migrations", "--all")["targets"]}
+    assert drift == {"prod/tenant_1": 1, "prod/tenant_2": 1, "prod/tenant_3": 2, "prod/tenant_5": 0}
