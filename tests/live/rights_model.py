@@ -201,8 +201,9 @@ class Meaning:
             return role == owner or any(option and key not in gone and key not in bare and key[0] == role and key[2] == privilege
                                         for key, option in acl.items())
         hanging = {key for key in acl if passes_on(key[1], key[2], (), ())}
-        # what outlived the option that it was granted from can be revoked by nobody
-        orphans = {key for key in acl if key not in hanging and not any(o and (k[0], k[2]) == key[1:] for k, o in scope.above.items())}
+        # what outlived the option that it was granted from can be revoked by nobody, unless its grantor is to have it again
+        orphans = {key for key in acl if key not in hanging and not want.get(key[1], {}).get(key[2]) and
+                   not any(o and (k[0], k[2]) == key[1:] for k, o in scope.above.items())}
         mine = {key for key in acl if key[0] != owner and self.in_scope(key[0], want, scope.public_named)}
         while True:
             gone = {key for key in mine if key not in scope.kept and key[2] not in want.get(key[0], {})}
@@ -290,7 +291,8 @@ def predict_table(meaning, state, table, acl, owner, old_owner, out):
             thing = Thing("column", table.relkind, table.schema, table.name, column)
             its = [r for r in meaning.rules if r.column == column and speaks_of(r, table)]
             its_want = meaning.wants(its, "column")
-            its_scope = Scope(PUBLIC in its_want or PUBLIC in want, gone, bare, acl) if meaning.exact and (its or rules or within) else None
+            above = {**acl, **{(role, owner, privilege): option for role, wanted in want.items() for privilege, option in wanted.items() if option}}
+            its_scope = Scope(PUBLIC in its_want or PUBLIC in want, gone, bare, above) if meaning.exact and (its or rules or within) else None
             there = handed_over(state.acl.get(thing, {}), old_owner, owner)
             # who is named for the table is named for its columns
             out[thing] = meaning.settle(there, owner, its_want, its_scope)
