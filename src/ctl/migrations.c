@@ -59,7 +59,7 @@ static int print_list(struct ctl *ctl, const json_t *doc)
 	if (json_is_object(json_object_get(doc, "waiting")))
 		puts(ctl_text(ctl, json_object_get(doc, "waiting"), "message", ""));
 	json_array_foreach(json_object_get(doc, "migrations"), i, m)
-		plan_print_lint(ctl, m, "");
+		plan_print_lint(ctl, m, "", SIZE_MAX);
 	if (json_is_true(json_object_get(doc, "blocked"))) {
 		printf("%sblocked%s: %s\n", ctl_paint(ctl, COLOR_RED), ctl_plain(ctl), ctl_text(ctl, doc, "reason", "no reason given"));
 		if (*ctl_raw(doc, "hint"))

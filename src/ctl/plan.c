@@ -42,14 +42,20 @@ static void print_why(struct ctl *ctl, const char *target, const char *plan, con
 		printf(" — held: %s (plan %s; dbreconcilectl approve %s %s)", reason, plan, shell_word(ctl, target), plan);
 }
 
-void plan_print_lint(struct ctl *ctl, const json_t *of, const char *indent)
+void plan_print_lint(struct ctl *ctl, const json_t *of, const char *indent, size_t max)
 {
+	const json_t *lint = json_object_get(of, "lint");
 	json_t *f;
 	size_t i;
 
-	json_array_foreach(json_object_get(of, "lint"), i, f)
+	json_array_foreach(lint, i, f) {
+		if (i == max) {
+			printf("%s%zu more; `dbreconcilectl migrations TARGET` shows all\n", indent, json_array_size(lint) - max);
+			break;
+		}
 		printf("%s%slint%s: %s:%d: %s\n", indent, ctl_paint(ctl, COLOR_YELLOW), ctl_plain(ctl), ctl_text(ctl, f, "script", "?"),
 		       (int)ctl_int(f, "line"), ctl_text(ctl, f, "message", "?"));
+	}
 }
 
 void plan_print_change(struct ctl *ctl, const char *target, const char *plan, const json_t *change, size_t width)
@@ -105,7 +111,7 @@ void plan_print(struct ctl *ctl, const json_t *plan, bool unmanaged)
 	printf("%s%s%s\n", ctl_paint(ctl, COLOR_BOLD), target, ctl_plain(ctl));
 	json_array_foreach(changes, i, item) {
 		plan_print_change(ctl, target, id, item, width);
-		plan_print_lint(ctl, item, "      ");
+		plan_print_lint(ctl, item, "      ", SIZE_MAX);
 	}
 	if (unmanaged)
 		json_array_foreach(others, i, item)

@@ -8,6 +8,7 @@
 #include "ctl/schema.h"
 
 #define NAMES_SHOWN 20
+#define LINT_SHOWN 20
 
 static void line(const char *name, const char *text)
 {
@@ -108,7 +109,7 @@ static void print_migrations(struct ctl *ctl, const json_t *doc)
 	counts_line(ctl, "migrations", json_object_get(migrations, "counts"));
 	if (json_is_true(json_object_get(migrations, "blocked")))
 		line("", talloc_asprintf(ctl->scratch, "blocked: %s", ctl_text(ctl, migrations, "reason", "no reason given")));
-	plan_print_lint(ctl, migrations, "  ");
+	plan_print_lint(ctl, migrations, "  ", LINT_SHOWN);
 	if (json_is_object(json_object_get(json_object_get(doc, "status"), "waiting")))
 		line("waiting", ctl_text(ctl, json_object_get(json_object_get(doc, "status"), "waiting"), "message", ""));
 }

@@ -105,11 +105,11 @@ static void note(struct migration *m, void *parent, const char *text)
 	m->note = m->note == NULL ? text : talloc_asprintf(parent, "%s; %s", m->note, text);
 }
 
-void held_judge(struct target *t, struct plan *plan)
+void held_judge(struct target *t)
 {
 	const struct hold_policy policy = policy_of(t);
 	struct migration_list *list = t->migrations;
-	const char *actor;
+	const char *actor = NULL;
 
 	if (list == NULL || policy.n == 0 || list->blocked)
 		return;
@@ -120,7 +120,8 @@ void held_judge(struct target *t, struct plan *plan)
 		if (m->hold == NULL)
 			continue;
 		m->approval = approval_id(t, &policy, m);
-		m->released = decision(t, m->approval, plan, &actor) == 1;
+		m->released = decision(t, m->approval, list, &actor) == 1;
+		m->released_by = m->released ? actor : NULL;
 		note(m, list, m->released ? talloc_asprintf(list, "approved by %s", actor) :
 		     talloc_asprintf(list, "waits for approval: %s at line %u", m->hold->rule, m->hold->line));
 	}
@@ -202,13 +203,33 @@ static const struct migration *released(const struct target *t, const char *scri
 
 const char *held_plan(const struct target *t, const char *script)
 {
-	return t->plan != NULL && released(t, script) != NULL ? t->plan->id : NULL;
+	const struct migration *m = t->plan != NULL ? released(t, script) : NULL;
+	const char *actor;
+	bool whole;
+	void *scratch;
+
+	if (m == NULL)
+		return NULL;
+	scratch = talloc_new(NULL);
+	whole = decision(t, t->plan->id, scratch, &actor) == 1;      /* else he said it to another plan, which held this file too */
+	talloc_free(scratch);
+	return whole ? t->plan->id : NULL;
 }
 
-void held_applied(struct target *t, const char *script)
+const char *held_applied(struct target *t, const char *script)
 {
 	const struct migration *m = released(t, script);
 
-	if (m != NULL)
-		state_approval_used(t->engine->state, t->name, m->approval);
+	if (m == NULL)
+		return NULL;
+	state_approval_used(t->engine->state, t->name, m->approval);
+	return talloc_asprintf(t->migrations, "approved by %s", m->released_by);
+}
+
+void held_rejected(struct target *t)
+{
+	for (uint32_t i = 0; t->plan != NULL && t->migrations != NULL && i < t->migrations->n; i++)
+		t->migrations->v[i].released = false;
+	if (t->migrations != NULL)
+		hold_stop(t->migrations);
 }

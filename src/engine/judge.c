@@ -97,7 +97,7 @@ int plan_make(struct target *t, msec_t now, struct error *err)
 	if (!plan_stands(t) && plan_anew(t, err) != 0)
 		return 1;
 	if (!target_is_root(t) && t->db->migrations.enabled) {
-		held_judge(t, t->plan);
+		held_judge(t);
 		migrations_append(t, t->plan);
 	}
 	held_identify(t, t->plan);

@@ -30,7 +30,7 @@ struct migrator_params {
 	const char *schema, *table;           /* of the ledger; the schema must be there. Copied */
 	const struct migration_files *files;  /* must outlive the migrator */
 	const struct migration_list *planned; /* what the plan showed: only that runs, up to its stop; anything else is an error. NULL =
-	                                         whatever is pending. Its files are these, and it must outlive the migrator */
+	                                         whatever is pending. Its files are these, and it must outlive the migrator; stop may move meanwhile */
 	uint32_t database_oid;                /* the database that was looked at; 0 = do not check */
 	uint64_t system_identifier;           /* likewise */
 	bool ledger_expected;                 /* there was a ledger: a missing one stops, it is not an empty one */

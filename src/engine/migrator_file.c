@@ -243,8 +243,8 @@ void commit_over(struct migrator *m, msec_t now)
 		return;
 	}
 	applied(m);
-	if (m->follows == m->list->n || m->cancelled) {
-		file_next(m, now);
+	if (m->follows == m->list->n || m->cancelled || migrator_is_end(m, m->follows)) {
+		file_next(m, now);            /* what has begun is empty, and goes with the connection */
 		return;
 	}
 	follow(m);

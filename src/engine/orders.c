@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* What operators may tell the engine. Each order is recorded with its actor. */
+#include "engine/held.h"
 #include "engine/internal.h"
 
 #include <string.h>
@@ -247,6 +248,8 @@ static int decide(struct engine *e, const char *target, const char *plan, const 
 		error_set(err, "the decision could not be stored; see the log of the daemon");
 		return 1;
 	}
+	if (rejected)
+		held_rejected(t);
 	files = files_of(t, plan);
 	record(e, t->name, rejected ? "rejected" : "approved", actor, files, plan);
 	talloc_free(files);

@@ -169,8 +169,7 @@ static void record_event(struct target *t, const struct migrator_event *step)
 		state_event_add(t->engine->state, &event, &t->pass->migration_event);
 		return;
 	case MIGRATOR_APPLIED:
-		state_event_close(t->engine->state, t->pass->migration_event, "ok", NULL, NULL);
-		held_applied(t, step->file->script);
+		state_event_close(t->engine->state, t->pass->migration_event, "ok", NULL, held_applied(t, step->file->script));
 		log_target(LOG_LEVEL_NOTICE, t->name, MESSAGE_MIGRATION_APPLIED, "migration %s applied in %d ms", step->file->script, step->execution_time_ms);
 		t->view.changes_applied++;
 		t->view.applied_by[DRIFT_LEDGER]++;

@@ -20,7 +20,7 @@ struct lint {
 	struct lint_made *made;
 	struct migration_finding *v;
 	uint32_t n, statement;
-	const char *ignored;       /* rule of the comment above; "" = every one; NULL = none */
+	const char *ignored;       /* rules of the comments above, each between blanks; "" = every one; NULL = none */
 };
 
 struct effect {
@@ -65,10 +65,23 @@ static const char *blocks(enum lock_mode lock)
 	return lock == LOCK_ACCESS_EXCLUSIVE ? "blocks reads and writes" : lock >= LOCK_SHARE ? "blocks writes" : NULL;
 }
 
+static bool is_ignored(const struct lint *l, const char *rule)
+{
+	char *word;
+	bool found;
+
+	if (!l->ignored || !*l->ignored)
+		return l->ignored;
+	word = talloc_asprintf(l->parent, " %s ", rule);
+	found = strstr(l->ignored, word);
+	talloc_free(word);
+	return found;
+}
+
 /* Nobody else uses what the files have made themselves; but a name without a schema may be that of something else, too. */
 static bool is_left_out(const struct lint *l, const struct effect *e, const char *schema, const char *name)
 {
-	return (l->ignored && (*l->ignored == '\0' || strcmp(l->ignored, e->rule) == 0)) || (*schema && lint_made_has(l->made, schema, name));
+	return is_ignored(l, e->rule) || (*schema && lint_made_has(l->made, schema, name));
 }
 
 static void note_live_name(struct lint *l, struct migration_finding *f)
@@ -501,21 +514,40 @@ static void unparsed(struct lint *l)
 	add(l, &effect, "", "");
 }
 
-/* "-- dbreconcile:lint-ignore RULE" right above the statement. */
+/* The start of the line before this one's; *end is its end. */
+static size_t line_above(const char *text, size_t start, size_t *end)
+{
+	*end = start;
+	while (*end && strchr(" \t\r\n", text[*end - 1]))
+		--*end;
+	for (start = *end; start && text[start - 1] != '\n'; start--)
+		;
+	return start;
+}
+
+/* The rules of all "-- dbreconcile:lint-ignore RULE ..." lines right above the statement, between blanks; "" = every one. */
 static const char *ignored_above(void *parent, const struct migration_file *file, size_t start)
 {
 	static const char words[] = "-- dbreconcile:lint-ignore";
-	size_t end = start, line;
+	struct text *rules = NULL;
+	size_t end, line;
 
-	while (end && strchr(" \t\r\n", file->text[end - 1]))
-		end--;
-	for (line = end; line && file->text[line - 1] != '\n'; line--)
-		;
-	if (end - line < strlen(words) || strncmp(file->text + line, words, strlen(words)) != 0)
-		return NULL;
-	line += strlen(words);
-	line += strspn(file->text + line, " \t");
-	return line < end ? talloc_strndup(parent, file->text + line, end - line) : "";
+	for (line = line_above(file->text, start, &end); end > line; line = line_above(file->text, line, &end)) {
+		size_t at = line + strlen(words), rest;
+
+		if (end < at || strncmp(file->text + line, words, strlen(words)) != 0 || (at < end && !strchr(" \t", file->text[at])))
+			break;
+		at += strspn(file->text + at, " \t");
+		if (at >= end)
+			return "";
+		rules = rules ? rules : text_new(parent);
+		for (; at < end; at += rest + strspn(file->text + at + rest, " \t")) {
+			rest = strcspn(file->text + at, " \t\r\n");
+			rest = at + rest > end ? end - at : rest;
+			text_addf(rules, " %.*s ", (int)rest, file->text + at);
+		}
+	}
+	return rules ? rules->s : NULL;
 }
 
 static void lint_statement(struct lint *l, const struct script_statement *s)

@@ -149,6 +149,7 @@ struct migration {
 	const struct migration_finding *hold;   /* the first such finding; NULL = none */
 	const char *approval;                /* the id under which it is approved */
 	bool released;                       /* it is */
+	const char *released_by;
 	uint32_t from;                       /* the statement it goes on with, from 0 */
 	bool find_out;                       /* INDETERMINATE, but the server can tell */
 	bool interrupted;                    /* OUT_OF_ORDER likewise: when it is ordered again */

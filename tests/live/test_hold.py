@@ -120,6 +120,7 @@ def test_a_rewrite_of_a_large_table_waits_and_what_is_before_it_runs(team):
     approved, = made.events("approved")
     assert approved["plan"] == plan and approved["object"] == "V6__big.sql" and "uid" in approved["actor"]
     ran = {e["object"]: e for e in made.events("migration")}
+    assert "approved by uid 0" in ran["V6__big.sql"]["message"] and ran["V7__after.sql"]["message"] is None
     assert ran["V6__big.sql"]["plan"] == plan and ran["V6__big.sql"]["result"] == "ok" and ran["V7__after.sql"]["plan"] is None
 
 
@@ -195,6 +196,24 @@ def test_rejected_stays_held_and_can_be_approved_later(team):
     made.approve(plan)
     made.daemon.wait_in_sync()
     assert made.type_of("big") == "bigint" and made.applied()[-1] == "V3__after.sql"
+
+
+def test_rejected_while_it_runs_stops_before_the_next(pg, team):
+    made = team()
+    other = pg.connect("orders")
+    try:
+        other.cursor().execute("SELECT pg_advisory_lock(4711)")
+        made.file("V2__first.sql", "SELECT pg_advisory_xact_lock(4711);\nTRUNCATE app.small;\n")
+        made.file("V3__second.sql", "TRUNCATE app.big;\n")
+        plan = made.wait_held("V2__first.sql", "V3__second.sql")
+        made.approve(plan)
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND NOT granted"
+        wait_for(lambda: pg.value(waiting) == 1, 20, "V2 has begun", made.daemon.log_tail)
+        made.daemon.ctl("reject", "prod/orders", plan, expect=0)
+    finally:
+        other.close()
+    made.wait_held("V3__second.sql", plan=plan)
+    assert made.applied()[-1] == "V2__first.sql" and made.value("SELECT count(*) FROM app.big") == 4000
 
 
 def test_observe_once_and_a_plan_without_a_policy(team):
@@ -345,6 +364,27 @@ def test_statement_by_statement(team):
     assert made.type_of("big") == "bigint"
 
 
+def test_nothing_runs_past_a_held_file(team):
+    """Whatever kind of file is before it and whatever kind it is: the end of one run is not the begin of the next."""
+    made = team()
+    split = "-- dbreconcile:transaction=false\n"
+    version = 2
+    for before in ("", split):
+        for held in ("", split):
+            made.pg.sql("CREATE TABLE app.gone ()", dbname="orders")
+            made.daemon.ctl("suspend", "prod/orders", expect=0)
+            made.file(f"V{version}__free.sql", before + "SELECT 1;\n")
+            made.file(f"V{version + 1}__held.sql", held + "DROP TABLE app.gone;\n")
+            made.file(f"V{version + 2}__next.sql", "SELECT 2;\n")
+            made.daemon.ctl("resume", "prod/orders", expect=0)
+            plan = made.wait_held(f"V{version + 1}__held.sql", f"V{version + 2}__next.sql")
+            assert made.applied()[-1] == f"V{version}__free.sql" and made.value("SELECT to_regclass('app.gone') IS NOT NULL")
+            made.approve(plan)
+            made.daemon.wait_in_sync()
+            assert made.applied()[-1] == f"V{version + 2}__next.sql" and made.value("SELECT to_regclass('app.gone') IS NULL")
+            version += 3
+
+
 def test_one_approval_for_what_the_guard_holds_and_for_files(pg, team):
     made = team(guard={"max_revokes": 0})
     made.daemon.manifest("orders", 'authority = "exact";\n' + ORDERS)
@@ -378,6 +418,9 @@ def test_later_waves_wait_for_an_approval(pg, daemon):
     d.migration("app", "V2__drop.sql", "DROP TABLE dbreconcile.one;\n")
     def rows():
         return {row["target"].split("/")[1]: row for row in valid(d.json("migrations", "--all"))["targets"]}
+    d.stop()
+    assert d.once().code == 1, "it ends, though nobody moves the line"
+    d.start()
     def held(name):
         row = valid(d.json("status", f"prod/{name}"))["targets"][0]
         return row["plan"] if row["held"] and rows()[name]["state"] == "held" else None

@@ -163,6 +163,12 @@ static const struct { const char *sql, *expected; } table[] = {
 	{ "-- dbreconcile:lint-ignore create-index\nCREATE INDEX ON t (a)", "" },
 	{ "-- dbreconcile:lint-ignore\nDROP TABLE t; DROP TABLE u", "drop-table " AE " u destroys" },
 	{ "-- dbreconcile:lint-ignore drop-table\nCREATE INDEX ON t (a)", "create-index SHARE t scans" },
+	{ "-- dbreconcile:lint-ignore drop-column alter-type\nALTER TABLE t DROP a, ALTER b TYPE int, ALTER c SET NOT NULL", "set-not-null " AE " t scans" },
+	{ "-- dbreconcile:lint-ignore drop-column\r\n-- dbreconcile:lint-ignore  alter-type \t\r\n\r\nALTER TABLE t DROP a, ALTER b TYPE int", "" },
+	{ "-- dbreconcile:lint-ignore\n-- dbreconcile:lint-ignore drop-table\nDROP SCHEMA s", "" },
+	{ "-- dbreconcile:lint-ignore drop\nDROP TABLE t", "drop-table " AE " t destroys" },
+	{ "-- dbreconcile:lint-ignored\nDROP TABLE t", "drop-table " AE " t destroys" },
+	{ "-- dbreconcile:lint-ignore drop-table\n-- said why\nDROP TABLE t", "drop-table " AE " t destroys" },
 };
 
 static void every_statement(void **state)
