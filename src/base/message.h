@@ -23,6 +23,7 @@
 #define MESSAGE_MIGRATION_APPLIED  "1a1331b76dc946f98d94a5c9fa5e5d14"   /* a migration was applied */
 #define MESSAGE_MIGRATION_FAILED   "04fed884f3424d84be20d84c33382811"   /* a migration failed */
 #define MESSAGE_HOOK               "5b0a3c52b8f34be59b0e6a6b0f3b7d14"   /* a hook of the migrations has ended */
+#define MESSAGE_SCHEMA_DRIFT       "a28f9b56765842779b0cc730133607d0"   /* schemas were changed outside of migrations */
 #define MESSAGE_RELOAD_REFUSED     "c3a3c30b02e14bfd869f4def2477e678"   /* a reload was refused */
 
 #endif

@@ -16,6 +16,7 @@
 #define SLICE 500                       /* objects between two looks at the clock */
 #define BUDGET 8                        /* ms of one turn */
 #define RETRY (30 * 1000)               /* ms until a look that failed is tried again */
+#define LOST_MAX 2                      /* connections in a row that looks cost; then they keep to the interval */
 
 struct schema_job {
 	struct statement statements[3];
@@ -45,7 +46,7 @@ static bool interval_over(const struct target *t, msec_t now)
 
 	if (w == NULL || (!w->looked && w->failed_at == 0))
 		return true;
-	if (w->failed_at != 0)
+	if (w->failed_at != 0 && w->lost < LOST_MAX)
 		return now - w->failed_at >= RETRY;
 	return now - w->at >= t->db->migrations.schema_drift_interval;
 }
@@ -78,7 +79,11 @@ static bool wanted(struct target *t, msec_t now)
 
 	if (!schema_is_watched(t) || (t->pass->schema_looked && t->pass->schema_migrated == t->pass->migrated))
 		return false;
-	if (t->pass->ordered || t->pass->migrated || interval_over(t, now) || about_to_migrate(t))
+	if (interval_over(t, now))
+		return true;
+	if (w->lost >= LOST_MAX)
+		return false;
+	if (t->pass->ordered || t->pass->migrated || about_to_migrate(t))
 		return true;
 	if (w->failed_at != 0)
 		return false;
@@ -404,6 +409,16 @@ static void answered(struct target *t)
 		schema_failed(t, "somebody holds the lock of the ledger: migrations run at this moment");
 }
 
+/* An answer of hundreds of megabytes costs the connection, and so the pass: not every pass. */
+static void connection_lost(struct target *t)
+{
+	const struct error *err = session_error(t->session);
+
+	t->schema->lost++;
+	t->schema->at = t->engine->now;
+	schema_failed(t, "%s", error_is_set(err) ? err->text : "the connection was lost");
+}
+
 int schema_turn(struct target *t, msec_t now)
 {
 	struct schema_job *job = t->pass->schema;
@@ -412,9 +427,12 @@ int schema_turn(struct target *t, msec_t now)
 	if (!t->pass->collect.over) {
 		int r = collect_turn(t, &t->pass->collect);
 
+		if (r == 2)
+			connection_lost(t);
 		if (r != 1)
 			return r;
 		t->schema->failed_at = 0;
+		t->schema->lost = 0;
 		answered(t);
 	}
 	t->schema->at = now;

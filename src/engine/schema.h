@@ -28,6 +28,7 @@ struct schema_watch {
 	char mark[64];                   /* what the ledger and the watch were at the last look */
 	unsigned serial;                 /* moves when somebody else than a look changes the baseline */
 	bool looked;                     /* by this process */
+	unsigned lost;                   /* connections in a row that a look cost */
 	msec_t at, failed_at;            /* the last look; when it could not be made, 0 = it was */
 	char seen[SCHEMA_DIGEST + 1];    /* last, when peers were told */
 	uint64_t kin;                    /* databases of one kin are compared; 0 = nobody */

@@ -151,14 +151,22 @@ void schema_point(struct target *t, const char *role, const char *digest, const 
 		take_last(t->schema, &ref);
 }
 
+/* A look may be under way: the watch stays where it is, and the look finds that it is another one. */
 void schema_forget(struct target *t)
 {
 	static const char *const roles[] = { "baseline", "last", "writing", "merging" };
+	struct schema_watch *w = t->schema;
 
 	for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
 		state_schema_point(t->engine->state, t->name, roles[i], NULL);
-	t->view.schema = NULL;
-	TALLOC_FREE(t->schema);
+	if (w == NULL)
+		return;
+	w->baseline[0] = w->last[0] = w->seen[0] = w->mark[0] = '\0';
+	w->looked = false;
+	w->kin = 0;
+	w->serial++;
+	TALLOC_FREE(w->drift);
+	w->view = (struct schema_view){ 0 };
 	schema_peers_moved(t->engine);
 }
 
@@ -268,7 +276,7 @@ static void tell_all(struct target *t, const struct schema_diff *was, const stru
 	gone = tell(t, was, is, true);
 	state_batch_end(t->engine->state);
 	if (come > 0)
-		log_target(LOG_LEVEL_WARNING, t->name, NULL, "%u object%s changed outside of migrations: %s %s %s", is->total, is->total == 1 ? " was" :
+		log_target(LOG_LEVEL_WARNING, t->name, MESSAGE_SCHEMA_DRIFT, "%u object%s changed outside of migrations: %s %s %s", is->total, is->total == 1 ? " was" :
 			   "s were", is->v[0].kind, is->v[0].name, is->total > 1 ? "and others" : schema_difference_name(is->v[0].difference));
 	else if (gone > 0 && is->total == 0)
 		log_target(LOG_LEVEL_NOTICE, t->name, NULL, "the schemas are as migrations made them again");

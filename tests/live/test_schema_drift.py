@@ -435,3 +435,27 @@ def test_databases_and_settings_come_and_go(pg, daemon):
     wait_for(lambda: rows() == {"1": 1, "2": 1, "3": 2, "5": 0}, 30, "watched again, with the baseline from before", d.log_tail)
     drift = {r["target"]: r["schema"]["drift"] for r in d.json("migrations", "--all")["targets"]}
     assert drift == {"prod/tenant_1": 1, "prod/tenant_2": 1, "prod/tenant_3": 2, "prod/tenant_5": 0}
+
+
+@pytest.mark.majors(18)
+def test_a_look_that_costs_the_connection_is_not_made_again_at_once(pg, daemon):
+    """The pass fails with it; the next ones go on without, so that nothing else waits for it."""
+    w = Watched(pg, daemon, daemon={"lock_timeout": "60s"})
+    d = w.daemon.start()
+    d.wait_in_sync()
+    assert w.drift() == {}
+    other = pg.connect(dbname="orders", autocommit=False)
+    other.cursor().execute("LOCK TABLE app.orders IN ACCESS EXCLUSIVE MODE")
+    w.sql("CREATE TABLE public.x ()")      # where nothing is written at all nobody looks
+    waiting = "SELECT pid FROM pg_stat_activity WHERE application_name = 'dbreconciled' AND wait_event_type = 'Lock' AND datname = 'orders'"
+    (pid,), = wait_for(lambda: pg.sql(waiting), 20, "the look waits for the lock", d.log_tail)
+    pg.sql(f"SELECT pg_terminate_backend({pid})")
+    wait_for(lambda: d.json("status", "prod/orders")["targets"][0]["pass_failures"] == 1, 20, "a pass has failed", d.log_tail)
+    d.wait_in_sync()
+    pg.sql("ALTER SCHEMA app OWNER TO postgres", dbname="orders")
+    wait_for(lambda: pg.value("SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'app'", dbname="orders") == "migrator", 20,
+             "corrected, while the lock is held", d.log_tail)
+    assert "connection" in w.doc()["schema"]["error"]
+    other.rollback()
+    other.close()
+    assert w.drift() == {} and w.doc()["schema"]["error"] is None

@@ -273,6 +273,98 @@ static void a_digest_is_of_the_whole_list(void **state)
 			assert_string_not_equal(w[i].digest, w[k].digest);
 }
 
+/* ---- random lists: a few tables, columns and functions, each with parts of two values ---- */
+
+struct thing {
+	bool there;
+	unsigned parts;                  /* bits */
+};
+#define THINGS 12
+
+static uint64_t dice;
+
+static unsigned roll(unsigned n)
+{
+	dice = dice * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (unsigned)(dice >> 33) % n;
+}
+
+static void change(struct thing *things, unsigned odds)
+{
+	for (unsigned i = 0; i < THINGS; i++)
+		if (roll(odds) == 0)
+			things[i] = (struct thing){ roll(3) > 0, roll(8) };
+}
+
+/* Functions only: what goes with a table has its own test. */
+static struct schema *made(void *parent, const struct thing *things)
+{
+	struct schema *s = schema_new(parent);
+	char line[160];
+
+	for (unsigned i = 0; i < THINGS; i++) {
+		unsigned p = things[i].parts;
+		int len = snprintf(line, sizeof line, "J\tapp.f%02u()\t\t=%s\t\t%s\t\t\t\t\t\t#%c", i, p & 1 ? "function" : "procedure", p & 2 ? "=int" : "",
+				   p & 4 ? 'a' : 'b');
+
+		if (things[i].there)
+			schema_append(s, line, (size_t)len);
+	}
+	return s;
+}
+
+static bool same_thing(const struct thing *a, const struct thing *b)
+{
+	return a->there == b->there && (!a->there || a->parts == b->parts);
+}
+
+/* What merging must give, object by object, said in another way. */
+static struct thing wanted(const struct thing *e, const struct thing *b, const struct thing *a)
+{
+	if (same_thing(b, a))
+		return *e;
+	if (!e->there || !b->there || !a->there)
+		return *a;
+	return (struct thing){ true, (e->parts & ~(b->parts ^ a->parts)) | (a->parts & (b->parts ^ a->parts)) };
+}
+
+static uint32_t differences(void *parent, const struct schema *a, const struct schema *b)
+{
+	struct schema_compare *c = schema_compare_new(parent, a, b);
+
+	while (!schema_compare_turn(c, 1 + roll(5)))
+		;
+	return schema_compare_take(parent, c)->total;
+}
+
+static void merging_and_comparing_agree(void **state)
+{
+	for (unsigned round = 0; round < 3000; round++) {
+		struct thing expected[THINGS] = { { 0 } }, before[THINGS], after[THINGS], result[THINGS];
+		struct schema *e, *b, *a, *m;
+		void *scratch = talloc_new(*state);
+		uint32_t differ = 0;
+
+		dice = round;
+		change(expected, 1);
+		memcpy(before, expected, sizeof before);
+		change(before, 3);
+		memcpy(after, before, sizeof after);
+		change(after, 1 + roll(6));
+		for (unsigned i = 0; i < THINGS; i++) {
+			result[i] = wanted(&expected[i], &before[i], &after[i]);
+			differ += !same_thing(&result[i], &after[i]);
+		}
+		e = made(scratch, expected), b = made(scratch, before), a = made(scratch, after);
+		m = merged(scratch, e, b, a, 1 + roll(5));
+		assert_string_equal(text_of(scratch, m), text_of(scratch, made(scratch, result)));
+		assert_int_equal(differences(scratch, m, a), differ);
+		assert_int_equal(differences(scratch, a, m), differ);
+		assert_int_equal(differences(scratch, m, m), 0);
+		talloc_free(scratch);
+	}
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -280,7 +372,7 @@ int main(void)
 		TEST(what_differs_is_named), TEST(what_goes_with_its_table_is_not_told), TEST(columns_that_move_up_have_not_changed),
 		TEST(a_migration_takes_what_it_touches), TEST(what_is_written_is_read_again), TEST(what_is_damaged_is_not_read),
 		TEST(the_order_of_rows_does_not_matter), TEST(what_is_ignored_takes_what_belongs_to_it), TEST(a_large_list_is_cut_and_counted),
-		TEST(a_digest_is_of_the_whole_list),
+		TEST(a_digest_is_of_the_whole_list), TEST(merging_and_comparing_agree),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
