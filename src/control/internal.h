@@ -204,6 +204,7 @@ void post_release(struct request *);
 void post_accept_schema(struct request *);
 void get_targets(struct request *);
 void get_target(struct request *);
+void get_access(struct request *);
 void get_import(struct request *);
 void get_plan(struct request *);
 void get_migrations(struct request *);

@@ -13,7 +13,7 @@ const struct route routes[] = {
 	{ "GET",  DBR_PATH_TARGETS "/{target}/migrations", "migrations", false, false, "",                               get_migrations },
 	{ "GET",  DBR_PATH_MIGRATIONS,                 "fleet",       false, false, "target* ",                          get_fleet },
 	{ "GET",  DBR_PATH_EVENTS,                     "events",      false, false, "since after limit target* follow ", get_events },
-	{ "GET",  DBR_PATH_ACCESS,                     "access",      false, false, "role object target* ",              not_yet },
+	{ "GET",  DBR_PATH_ACCESS,                     "access",      false, false, "role object target* ",              get_access },
 	{ "GET",  DBR_PATH_IMPORT "/{target}",         "import",      false, false, "",                                  get_import },
 	{ "GET",  DBR_PATH_CONFIG,                     "config",      false, false, "",                                  get_config },
 	{ "GET",  DBR_PATH_PING,                       "ping",        false, false, "",                                  get_ping },

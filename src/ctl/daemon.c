@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* Commands about the daemon itself: config, reload, ping, version, metrics; and access and import, which print what it answers. */
+/* Commands about the daemon itself: config, reload, ping, version, metrics; and import, which prints what it answers. */
 #include "config.h"
 
 #include <stdio.h>
@@ -165,28 +165,6 @@ int command_metrics(struct ctl *ctl)
 		answer_complain(answer);
 	answer_free(answer);
 	return code;
-}
-
-int command_access(struct ctl *ctl)
-{
-	struct text *path = client_path(ctl, DBR_PATH_ACCESS, NULL, NULL);
-	const char *role = ctl_option(ctl, "role"), *object = ctl_option(ctl, "object");
-	json_auto_t *doc = NULL;
-	int code, first = 0;
-
-	/* A first word with a space in it ("table app.users") is an object, another one a role. */
-	if (!role && !object && ctl->n_args > 0) {
-		*(strchr(ctl->args[0], ' ') ? &object : &role) = ctl->args[0];
-		first = 1;
-	}
-	if (role)
-		client_query(path, "role", role);
-	if (object)
-		client_query(path, "object", object);
-	for (int i = first; i < ctl->n_args; i++)
-		client_query(path, "target", ctl->args[i]);
-	code = client_get(ctl, path->s, "access", &doc);
-	return code != 0 ? code : ctl_print_json(ctl, doc);
 }
 
 int command_import(struct ctl *ctl)

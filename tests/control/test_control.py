@@ -272,8 +272,12 @@ class Documents(WithDaemon):
         self.assertEqual(self.document("/v1/config", "config")["file"], "/etc/dbreconcile/dbreconciled.conf")
 
     def test_later_routes(self):
-        self.assertEqual(self.refused(self.d.get("/v1/access"), 501, "not_implemented"), "not in this version")
-        self.refused(self.d.post("/v1/undo/7"), 501, "not_implemented")
+        self.assertEqual(self.refused(self.d.post("/v1/undo/7"), 501, "not_implemented"), "not in this version")
+
+    def test_access_of_what_was_not_looked_at(self):
+        self.assertTrue(all(t["looked_at"] is None and t["entries"] == [] for t in self.document("/v1/access", "access")["targets"]))
+        self.refused(self.d.get("/v1/access?role=a&object=b"), 400, "bad_request")
+        self.refused(self.d.get("/v1/access?target=nowhere"), 404, "not_found")
 
     def test_import_needs_a_look(self):
         self.assertIn("not been looked at", self.refused(self.d.get("/v1/import/prod"), 409, "conflict"))
