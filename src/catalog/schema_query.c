@@ -26,8 +26,11 @@
 #define WATCHED_RELATION(kinds) "c.oid >= 16384 AND " WATCHED("n") " AND c.relkind IN (" kinds ") AND c.relpersistence <> 't'" \
 	" AND NOT (n.nspname = $2::pg_catalog.name AND c.relname = ANY ($3::pg_catalog.name[])) AND " NO_EXTENSION("pg_class", "c.oid")
 
-#define SORTED(array) "nullif(pg_catalog.array_to_string(ARRAY(SELECT o.x FROM pg_catalog.unnest(" array ") AS o(x)" \
+#define LISTED(array, which) "nullif(pg_catalog.array_to_string(ARRAY(SELECT o.x FROM pg_catalog.unnest(" array ") AS o(x)" which \
 	" ORDER BY o.x COLLATE \"C\"), ', '), '')"
+#define SORTED(array) LISTED(array, "")
+/* Of relations and columns: without what the server itself notes there (pg_attver of 15.20 counts the changes of a column). */
+#define OPTIONS(array) LISTED(array, " WHERE NOT pg_catalog.starts_with(o.x, 'pg_')")
 #define NONE(n) NONE_##n
 #define NONE_1 ", NULL"
 #define NONE_2 NONE_1 NONE_1
@@ -45,7 +48,7 @@
 	" pg_catalog.pg_get_expr(c.relpartbound, c.oid) AS p4," \
 	" (SELECT pg_catalog.string_agg(" QUALIFIED("m", "i.relname") ", ', ' ORDER BY h.inhseqno) FROM pg_catalog.pg_inherits h" \
 	" JOIN pg_catalog.pg_class i ON i.oid = h.inhparent JOIN pg_catalog.pg_namespace m ON m.oid = i.relnamespace" \
-	" WHERE h.inhrelid = c.oid) AS p5, " SORTED("c.reloptions") " AS p6," \
+	" WHERE h.inhrelid = c.oid) AS p5, " OPTIONS("c.reloptions") " AS p6," \
 	" CASE c.relreplident WHEN 'd' THEN 'default' WHEN 'f' THEN 'full' WHEN 'n' THEN 'nothing' ELSE (SELECT " QUOTE("i.relname") \
 	" FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid WHERE x.indrelid = c.oid AND x.indisreplident) END AS p7," \
 	" (SELECT a.amname::pg_catalog.text FROM pg_catalog.pg_am a WHERE a.oid = c.relam) AS p8," \
@@ -54,7 +57,7 @@
 	FROM_RELATIONS " WHERE " WATCHED_RELATION("'r', 'p', 'f'")
 
 #define VIEWS \
-	"SELECT 'B', " RELATION ", NULL, CASE c.relkind WHEN 'm' THEN 'materialized view' ELSE 'view' END, " SORTED("c.reloptions") NONE(6) \
+	"SELECT 'B', " RELATION ", NULL, CASE c.relkind WHEN 'm' THEN 'materialized view' ELSE 'view' END, " OPTIONS("c.reloptions") NONE(6) \
 	", pg_catalog.pg_get_viewdef(c.oid)" FROM_RELATIONS " WHERE " WATCHED_RELATION("'v', 'm'")
 
 /* Numbered without the gaps of dropped columns. */
@@ -66,7 +69,7 @@
 	" CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END," \
 	" CASE WHEN a.attcollation <> t.typcollation THEN (SELECT " QUALIFIED("m", "o.collname") " FROM pg_catalog.pg_collation o" \
 	" JOIN pg_catalog.pg_namespace m ON m.oid = o.collnamespace WHERE o.oid = a.attcollation) END," \
-	" pg_catalog.concat_ws(' ', a.attstorage, CASE WHEN a.attcompression <> '' THEN a.attcompression END, " SORTED("a.attoptions") ")," \
+	" pg_catalog.concat_ws(' ', a.attstorage, CASE WHEN a.attcompression <> '' THEN a.attcompression END, " OPTIONS("a.attoptions") ")," \
 	" pg_catalog.row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum)::pg_catalog.text, NULL" \
 	FROM_RELATIONS " JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid JOIN pg_catalog.pg_type t ON t.oid = a.atttypid" \
 	" LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum" \

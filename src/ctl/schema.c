@@ -49,6 +49,27 @@ void schema_print(struct ctl *ctl, const json_t *doc, const char *indent)
 		printf("%s%sschema%s: not looked at: %s\n", indent, ctl_paint(ctl, COLOR_RED), ctl_plain(ctl), ctl_text(ctl, schema, "error", ""));
 }
 
+const char *schema_line(struct ctl *ctl, const json_t *schema)
+{
+	int drift = (int)ctl_int(schema, "drift"), differs = (int)ctl_int(json_object_get(schema, "peers"), "differences");
+	struct text *out;
+
+	if (!json_is_object(schema))
+		return NULL;
+	if (!json_is_integer(json_object_get(schema, "drift")))
+		return "not looked at yet";
+	out = text_new(ctl->scratch);
+	if (drift)
+		text_addf(out, "%d object%s changed outside of migrations", drift, drift == 1 ? " was" : "s were");
+	else
+		text_add(out, "as migrations made it");
+	if (differs)
+		text_addf(out, ", %d differ%s from most at its version", differs, differs == 1 ? "s" : "");
+	text_addf(out, "; %d objects, compared with those of version %s", (int)ctl_int(schema, "objects"),
+		  ctl_text(ctl, schema, "baseline_version", "none"));
+	return out->s;
+}
+
 const char *schema_summary(struct ctl *ctl, const json_t *schema, enum ctl_color *color)
 {
 	int drift = (int)ctl_int(schema, "drift"), differs = (int)ctl_int(schema, "differs");

@@ -102,6 +102,7 @@ static void print_changes(struct ctl *ctl, const json_t *doc, const json_t *row,
 static void print_migrations(struct ctl *ctl, const json_t *doc)
 {
 	const json_t *migrations = json_object_get(doc, "migrations");
+	const char *schema = schema_line(ctl, json_object_get(doc, "schema"));
 
 	if (!json_is_object(migrations))
 		return;
@@ -110,6 +111,8 @@ static void print_migrations(struct ctl *ctl, const json_t *doc)
 	if (json_is_true(json_object_get(migrations, "blocked")))
 		line("", talloc_asprintf(ctl->scratch, "blocked: %s", ctl_text(ctl, migrations, "reason", "no reason given")));
 	plan_print_lint(ctl, migrations, "  ", LINT_SHOWN);
+	if (schema)
+		line("schema", schema);
 	if (json_is_object(json_object_get(json_object_get(doc, "status"), "waiting")))
 		line("waiting", ctl_text(ctl, json_object_get(json_object_get(doc, "status"), "waiting"), "message", ""));
 }

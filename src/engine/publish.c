@@ -175,6 +175,19 @@ static char *message_brake(const struct target *t, void *parent)
 	return talloc_strdup(parent, error_format(&t->brake.error, line, sizeof(line)));
 }
 
+/* What is no drift of the manifests, and still worth a word. */
+static char *message_in_sync(const struct target *t, void *parent)
+{
+	uint32_t drift = schema_is_watched(t) ? schema_drift(t) : 0;
+
+	if (t->plan->n_warnings > 0)
+		return talloc_strdup(parent, t->plan->warnings[0]);
+	if (drift == 0)
+		return talloc_strdup(parent, "in sync");
+	return talloc_asprintf(parent, "in sync; %u object%s changed outside of migrations, see dbreconcilectl migrations %s", drift,
+			       drift == 1 ? " was" : "s were", t->name);
+}
+
 static char *message_plan(const struct target *t, enum target_status status, void *parent)
 {
 	const struct plan *plan = t->plan;
@@ -183,7 +196,7 @@ static char *message_plan(const struct target *t, enum target_status status, voi
 		return message_brake(t, parent);
 	switch (status) {
 	case TARGET_IN_SYNC:
-		return talloc_strdup(parent, plan->n_warnings > 0 ? plan->warnings[0] : "in sync");
+		return message_in_sync(t, parent);
 	case TARGET_SUSPENDED:
 		return message_suspended(t, parent);
 	case TARGET_BLOCKED:

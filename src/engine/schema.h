@@ -47,6 +47,8 @@ int schema_turn(struct target *, msec_t now);
 bool schema_due(const struct target *, msec_t now);
 /* The database was made anew. */
 void schema_forget(struct target *);
+/* How many objects are known to differ from the baseline. */
+uint32_t schema_drift(const struct target *);
 /* What was seen last is the baseline from now on. 1: err. */
 int schema_accept(struct target *, const char *actor, struct error *err);
 

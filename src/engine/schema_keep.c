@@ -21,6 +21,11 @@ bool schema_is_watched(const struct target *t)
 	return t->database != NULL && t->db != NULL && t->db->migrations.enabled && t->db->migrations.n_schema_drift > 0;
 }
 
+uint32_t schema_drift(const struct target *t)
+{
+	return t->schema != NULL && t->schema->drift != NULL ? t->schema->drift->total : 0;
+}
+
 /* ---- what stands for what ---- */
 
 static void mix(uint64_t *hash, const void *data, size_t len)

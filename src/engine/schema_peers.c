@@ -58,7 +58,7 @@ msec_t schema_peers_deadline(const struct engine *e)
 {
 	const struct schema_peers *p = e->schema_peers;
 
-	if (e->stopping)
+	if (e->stopping || !e->numbers.full_cycle_done)
 		return MSEC_NEVER;
 	if (p != NULL && p->next != NULL)
 		return e->now;
@@ -280,7 +280,7 @@ void schema_peers_turn(struct engine *e)
 	msec_t start = clock_monotonic();
 	struct round *round;
 
-	if (e->stopping)
+	if (e->stopping || !e->numbers.full_cycle_done)       /* of the first few that were looked at none is like most */
 		return;
 	if (e->schemas_moved && (e->schema_peers == NULL || (e->schema_peers->next == NULL && e->now - e->schema_peers->begun >= PAUSE)))
 		begin(e);
