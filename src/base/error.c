@@ -46,6 +46,18 @@ void error_hint(struct error *err, const char *format, ...)
 	va_end(ap);
 }
 
+void error_name_target(struct error *err, const char *target)
+{
+	static const char word[] = " TARGET ";
+	const char *at = strstr(err->hint, word);
+	char rest[sizeof err->hint];
+
+	if (!at)
+		return;
+	snprintf(rest, sizeof rest, "%s", at + sizeof word - 1);
+	snprintf(err->hint + (at - err->hint), sizeof err->hint - (size_t)(at - err->hint), " %s %s", target, rest);
+}
+
 const char *error_summary(const struct error *err, char *buf, size_t size)
 {
 	char where[320] = "";

@@ -31,6 +31,8 @@ void error_set(struct error *err, const char *format, ...) __attribute__((format
 void error_set_at(struct error *err, const char *file, unsigned line, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 void error_hint(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Puts the name in the place of the word TARGET in the hint: below the engine nobody knows it. */
+void error_name_target(struct error *err, const char *target);
 static inline bool error_is_set(const struct error *err) { return err->text[0] != '\0'; }
 /* "file:line:column: text", as far as the place is known, without the hint; always terminated; returns buf. */
 const char *error_summary(const struct error *err, char *buf, size_t size);

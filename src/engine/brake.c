@@ -84,9 +84,11 @@ static void store(const struct target *t)
 
 void brake_set(struct target *t, enum brake_kind kind, const struct error *err)
 {
-	char *hint = talloc_strdup(NULL, err->hint);
+	char *hint;
 
 	t->brake = (struct brake){ .kind = kind, .digest = source_files_digest_shown(t->files), .rank = -1, .error = *err };
+	error_name_target(&t->brake.error, t->name);
+	hint = talloc_strdup(NULL, t->brake.error.hint);
 	flatten(t->brake.error.text);
 	flatten(hint);
 	error_hint(&t->brake.error, "%.200s%sit is tried again when the files have changed, or with: dbreconcilectl reconcile %s", hint,

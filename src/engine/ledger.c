@@ -50,6 +50,7 @@ static void block(struct target *t, const char *format, const char *hint)
 	error_set(&err, format, t->db->migrations.table_schema, t->db->migrations.table_name);
 	if (hint != NULL)
 		error_hint(&err, "%s", hint);
+	error_name_target(&err, t->name);
 	migrations_unknown(t, &err);
 }
 

@@ -154,8 +154,10 @@ static void job_over(struct ledger_job *job, bool ok, const struct error *err, m
 	job->over = true;
 	job->ok = ok;
 	job->over_at = now;
-	if (!ok)
+	if (!ok) {
 		job->error = *err;
+		error_name_target(&job->error, job->target);
+	}
 	unwatch(job);
 	job->engine->open--;
 	if (job->order.dry_run)

@@ -101,6 +101,7 @@ void migrations_compare(struct target *t, void *ctx, const struct ledger_row *ro
 {
 	list_set(t, ctx, migration_compare(ctx, t->pass->files->files, rows, n_rows));
 	progress_apply(t->migrations, progress, n_progress);
+	error_name_target(&t->migrations->why, t->name);
 	migration_list_lint(t->migrations, held_wanted(t) ? UINT32_MAX : LINTED_MAX);
 	if (t->migrations->blocked && t->brake.kind == BRAKE_FILE)
 		brake_release(t);             /* the ledger says more: a failed row, or what was interrupted */

@@ -65,6 +65,7 @@ void target_fail(struct target *t, enum failure failure, const struct error *err
 		t->pass->failure = failure;
 		if (err != &t->pass->error)
 			t->pass->error = *err;
+		error_name_target(&t->pass->error, t->name);
 	}
 	if (target_is_root(t) && (t->state == TS_CONNECT || t->state == TS_ASSERT))
 		t->server->down = true;       /* its databases need not try */

@@ -64,7 +64,7 @@ def test_baseline_writes_a_ledger_anew_that_vanished(team):
     assert "holds 1 migrations" in order(made, "baseline", "1", expect=5).err
     made.pg.sql("DROP TABLE dbreconcile.migration_ledger", dbname="orders")
     answer = made.wait_blocked("was there")
-    assert "migrations TARGET baseline VERSION" in answer["hint"]
+    assert f"migrations {TARGET} baseline VERSION" in answer["hint"]
     assert "create the ledger" in unchanged_by_dry_run(made, "baseline", "1")
     order(made, "baseline", "1")
     made.daemon.wait_in_sync()

@@ -121,6 +121,24 @@ static void first_error_is_kept(void **state)
 	assert_string_equal(error_format(&err, buf, sizeof buf), "a.conf:3: no such key (remove it)");
 }
 
+static void the_target_is_named(void **state)
+{
+	struct error err = { 0 };
+	char name[600];
+
+	(void)state;
+	error_name_target(&err, "prod/orders");
+	assert_string_equal(err.hint, "");
+	error_hint(&err, "put it right, then: dbreconcilectl migrations TARGET repair (TARGETS stay)");
+	error_name_target(&err, "prod/orders");
+	assert_string_equal(err.hint, "put it right, then: dbreconcilectl migrations prod/orders repair (TARGETS stay)");
+	error_hint(&err, "a TARGET b");
+	memset(name, 'x', sizeof name);
+	name[sizeof name - 1] = '\0';
+	error_name_target(&err, name);
+	assert_int_equal(strlen(err.hint), sizeof err.hint - 1);
+}
+
 static void nearest(void **state)
 {
 	static const char *const words[] = { "interval", "manifests", "state" };
@@ -135,7 +153,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(durations), cmocka_unit_test(sizes), cmocka_unit_test(globs), cmocka_unit_test(utf8),
-		cmocka_unit_test(escape), cmocka_unit_test(interning), cmocka_unit_test(first_error_is_kept), cmocka_unit_test(nearest),
+		cmocka_unit_test(escape), cmocka_unit_test(interning), cmocka_unit_test(first_error_is_kept), cmocka_unit_test(the_target_is_named), cmocka_unit_test(nearest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
