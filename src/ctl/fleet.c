@@ -11,8 +11,9 @@
 	{ "TARGET", 0 }, { "DIRECTORY", 0 }, { "WAVE", COL_RIGHT }, { "VERSION", 0 }, { "PENDING", COL_RIGHT }, { "STATE", 0 }, { "LAST", 0 }
 #define COLUMNS_AFTER { "SINCE", COL_WIDE }, { "WAITS-FOR", COL_WIDE }, { "MESSAGE", COL_TRUNC }
 static const struct column columns[] = { COLUMNS_BEFORE, COLUMNS_AFTER };
-/* Where at least one is watched for schema drift. */
+/* Where at least one is watched for schema drift; programs find it always, behind what they knew before. */
 static const struct column columns_schema[] = { COLUMNS_BEFORE, { "SCHEMA", 0 }, COLUMNS_AFTER };
+static const struct column columns_tsv[] = { COLUMNS_BEFORE, COLUMNS_AFTER, { "SCHEMA", 0 } };
 
 static enum ctl_color color_of(const char *state)
 {
@@ -60,6 +61,14 @@ static bool any_schema(const json_t *rows)
 	return false;
 }
 
+static void add_schema(struct ctl *ctl, struct table *table, const json_t *row)
+{
+	enum ctl_color color;
+	const char *text = schema_summary(ctl, json_object_get(row, "schema"), &color);
+
+	table_cell(table, text, color);
+}
+
 static void add_row(struct ctl *ctl, struct table *table, const json_t *row, bool schema)
 {
 	const char *none = ctl->output == OUTPUT_TSV ? "" : "-", *state = ctl_raw(row, "state");
@@ -72,15 +81,13 @@ static void add_row(struct ctl *ctl, struct table *table, const json_t *row, boo
 	table_cell(table, number(ctl, row, "pending"), COLOR_NONE);
 	table_cell(table, ctl->output == OUTPUT_TSV ? ctl_escape(ctl, state) : ctl_words(ctl, state), color_of(state));
 	table_cell(table, ctl_text(ctl, row, "last_installed_on", none), COLOR_NONE);
-	if (schema) {
-		enum ctl_color color;
-		const char *text = schema_summary(ctl, json_object_get(row, "schema"), &color);
-
-		table_cell(table, text, color);
-	}
+	if (schema && ctl->output != OUTPUT_TSV)
+		add_schema(ctl, table, row);
 	table_cell(table, ctl_when(ctl, row, "at_version_since"), COLOR_NONE);
 	table_cell(table, ctl_text(ctl, json_object_get(row, "waiting"), "for", none), COLOR_NONE);
 	table_cell(table, ctl_text(ctl, row, "message", ""), COLOR_NONE);
+	if (ctl->output == OUTPUT_TSV)
+		add_schema(ctl, table, row);
 }
 
 int command_fleet(struct ctl *ctl)
@@ -99,7 +106,8 @@ int command_fleet(struct ctl *ctl)
 	if (json_array_size(json_object_get(doc, "targets")) == 0 && ctl->output != OUTPUT_TSV)
 		ctl_complain(0, "no database has migrations configured");
 	schema = any_schema(json_object_get(doc, "targets"));
-	table = table_new(ctl, schema ? columns_schema : columns, sizeof columns / sizeof *columns + schema);
+	schema |= ctl->output == OUTPUT_TSV;
+	table = table_new(ctl, ctl->output == OUTPUT_TSV ? columns_tsv : schema ? columns_schema : columns, sizeof columns / sizeof *columns + schema);
 	json_array_foreach(json_object_get(doc, "targets"), i, row)
 		add_row(ctl, table, row, schema);
 	return table_print(table);

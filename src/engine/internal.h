@@ -134,6 +134,7 @@ struct pass {
 	struct source_files *seed_files;
 	struct schema_job *schema;        /* a look at the schemas under way */
 	bool schema_looked, schema_migrated;      /* made in this pass; after its migrations */
+	bool files_ran;                   /* of migrations or of seed data, however they ended */
 	/* the first thing that went wrong without ending the pass */
 	enum failure failure;
 	struct error error;

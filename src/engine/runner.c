@@ -59,6 +59,7 @@ static int start_files(struct target *t, const char *password, msec_t now, struc
 	if (seed && seed_begin(t, &params, err) != 0)
 		return 1;
 	t->pass->migrator = migrator_new(t->pass, &params, now);
+	t->pass->files_ran = true;
 	return 0;
 }
 

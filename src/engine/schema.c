@@ -163,7 +163,6 @@ bool schema_begin(struct target *t, msec_t now)
 	job->params[2] = ledger_tables(job, &t->db->migrations);
 	ask(t, job);
 	job->piece = text_new(job);
-	job->serial = t->schema->serial;
 	talloc_free(t->pass->schema);
 	t->pass->schema = job;
 	t->pass->schema_looked = true;
@@ -172,7 +171,7 @@ bool schema_begin(struct target *t, msec_t now)
 	return target_submit(t, BATCH_PIPELINE, job->statements, 3, 0, now) == 0;
 }
 
-/* ---- the steps: 0 more of it, 1 the next one, 2 the look cannot be made ---- */
+/* ---- the steps: 0 more of it, 1 the next one, 2 the look cannot be made, 3 judge again ---- */
 
 static int step_decode(struct target *t, struct schema_job *job)
 {
@@ -248,9 +247,12 @@ static int step_decide(struct target *t, struct schema_job *job)
 {
 	const struct schema_watch *w = t->schema;
 
+	job->serial = w->serial;
+	job->expected = job->last = NULL;
+	job->merge = NULL;
 	job->mark = schema_mark(job, t);
 	job->known = w->baseline[0] != '\0' && w->last[0] != '\0';
-	job->moved = t->pass->migrated || strcmp(job->mark, w->mark) != 0;
+	job->moved = t->pass->files_ran || strcmp(job->mark, w->mark) != 0;
 	if (!job->known)
 		return 1;
 	if (strcmp(w->baseline, w->last) == 0 ? !job->moved && strcmp(w->baseline, job->digest) != 0 :
@@ -360,10 +362,8 @@ static int step_keep(struct target *t, struct schema_job *job)
 	struct schema_watch *w = t->schema;
 	const struct migration_list *list = t->migrations;
 
-	if (w->serial != job->serial) {       /* somebody accepted what was seen before this look */
-		schema_failed(t, "the baseline was changed while it was compared with");
-		return 2;
-	}
+	if (w->serial != job->serial)         /* somebody accepted what was seen before this look */
+		return 3;
 	if (!job->known) {
 		TALLOC_FREE(w->drift);        /* of a baseline that is lost */
 		schema_tell_baseline(t, schema_count(job->now), w->baseline[0] == '\0' ? "this is the first look at it" :
@@ -386,8 +386,9 @@ static int step_sweep(struct target *t, struct schema_job *job)
 	return job->wrote && state_schema_sweep(t->engine->state) == 0 ? 0 : 1;
 }
 
+#define STEP_DECIDE 3
 static int (*const steps[])(struct target *, struct schema_job *) = {
-	step_decode, step_seal, step_store, step_decide, step_load_expected, step_load_last, step_recall, step_merge, step_seal_merged,
+	step_decode, step_seal, step_store, [STEP_DECIDE] = step_decide, step_load_expected, step_load_last, step_recall, step_merge, step_seal_merged,
 	step_store_merged, step_compare, step_keep, step_sweep,
 };
 
@@ -439,7 +440,7 @@ int schema_turn(struct target *t, msec_t now)
 	while (t->schema->failed_at == 0 && job->step < sizeof steps / sizeof *steps) {
 		int r = steps[job->step](t, job);
 
-		job->step += r == 1;
+		job->step = r == 3 ? STEP_DECIDE : job->step + (r == 1);
 		if (r == 0 && clock_monotonic() - began >= BUDGET) {
 			target_mark(t);
 			return 0;

@@ -309,8 +309,10 @@ def test_schema_drift_for_people(ctl, recorded):
                      "schema: not looked at: canceling statement due to lock timeout \\x1b[5m"]
     header, *rows = ctl("migrations").out.splitlines()
     assert header.split()[7] == "SCHEMA" and "drift 2" in rows[1]
+    assert [line.split("\t")[-1] for line in ctl("-o", "tsv", "migrations").out.splitlines()][:3] == ["SCHEMA", "", "drift 2"]
     doc = document("fleet")
     for row in doc["targets"]:
         row.pop("schema", None)
     recorded.get("/v1/migrations", doc)
     assert "SCHEMA" not in ctl("migrations").out, "an older daemon, or nobody watches"
+    assert ctl("-o", "tsv", "migrations").out.splitlines()[0].endswith("MESSAGE\tSCHEMA"), "programs have the same columns always"
