@@ -30,12 +30,21 @@ static void owed_key(const struct target *t, char *key, size_t size)
 	snprintf(key, size, "migrations/after/%s", t->name);
 }
 
+static void noted_key(const struct target *t, char *key, size_t size)
+{
+	snprintf(key, size, "held/%s", t->name);
+}
+
 void held_load(struct target *t)
 {
 	char key[300], *text = NULL;
 
 	owed_key(t, key, sizeof(key));
 	t->after_owed = !target_is_root(t) && state_get(t->engine->state, NULL, key, &text) == 0;
+	TALLOC_FREE(text);
+	noted_key(t, key, sizeof(key));
+	if (state_get(t->engine->state, NULL, key, &text) == 0)
+		snprintf(t->held_noted, sizeof(t->held_noted), "%s", text);
 	talloc_free(text);
 }
 
@@ -56,6 +65,40 @@ void held_owe_after(struct target *t, bool owed)
 bool held_owes_after(const struct target *t)
 {
 	return t->after_owed && t->db->migrations.after != NULL && t->migrations != NULL && t->migrations->stop == NULL;
+}
+
+/* ---- history ---- */
+
+static char *describe_held(void *parent, const struct plan *plan)
+{
+	char *text = NULL;
+
+	for (uint32_t i = 0; i < plan->n_changes && text == NULL; i++)
+		if (plan->changes[i].state == CHANGE_HELD)
+			text = change_describe(parent, plan, &plan->changes[i]);
+	return plan->held > 1 && text != NULL ? talloc_asprintf_append(text, ", and %u more", plan->held - 1) : text;
+}
+
+void held_record(struct target *t)
+{
+	const char *id = t->plan->held > 0 && target_applies(t) ? t->plan->id : "";
+	char key[300], *object;
+	struct event event = {
+		.at_ms = clock_wall(), .target = t->name, .kind = "held", .actor = "daemon", .result = "ok", .message = t->plan->held_reason, .plan = id,
+	};
+
+	if (strcmp(id, t->held_noted) == 0)
+		return;
+	snprintf(t->held_noted, sizeof(t->held_noted), "%s", id);
+	noted_key(t, key, sizeof(key));
+	if (id[0] == '\0') {
+		state_delete(t->engine->state, key);
+		return;
+	}
+	event.object = object = describe_held(NULL, t->plan);
+	state_put(t->engine->state, key, id);
+	state_event_add(t->engine->state, &event, NULL);
+	talloc_free(object);
 }
 
 /* ---- the decision ---- */

@@ -18,6 +18,8 @@ struct target;
 
 /* Called when a target is made: what state.db knows of it. */
 void held_load(struct target *);
+/* At rest: that a plan is held, by whatever, is history once. */
+void held_record(struct target *);
 /* Files have run, and the hook after the last one is still to be called: others are held, or we may die before. Or it was. */
 void held_owe_after(struct target *, bool owed);
 bool held_owes_after(const struct target *);

@@ -187,6 +187,7 @@ struct target {
 	bool plan_stale;                  /* something but the catalogs changed: an approval, a suspension, a password */
 	bool plan_applies;                /* it was made to be applied */
 	const char *rejected_by;          /* a child of plan */
+	char held_noted[17];              /* id of the plan of which history says that it is held; also in state.db */
 	bool waiting_quiet, waiting_secret;
 	msec_t pass_due;                  /* when the pass under way was due */
 	msec_t resume_due;                /* when it was due before a pass that only looks was ordered */

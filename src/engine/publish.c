@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* What people see of a target: verdict, message, counters, log lines. */
+#include "engine/held.h"
 #include "engine/internal.h"
 
 #include <string.h>
@@ -232,6 +233,7 @@ void publish_rest(struct target *t, msec_t now)
 	t->view.last_success_ms = wall;
 	t->view.passes++;
 	waves_rest(t);
+	held_record(t);
 	t->view.waiting = t->wait;
 	publish_migrations(t);
 	view_texts(t, message_plan(t, status, scratch), NULL, t->view.last_error);

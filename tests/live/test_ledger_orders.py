@@ -184,7 +184,7 @@ def test_killed_while_it_ran_out_of_order(team, tolerant):
     writer.cursor().execute("INSERT INTO app.users VALUES (7, 'x')")
     asking = threading.Thread(target=order, args=(made, "run", "3", "--out-of-order"), kwargs={"expect": None})
     asking.start()
-    building = "SELECT count(*) FROM pg_stat_progress_create_index WHERE datname = 'orders'"
+    building = "SELECT count(*) FROM pg_stat_progress_create_index WHERE datname = 'orders' AND command LIKE '% CONCURRENTLY'"
     wait_for(lambda: made.pg.value(building) == 1, 20, "the index is being built", made.daemon.log_tail)
     made.daemon.kill()
     asking.join()
