@@ -163,13 +163,14 @@
 	COLLATION_OF("t") NONE(2) ", NULL" \
 	" FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace" \
 	" LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid AND t.typtype = 'c'" \
-	" WHERE t.oid >= 16384 AND " WATCHED("n") " AND t.typtype IN ('e', 'd', 'c', 'r', 'b') AND (t.typtype <> 'c' OR c.relkind = 'c') AND t.typisdefined" \
+	" WHERE t.oid >= 16384 AND " WATCHED("n") " AND t.typtype IN ('e', 'd', 'c', 'r', 'b')" \
+	" AND (t.typtype <> 'c' OR c.relkind = 'c') AND t.typisdefined" \
 	" AND NOT (t.typtype = 'b' AND EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.typarray = t.oid))" \
 	" AND " NO_EXTENSION("pg_type", "t.oid")
 
 /* Short parts as they are, with "=" before them; long ones, and what is never told, as "#" and a digest. */
-#define DIGEST(value) "'#' || pg_catalog.\"left\"(pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(" value ", pg_catalog.getdatabaseencoding()))," \
-	" 'hex'), 32)"
+#define DIGEST(value) "'#' || pg_catalog.\"left\"(pg_catalog.encode(pg_catalog.sha256(" \
+	"pg_catalog.convert_to(" value ", pg_catalog.getdatabaseencoding())), 'hex'), 32)"
 #define PART(value) "CASE WHEN pg_catalog.octet_length(" value ") > 200 THEN " DIGEST(value) " ELSE '=' || " value " END"
 
 const char schema_objects_sql[] =

@@ -107,7 +107,8 @@ int command_fleet(struct ctl *ctl)
 		ctl_complain(0, "no database has migrations configured");
 	schema = any_schema(json_object_get(doc, "targets"));
 	schema |= ctl->output == OUTPUT_TSV;
-	table = table_new(ctl, ctl->output == OUTPUT_TSV ? columns_tsv : schema ? columns_schema : columns, sizeof columns / sizeof *columns + schema);
+	table = table_new(ctl, ctl->output == OUTPUT_TSV ? columns_tsv : schema ? columns_schema : columns,
+			  sizeof columns / sizeof *columns + schema);
 	json_array_foreach(json_object_get(doc, "targets"), i, row)
 		add_row(ctl, table, row, schema);
 	return table_print(table);

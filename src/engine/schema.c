@@ -65,7 +65,9 @@ static bool about_to_migrate(const struct target *t)
 {
 	struct wave_wait wait;
 
-	if (t->pass->migrated || t->pass->observed_only || t->suspended || target_mode(t) != MODE_ENFORCE || !migrations_wants(t) || brake_holds(t))
+	if (t->pass->migrated || t->pass->observed_only || t->suspended || target_mode(t) != MODE_ENFORCE)
+		return false;
+	if (!migrations_wants(t) || brake_holds(t))
 		return false;
 	waves_ask(t, &wait);
 	return wait.why == WAVE_GO;
@@ -388,8 +390,8 @@ static int step_sweep(struct target *t, struct schema_job *job)
 
 #define STEP_DECIDE 3
 static int (*const steps[])(struct target *, struct schema_job *) = {
-	step_decode, step_seal, step_store, [STEP_DECIDE] = step_decide, step_load_expected, step_load_last, step_recall, step_merge, step_seal_merged,
-	step_store_merged, step_compare, step_keep, step_sweep,
+	step_decode, step_seal, step_store, [STEP_DECIDE] = step_decide, step_load_expected, step_load_last, step_recall, step_merge,
+	step_seal_merged, step_store_merged, step_compare, step_keep, step_sweep,
 };
 
 static bool is_locked(const struct collect *c, unsigned at)

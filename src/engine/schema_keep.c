@@ -149,7 +149,8 @@ void schema_point(struct target *t, const char *role, const char *digest, const 
 	int r = state_schema_point(t->engine->state, t->name, role, digest != NULL ? &ref : NULL);
 
 	if (r < 0)
-		log_target(LOG_LEVEL_WARNING, t->name, MESSAGE_STATE_NOT_STORED, "what was seen of the schemas could not be stored: %s", strerror(-r));
+		log_target(LOG_LEVEL_WARNING, t->name, MESSAGE_STATE_NOT_STORED, "what was seen of the schemas could not be stored: %s",
+			   strerror(-r));
 	if (strcmp(role, "baseline") == 0)
 		take_baseline(t->schema, &ref);
 	else if (strcmp(role, "last") == 0)
@@ -231,7 +232,8 @@ void schema_tell_baseline(struct target *t, uint32_t objects, const char *why)
 
 	if (objects > 0)
 		record(t, "schema_baseline", "daemon", object, message);
-	log_target(objects > 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_DEBUG, t->name, NULL, "the schemas as they are now (%s) are what later looks are compared with; %s", object, message);
+	log_target(objects > 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_DEBUG, t->name, NULL,
+		   "the schemas as they are now (%s) are what later looks are compared with; %s", object, message);
 	talloc_free(object);
 }
 
@@ -281,8 +283,8 @@ static void tell_all(struct target *t, const struct schema_diff *was, const stru
 	gone = tell(t, was, is, true);
 	state_batch_end(t->engine->state);
 	if (come > 0)
-		log_target(LOG_LEVEL_WARNING, t->name, MESSAGE_SCHEMA_DRIFT, "%u object%s changed outside of migrations: %s %s %s", is->total, is->total == 1 ? " was" :
-			   "s were", is->v[0].kind, is->v[0].name, is->total > 1 ? "and others" : schema_difference_name(is->v[0].difference));
+		log_target(LOG_LEVEL_WARNING, t->name, MESSAGE_SCHEMA_DRIFT, "%u object%s changed outside of migrations: %s %s %s", is->total,
+			   is->total == 1 ? " was" : "s were", is->v[0].kind, is->v[0].name, is->total > 1 ? "and others" : schema_difference_name(is->v[0].difference));
 	else if (gone > 0 && is->total == 0)
 		log_target(LOG_LEVEL_NOTICE, t->name, NULL, "the schemas are as migrations made them again");
 }

@@ -75,7 +75,8 @@ struct schema_diff *schema_compare_take(void *parent, struct schema_compare *);
  * What had drifted and was not touched by it goes on being drift.
  */
 struct schema_merge;
-struct schema_merge *schema_merge_new(void *parent, const struct schema *expected, const struct schema *before, const struct schema *after);
+struct schema_merge *schema_merge_new(void *parent, const struct schema *expected, const struct schema *before,
+				      const struct schema *after);
 bool schema_merge_turn(struct schema_merge *, uint32_t slice);
 struct schema *schema_merge_take(void *parent, struct schema_merge *);
 

@@ -237,7 +237,8 @@ struct schema_merge {
 	struct text *line;
 };
 
-struct schema_merge *schema_merge_new(void *parent, const struct schema *expected, const struct schema *before, const struct schema *after)
+struct schema_merge *schema_merge_new(void *parent, const struct schema *expected, const struct schema *before,
+				      const struct schema *after)
 {
 	struct schema_merge *m = talloc_zero(parent, struct schema_merge);
 
@@ -257,7 +258,8 @@ static void merge_parts(struct schema_merge *m, const struct schema_object *expe
 	text_add_len(m->line, expected->line, expected->key);
 	for (unsigned field = FIELD_PARENT; field < SCHEMA_COLUMNS; field++) {
 		size_t e_len, b_len, a_len;
-		const char *e = schema_field(expected, field, &e_len), *b = schema_field(before, field, &b_len), *a = schema_field(after, field, &a_len);
+		const char *e = schema_field(expected, field, &e_len), *b = schema_field(before, field, &b_len);
+		const char *a = schema_field(after, field, &a_len);
 		bool touched = b_len != a_len || memcmp(b, a, a_len) != 0;
 
 		text_add_char(m->line, '\t');
