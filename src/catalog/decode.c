@@ -32,6 +32,7 @@ static const struct {
 	[QUERY_EXTENSIONS] = { DATABASE, 5, decode_extensions },
 	[QUERY_AVAILABLE_EXTENSIONS] = { DATABASE, 3, decode_available_extensions },
 	[QUERY_POLICIES] = { DATABASE, 12, decode_policies },
+	[QUERY_LEDGER_FOUND] = { DATABASE, 7, decode_ledger_relation },
 	[QUERY_LEDGER_RELATION] = { DATABASE, 7, decode_ledger_relation },
 	[QUERY_ROLE_DEPENDENCIES] = { SERVER | DATABASE, 6, decode_role_dependencies },
 };

@@ -67,6 +67,10 @@ static const char facts_sql[] =
 	" FROM pg_catalog.pg_roles r, pg_catalog.pg_database d"
 	" WHERE r.rolname = current_user AND d.datname = pg_catalog.current_database()";
 
+static const char place_sql[] =
+	"SELECT pg_catalog.pg_is_in_recovery(), d.oid, " SYSTEM_IDENTIFIER ", pg_catalog.pg_backend_pid()"
+	" FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()";
+
 static const char assert_session_sql[] =
 	"SELECT s.name, pg_catalog.current_setting(s.name, true) FROM (VALUES "
 	"('search_path'::pg_catalog.text), ('role'), ('session_authorization'), ('is_superuser'), ('server_version_num'),"
@@ -297,9 +301,11 @@ static const char policies_sql[] =
 	" AND d.refobjid >= 16384 AND d.refclassid NOT IN (" CATALOG("pg_class") ", " CATALOG("pg_constraint") ", " \
 	CATALOG("pg_namespace") "))"
 
-#define LEDGER_PLAIN(which) \
+#define LEDGER_PLAIN_SO_FAR \
 	"c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relispartition AND NOT c.relhasrules AND NOT c.relrowsecurity" \
-	" AND NOT c.relforcerowsecurity AND c.reloftype = 0" \
+	" AND NOT c.relforcerowsecurity AND c.reloftype = 0"
+#define LEDGER_PLAIN(which) \
+	LEDGER_PLAIN_SO_FAR \
 	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid" which ")" \
 	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid)" \
 	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid = c.oid)" \
@@ -316,13 +322,13 @@ static const char policies_sql[] =
 #define LEDGER_FROM \
 	" FROM (SELECT) one LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = $1::pg_catalog.name" \
 	" LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = $2::pg_catalog.name"
-#define LEDGER_RELATION(which) \
-	"SELECT n.oid IS NOT NULL, " OWNER("n.nspowner") ", c.oid, c.relkind, " OWNER("c.relowner") ", " LEDGER_PLAIN(which) ", " \
-	LEDGER_READABLE LEDGER_FROM
+#define LEDGER(plain) \
+	"SELECT n.oid IS NOT NULL, " OWNER("n.nspowner") ", c.oid, c.relkind, " OWNER("c.relowner") ", " plain ", " LEDGER_READABLE LEDGER_FROM
 
-static const char ledger_relation_sql[] = LEDGER_RELATION("");
+static const char ledger_found_sql[] = LEDGER(LEDGER_PLAIN_SO_FAR);
+static const char ledger_relation_sql[] = LEDGER(LEDGER_PLAIN(""));
 /* The triggers of foreign keys do not fire when a table is read. */
-static const char foreign_ledger_sql[] = LEDGER_RELATION(" AND NOT t.tgisinternal");
+static const char foreign_ledger_sql[] = LEDGER(LEDGER_PLAIN(" AND NOT t.tgisinternal"));
 
 /* An error when it is not: what follows in a pipeline is not run then. */
 static const char ledger_same_sql[] =
@@ -410,6 +416,7 @@ static const struct row {
 	struct query query;
 } table[] = {
 	{ QUERY_FACTS, ALWAYS, { "facts", facts_sql, 0 } },
+	{ QUERY_PLACE, ALWAYS, { "place", place_sql, 0 } },
 	{ QUERY_ASSERT_SESSION, ALWAYS, { "assert_session", assert_session_sql, 0 } },
 	{ QUERY_ROLES, VERIFIERS, { "roles_verifiers", ROLES("pg_authid", "r.rolpassword"), 0 } },
 	{ QUERY_ROLES, ALWAYS, { "roles", ROLES("pg_roles", "NULL"), 0 } },
@@ -431,6 +438,7 @@ static const struct row {
 	{ QUERY_EXTENSIONS, ALWAYS, { "extensions", extensions_sql, 0 } },
 	{ QUERY_AVAILABLE_EXTENSIONS, ALWAYS, { "available_extensions", available_extensions_sql, 0 } },
 	{ QUERY_POLICIES, ALWAYS, { "policies", policies_sql, 0 } },
+	{ QUERY_LEDGER_FOUND, ALWAYS, { "ledger_found", ledger_found_sql, 2 } },
 	{ QUERY_LEDGER_RELATION, ALWAYS, { "ledger_relation", ledger_relation_sql, 2 } },
 	{ QUERY_FOREIGN_LEDGER, ALWAYS, { "foreign_ledger", foreign_ledger_sql, 2 } },
 	{ QUERY_LEDGER_SAME, ALWAYS, { "ledger_same", ledger_same_sql, 4 } },
@@ -484,6 +492,6 @@ unsigned query_database_look(int version_num, bool with_ledger, bool with_availa
 		if (id != QUERY_AVAILABLE_EXTENSIONS || with_available_extensions)
 			n = add(id, version_num, v, n);
 	if (with_ledger)
-		n = add(QUERY_LEDGER_RELATION, version_num, v, n);
+		n = add(QUERY_LEDGER_FOUND, version_num, v, n);
 	return n;
 }

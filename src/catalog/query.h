@@ -34,8 +34,10 @@ enum query_id {
 	QUERY_EXTENSIONS,
 	QUERY_AVAILABLE_EXTENSIONS, /* reads files of the server: only when a manifest is about extensions */
 	QUERY_POLICIES,
-	QUERY_LEDGER_RELATION,    /* $1 schema, $2 table */
+	QUERY_LEDGER_FOUND,       /* $1 schema, $2 table: as QUERY_LEDGER_RELATION, plain as far as pg_class says */
 	/* on demand */
+	QUERY_PLACE,              /* in recovery, oid of the database, system_identifier or NULL, pid of the backend */
+	QUERY_LEDGER_RELATION,    /* $1 schema, $2 table; judged, to be asked under a lock */
 	QUERY_SNAPSHOT,           /* pg_current_snapshot()::text */
 	QUERY_ROLE_DEPENDENCIES,  /* $1 array of roles: their sessions and what blocks DROP ROLE, cluster-wide. Part of a look
 	                             when roles are to go */

@@ -126,7 +126,8 @@ struct pass {
 	enum run_step run;                /* of the migrations: what runs now */
 	unsigned ready;                   /* what the socket was ready for in this turn */
 	msec_t runner_deadline;
-	int64_t migration_event;
+	int64_t migration_event;          /* the one that is stored and open */
+	msec_t recorded;                  /* when events of migrations were written last */
 	bool cancelled, file_failed;
 	struct ledger_read *ledger;
 	struct expressions *expressions;

@@ -54,6 +54,12 @@ static void block(struct target *t, const char *format, const char *hint)
 	migrations_unknown(t, &err);
 }
 
+static void block_trap(struct target *t)
+{
+	block(t, "the migration ledger %s.%s is not a plain table (a view, triggers, rules, policies, inheritance or code of users): it is not read",
+	      "somebody may be preparing a trap; look at it with \\d+ in psql");
+}
+
 static void ledger_key(const struct target *t, char *key, size_t size)
 {
 	snprintf(key, size, "ledger/%s", t->name);
@@ -111,8 +117,7 @@ bool ledger_begin(struct target *t, msec_t now)
 		return false;
 	}
 	if (!relation->plain) {
-		block(t, "the migration ledger %s.%s is not a plain table (a view, triggers, rules, policies, inheritance or code of users): "
-		      "it is not read", "somebody may be preparing a trap; look at it with \\d+ in psql");
+		block_trap(t);
 		return false;
 	}
 	if (!relation->readable) {
@@ -157,15 +162,20 @@ static const struct ledger_relation *decode_relation(struct target *t, unsigned 
 	return NULL;
 }
 
-static void go_away(struct target *t, msec_t now)
+static void leave(struct target *t, msec_t now)
 {
 	struct ledger_read *l = t->pass->ledger;
 
-	block(t, "the migration ledger %s.%s was replaced while it was looked at", NULL);
 	l->step = LEDGER_AWAY;
 	l->v[0] = (struct statement){ .sql = "ROLLBACK" };
 	collect_begin(&t->pass->collect, l);
 	target_submit(t, BATCH_PIPELINE, l->v, 1, 0, now);
+}
+
+static void go_away(struct target *t, msec_t now)
+{
+	block(t, "the migration ledger %s.%s was replaced while it was looked at", NULL);
+	leave(t, now);
 }
 
 /* The runner, which is the migration user, reads it all the same, and does not go on before it can. */
@@ -197,7 +207,7 @@ static int decode_rows(const struct target *t, void *ctx, const struct rowset *a
 	return ledger_decode(ctx, answer, ret, ret_n, err);
 }
 
-/* Under the lock: still the same plain table? */
+/* Under the lock: still the same table, and plain? */
 static void ledger_locked(struct target *t, msec_t now)
 {
 	struct pass *p = t->pass;
@@ -207,8 +217,13 @@ static void ledger_locked(struct target *t, msec_t now)
 	side = again != NULL ? decode_relation(t, 2, 4, now) : NULL;
 	if (side == NULL)
 		return;
-	if (!again->exists || !again->plain || !again->readable || again->oid != before->oid) {
+	if (!again->exists || !again->readable || again->oid != before->oid) {
 		go_away(t, now);
+		return;
+	}
+	if (!again->plain) {
+		block_trap(t);
+		leave(t, now);
 		return;
 	}
 	judge_side(t, l, side);

@@ -206,7 +206,7 @@ static struct statement look_statement(struct target *t, enum query_id id)
 {
 	struct statement s = look_query(t, id);
 
-	if (id == QUERY_LEDGER_RELATION) {
+	if (id == QUERY_LEDGER_FOUND) {
 		const char **params = talloc_array(t->pass->statements, const char *, 2);
 
 		params[0] = t->db->migrations.table_schema;

@@ -34,6 +34,7 @@ static const struct migrator_step steps[MIGRATOR_STATES] = {
 	[MS_LOCK] = { "lock", lock_begin, lock_over, NULL, NULL },
 	[MS_HOLDER] = { "lock", holder_begin, holder_over, NULL, NULL },
 	[MS_RELATION] = { "ledger", relation_begin, relation_over, NULL, NULL },
+	[MS_JUDGE] = { "ledger", judge_begin, judge_over, NULL, NULL },
 	[MS_READ] = { "ledger", read_begin, read_over, NULL, NULL },
 	[MS_CREATE] = { "ledger", create_begin, create_over, create_error, NULL },
 	[MS_BEGIN] = { "begin", file_begin, file_begun, file_error, file_lost },
@@ -136,13 +137,18 @@ void migrator_note(struct migrator *m, enum migrator_event_kind kind, const stru
 
 	if (!queued)
 		abort();
-	queued->event = (struct migrator_event){ kind, m->file, kind == MIGRATOR_APPLIED ? m->execution_time_ms : 0, NULL };
+	queued->event = (struct migrator_event){ kind, clock_wall(), m->file, kind == MIGRATOR_APPLIED ? m->execution_time_ms : 0, NULL };
 	if (err) {
 		queued->error = *err;
 		queued->event.error = &queued->error;
 	}
 	*m->last = queued;
 	m->last = &queued->next;
+}
+
+bool migrator_has_news(const struct migrator *m)
+{
+	return m->first != NULL;
 }
 
 bool migrator_next(struct migrator *m, struct migrator_event *ret)
@@ -270,7 +276,9 @@ bool migrator_turn(struct migrator *m, unsigned ready, msec_t now)
 	if (m->status != MIGRATOR_RUNNING)
 		return false;
 	more = session_turn(m->session, ready, now);
-	return (advance(m, now) || more) && m->status == MIGRATOR_RUNNING;
+	while (m->status == MIGRATOR_RUNNING && advance(m, now))
+		more = session_turn(m->session, 0, now);        /* what was submitted goes out at once */
+	return more && m->status == MIGRATOR_RUNNING;
 }
 
 struct session *migrator_session(struct migrator *m)

@@ -62,6 +62,7 @@ struct migrator_progress {
 enum migrator_event_kind { MIGRATOR_STARTED, MIGRATOR_APPLIED, MIGRATOR_FAILED_FILE, MIGRATOR_UNKNOWN };
 struct migrator_event {
 	enum migrator_event_kind kind;
+	int64_t at_ms;                        /* wall clock */
 	const struct migration_file *file;
 	int execution_time_ms;
 	const struct error *error;            /* of FAILED_FILE and UNKNOWN, else NULL; belongs to the migrator */
@@ -79,6 +80,7 @@ msec_t migrator_deadline(const struct migrator *);
 void migrator_cancel(struct migrator *, msec_t now);
 void migrator_progress(const struct migrator *, struct migrator_progress *ret);
 bool migrator_next(struct migrator *, struct migrator_event *ret);
+bool migrator_has_news(const struct migrator *);      /* would it give one? */
 /* What the order does, or would do: known once the ledger was compared under the lock. They belong to the migrator. */
 uint32_t migrator_mended(const struct migrator *, const struct mend_action **ret);
 

@@ -12,7 +12,7 @@
 #define MIGRATOR_OUTCOMES 24
 
 enum migrator_state {
-	MS_CONNECT, MS_IDENTITY, MS_WATCHFUL, MS_ASK, MS_LOCK, MS_HOLDER, MS_RELATION, MS_READ, MS_CREATE,
+	MS_CONNECT, MS_IDENTITY, MS_WATCHFUL, MS_ASK, MS_LOCK, MS_HOLDER, MS_RELATION, MS_JUDGE, MS_READ, MS_CREATE,
 	MS_BEGIN, MS_SCRIPT, MS_RECORD, MS_COMMIT, MS_CLEAN, MS_ROLLBACK,
 	MS_TABLE, MS_SETUP, MS_REPLAY, MS_LOOK, MS_VERDICT, MS_INTENT, MS_ALONE, MS_DONE, MS_OPEN, MS_STATEMENT, MS_NOTE, MS_CLOSE,
 	MS_AGAIN, MS_FAIL, MS_FINISH, MS_MEND_TABLE, MS_MEND,
@@ -122,6 +122,8 @@ void holder_begin(struct migrator *, msec_t now);
 void holder_over(struct migrator *, msec_t now);
 void relation_begin(struct migrator *, msec_t now);
 void relation_over(struct migrator *, msec_t now);
+void judge_begin(struct migrator *, msec_t now);
+void judge_over(struct migrator *, msec_t now);
 void read_begin(struct migrator *, msec_t now);
 void read_over(struct migrator *, msec_t now);
 void create_begin(struct migrator *, msec_t now);

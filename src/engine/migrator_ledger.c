@@ -39,8 +39,7 @@ static void fail(struct migrator *m, enum migrator_status status, enum failure f
 void identity_begin(struct migrator *m, msec_t now)
 {
 	migrator_begin_own(m);
-	migrator_add(m, query_get(QUERY_FACTS, session_server_version(m->session), false)->sql, 0, NULL);
-	migrator_add(m, "SELECT pg_catalog.pg_backend_pid()", 0, NULL);
+	migrator_add(m, query_get(QUERY_PLACE, session_server_version(m->session), false)->sql, 0, NULL);
 	migrator_add(m, "COMMIT", 0, NULL);
 	migrator_submit(m, BATCH_PIPELINE, 0, now);
 }
@@ -54,34 +53,38 @@ static bool is_own_pid(const struct migrator *m, const char *pid)
 	return pid && !strcmp(pid, own);
 }
 
-static void check_identity(struct migrator *m, const struct server_facts *facts, const char *pid)
+static uint64_t number(const char *cell)
+{
+	return cell ? strtoull(cell, NULL, 10) : 0;
+}
+
+static bool is_true(const char *cell)
+{
+	return cell && *cell == 't';
+}
+
+/* Columns: in recovery, database, cluster (unknown where it may not be asked), backend. */
+static void check_identity(struct migrator *m)
 {
 	static const char *const hint = "check host, port and dbname in conninfo: migrations run only where the daemon has looked";
+	uint32_t database = (uint32_t)number(migrator_cell(m, 2, 1));
+	uint64_t cluster = number(migrator_cell(m, 2, 2));
 
-	if (facts->in_recovery)
+	if (is_true(migrator_cell(m, 2, 0)))
 		fail(m, MIGRATOR_FAILED, FAILURE_IDENTITY, hint, "the migration connection leads to a standby");
-	else if (m->params.database_oid && facts->database_oid != m->params.database_oid)
+	else if (m->params.database_oid && database != m->params.database_oid)
 		fail(m, MIGRATOR_FAILED, FAILURE_IDENTITY, hint, "the migration connection leads to another database (oid %" PRIu32
-		     " instead of %" PRIu32 ")", facts->database_oid, m->params.database_oid);
-	else if (m->params.system_identifier && facts->system_identifier &&
-		 facts->system_identifier != m->params.system_identifier)
+		     " instead of %" PRIu32 ")", database, m->params.database_oid);
+	else if (m->params.system_identifier && cluster && cluster != m->params.system_identifier)
 		fail(m, MIGRATOR_FAILED, FAILURE_IDENTITY, hint, "the migration connection leads to another cluster");
-	else if (!is_own_pid(m, pid))
+	else if (!is_own_pid(m, migrator_cell(m, 2, 3)))
 		fail(m, MIGRATOR_FAILED, FAILURE_IDENTITY, "connect to PostgreSQL itself: the lock of the ledger belongs to a session",
 		     "there is a connection pooler in between");
 }
 
 void identity_over(struct migrator *m, msec_t now)
 {
-	struct names *names = names_new(m->step);
-	struct server_facts facts = { 0 };
-	struct error err = { 0 };
-
-	if (!m->outcomes[2] || decode_facts(names, &m->outcomes[2]->rows, &facts, &err)) {
-		migrator_end(m, MIGRATOR_FAILED, FAILURE_INTERNAL, &err);
-		return;
-	}
-	check_identity(m, &facts, migrator_cell(m, 3, 0));
+	check_identity(m);
 	migrator_go(m, m->in_doubt ? MS_ASK : MS_WATCHFUL, now);
 }
 
@@ -168,14 +171,22 @@ void holder_over(struct migrator *m, msec_t now)
 
 /* ---- the ledger ---- */
 
-void relation_begin(struct migrator *m, msec_t now)
+static const char *const *relation_params(struct migrator *m)
 {
 	const char **params = talloc_array(m->step, const char *, 4);
-	const char *sql = query_get(QUERY_LEDGER_RELATION, session_server_version(m->session), false)->sql;
 
 	params[0] = params[2] = m->params.schema;
 	params[1] = m->params.table;
 	params[3] = progress_table(m->step, m->params.table);
+	return params;
+}
+
+/* Which of them are there; planning the judgement costs some milliseconds in a new session. */
+void relation_begin(struct migrator *m, msec_t now)
+{
+	const char *sql = query_get(QUERY_LEDGER_FOUND, session_server_version(m->session), false)->sql;
+	const char *const *params = relation_params(m);
+
 	migrator_begin_own(m);
 	migrator_add(m, sql, 2, params);
 	migrator_add(m, sql, 2, params + 2);
@@ -183,9 +194,18 @@ void relation_begin(struct migrator *m, msec_t now)
 	migrator_submit(m, BATCH_PIPELINE, 0, now);
 }
 
-static bool is_true(const char *cell)
+static const char none[] = "SELECT";
+
+void judge_begin(struct migrator *m, msec_t now)
 {
-	return cell && *cell == 't';
+	const char *sql = query_get(QUERY_LEDGER_RELATION, session_server_version(m->session), false)->sql;
+	const char *const *params = relation_params(m);
+
+	migrator_begin_own(m);
+	migrator_add(m, m->ledger_exists ? sql : none, m->ledger_exists ? 2 : 0, params);
+	migrator_add(m, m->progress_exists ? sql : none, m->progress_exists ? 2 : 0, params + 2);
+	migrator_add(m, "COMMIT", 0, NULL);
+	migrator_submit(m, BATCH_PIPELINE, 0, now);
 }
 
 static void fail_plain(struct migrator *m, const char *table)
@@ -193,6 +213,9 @@ static void fail_plain(struct migrator *m, const char *table)
 	fail(m, MIGRATOR_BLOCKED, FAILURE_NONE, "take triggers, rules, policies, inheritance and own types off it",
 	     "%s.%s is not a plain table and is not used as a ledger", m->params.schema, table);
 }
+
+static void compare(struct migrator *m, const struct ledger_row *rows, uint32_t n, const struct migration_progress *progress,
+		    uint32_t n_progress, msec_t now);
 
 /* Columns: schema exists, its owner, oid, relkind, owner, plain, readable. */
 void relation_over(struct migrator *m, msec_t now)
@@ -207,11 +230,24 @@ void relation_over(struct migrator *m, msec_t now)
 	else if (!m->ledger_exists && m->params.ledger_expected)
 		fail(m, MIGRATOR_BLOCKED, FAILURE_NONE, "restore it, or find out who dropped it: a missing ledger is not an empty one",
 		     "the ledger %s.%s was there and is missing", schema, table);
-	else if (m->ledger_exists && !is_true(migrator_cell(m, 2, 5)))
-		fail_plain(m, table);
-	else if (m->progress_exists && !is_true(migrator_cell(m, 3, 5)))
-		fail_plain(m, progress_table(m->step, table));
-	else if ((m->ledger_exists && !is_true(migrator_cell(m, 2, 6))) || (m->progress_exists && !is_true(migrator_cell(m, 3, 6))))
+	else if (m->ledger_exists || m->progress_exists)
+		migrator_go(m, MS_JUDGE, now);
+	else
+		compare(m, NULL, 0, NULL, 0, now);
+}
+
+static bool judged_as(const struct migrator *m, unsigned column)
+{
+	return (!m->ledger_exists || is_true(migrator_cell(m, 2, column))) && (!m->progress_exists || is_true(migrator_cell(m, 3, column)));
+}
+
+void judge_over(struct migrator *m, msec_t now)
+{
+	const char *schema = m->params.schema, *table = m->params.table;
+
+	if (!judged_as(m, 5))
+		fail_plain(m, m->ledger_exists && !is_true(migrator_cell(m, 2, 5)) ? table : progress_table(m->step, table));
+	else if (!judged_as(m, 6))
 		fail(m, MIGRATOR_FAILED, FAILURE_PERMISSION, "grant the migration user USAGE on the schema and SELECT, INSERT on the table",
 		     "the migration user may not read the ledger %s.%s", schema, table);
 	else
@@ -221,15 +257,10 @@ void relation_over(struct migrator *m, msec_t now)
 /* The one that is not there answers with no rows. */
 void read_begin(struct migrator *m, msec_t now)
 {
-	static const char none[] = "SELECT";
-
 	migrator_add(m, m->ledger_exists ? ledger_sql_select(m->step, m->params.schema, m->params.table, false) : none, 0, NULL);
 	migrator_add(m, m->progress_exists ? progress_sql_select(m->step, m->params.schema, m->params.table) : none, 0, NULL);
 	migrator_submit(m, BATCH_PIPELINE, 0, now);
 }
-
-static void compare(struct migrator *m, const struct ledger_row *rows, uint32_t n, const struct migration_progress *progress,
-		    uint32_t n_progress, msec_t now);
 
 void read_over(struct migrator *m, msec_t now)
 {

@@ -17,6 +17,7 @@
 #include "engine/seed.h"
 
 #define FILE_TIMEOUT (INT64_C(24) * 3600 * 1000)
+#define RECORD_EVERY 100        /* ms: writing the history costs more than a small file; the ledger tells what ran */
 
 /* What is not read again while a pass runs: the list is the one from before its first step. */
 static bool step_wanted(const struct target *t, enum run_step step)
@@ -156,35 +157,75 @@ void migrations_run(struct target *t, msec_t now)
 	next_step(t, now);
 }
 
-static void record_event(struct target *t, const struct migrator_event *step)
+/* A file that has begun and is not in the history yet; file NULL: none. */
+struct begun {
+	const struct migration_file *file;
+	int64_t at_ms;
+	const char *plan;                 /* that somebody approved */
+};
+
+/* Its begin, and its end when both are written together. */
+static void store(struct target *t, const struct begun *begun, const char *result, const char *sqlstate, const char *message)
 {
 	struct event event = {
-		.at_ms = clock_wall(), .target = t->name, .kind = "migration", .actor = "daemon", .object = step->file->script, .result = "started",
-		.plan = held_plan(t, step->file->script),
+		.at_ms = begun->at_ms, .target = t->name, .kind = "migration", .actor = "daemon", .object = begun->file->script,
+		.result = result, .sqlstate = sqlstate, .message = message, .plan = begun->plan,
 	};
+
+	state_event_add(t->engine->state, &event, &t->pass->migration_event);
+}
+
+static void store_end(struct target *t, const struct begun *begun, const char *result, const char *sqlstate, const char *message)
+{
+	if (begun->file != NULL)
+		store(t, begun, result, sqlstate, message);
+	else
+		state_event_close(t->engine->state, t->pass->migration_event, result, sqlstate, message);
+}
+
+static void record_event(struct target *t, struct begun *begun, const struct migrator_event *step)
+{
 	char why[ERROR_TEXT_MAX + 320];
 
 	t->pass->file_failed = step->kind == MIGRATOR_FAILED_FILE || step->kind == MIGRATOR_UNKNOWN;
 	switch (step->kind) {
 	case MIGRATOR_STARTED:
-		state_event_add(t->engine->state, &event, &t->pass->migration_event);
+		*begun = (struct begun){ step->file, step->at_ms, held_plan(t, step->file->script) };
 		return;
 	case MIGRATOR_APPLIED:
-		state_event_close(t->engine->state, t->pass->migration_event, "ok", NULL, held_applied(t, step->file->script));
+		store_end(t, begun, "ok", NULL, held_applied(t, step->file->script));
 		log_target(LOG_LEVEL_NOTICE, t->name, MESSAGE_MIGRATION_APPLIED, "migration %s applied in %d ms", step->file->script, step->execution_time_ms);
 		t->view.changes_applied++;
 		t->view.applied_by[DRIFT_LEDGER]++;
-		return;
+		break;
 	case MIGRATOR_FAILED_FILE:
 	case MIGRATOR_UNKNOWN:
 		error_summary(step->error, why, sizeof(why));
-		state_event_close(t->engine->state, t->pass->migration_event, step->kind == MIGRATOR_UNKNOWN ? "unknown" : "failed",
-				  step->error->sqlstate, why);
+		store_end(t, begun, step->kind == MIGRATOR_UNKNOWN ? "unknown" : "failed", step->error->sqlstate, why);
 		log_target(LOG_LEVEL_ERROR, t->name, MESSAGE_MIGRATION_FAILED, "migration %s failed: %s", step->file->script, why);
 		t->view.change_failures++;
 		t->view.change_failures_by[DRIFT_LEDGER]++;
-		return;
+		break;
 	}
+	*begun = (struct begun){ 0 };
+}
+
+/* In one write. */
+static void record_events(struct target *t, msec_t now)
+{
+	struct migrator *m = t->pass->migrator;
+	struct migrator_event step;
+	struct begun begun = { 0 };
+
+	t->pass->recorded = now;
+	if (!migrator_has_news(m))
+		return;
+	state_batch_begin(t->engine->state);
+	while (migrator_next(m, &step))
+		record_event(t, &begun, &step);
+	if (begun.file != NULL)
+		store(t, &begun, "started", NULL, NULL);
+	state_batch_end(t->engine->state);
 }
 
 static void files_over(struct target *t, const struct migrator_progress *progress, msec_t now)
@@ -208,9 +249,7 @@ static void migrator_step(struct target *t, msec_t now)
 {
 	struct migrator *m = t->pass->migrator;
 	struct migrator_progress progress;
-	struct migrator_event step;
 	struct session *session;
-	unsigned events;
 
 	if (t->state == TS_DRAIN && !t->pass->cancelled) {
 		t->pass->cancelled = true;
@@ -218,15 +257,9 @@ static void migrator_step(struct target *t, msec_t now)
 	}
 	if (migrator_turn(m, t->pass->ready, now))
 		target_mark(t);
-	/* the end of one file and the begin of the next come together: one write */
-	for (events = 0; migrator_next(m, &step); events++) {
-		if (events == 0)
-			state_batch_begin(t->engine->state);
-		record_event(t, &step);
-	}
-	if (events > 0)
-		state_batch_end(t->engine->state);
 	migrator_progress(m, &progress);
+	if (progress.status != MIGRATOR_RUNNING || now - t->pass->recorded >= RECORD_EVERY)
+		record_events(t, now);
 	if (progress.status != MIGRATOR_RUNNING) {
 		files_over(t, &progress, now);
 		return;
@@ -237,6 +270,8 @@ static void migrator_step(struct target *t, msec_t now)
 	else
 		watch_close(t);
 	t->pass->runner_deadline = migrator_deadline(m);
+	if (migrator_has_news(m) && t->pass->recorded + RECORD_EVERY < t->pass->runner_deadline)
+		t->pass->runner_deadline = t->pass->recorded + RECORD_EVERY;
 }
 
 static void hook_step(struct target *t, msec_t now)
@@ -276,6 +311,8 @@ void migrations_forget(struct target *t)
 	waves_leave(t);
 	if (t->pass == NULL || (t->pass->migrator == NULL && t->pass->hook == NULL))
 		return;
+	if (t->pass->migrator != NULL)
+		record_events(t, t->engine->now);
 	watch_close(t);
 	TALLOC_FREE(t->pass->migrator);
 	TALLOC_FREE(t->pass->hook);

@@ -89,6 +89,8 @@ int session_submit(struct session *s, const struct batch *batch, msec_t now)
 	session_flood_begin(s);
 	if (!begin_batch(s, batch))
 		session_lost(s);
+	else if (batch->mode != BATCH_PIPELINE && PQflush(s->conn) == 0)
+		s->wants = SESSION_READ;       /* it is out: most texts are small */
 	return 0;
 }
 

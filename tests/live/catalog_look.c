@@ -182,6 +182,9 @@ static void run(PGconn *conn, const struct options *options)
 	unsigned n_server = query_server_look(version, verifiers, ids);
 	unsigned n = n_server + query_database_look(version, options->ledger_table != NULL, true, ids + n_server);
 
+	/* what the daemon asks under the lock: the judgement is what there is to test */
+	for (unsigned i = 0; i < n && !options->dump; i++)
+		ids[i] = ids[i] == QUERY_LEDGER_FOUND ? QUERY_LEDGER_RELATION : ids[i];
 	PQclear(facts);
 	look(conn, options, version, verifiers, ids, n, results);
 	for (unsigned i = 0; i < n; i++) {

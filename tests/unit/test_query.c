@@ -208,10 +208,10 @@ static void looks(void **state)
 	assert_true(has(v, n, QUERY_PARAMETERS));
 	n = query_database_look(150000, false, false, v);
 	assert_int_equal(v[0], QUERY_FACTS);
-	assert_false(has(v, n, QUERY_LEDGER_RELATION) || has(v, n, QUERY_AVAILABLE_EXTENSIONS) || has(v, n, QUERY_SNAPSHOT) ||
+	assert_false(has(v, n, QUERY_LEDGER_FOUND) || has(v, n, QUERY_AVAILABLE_EXTENSIONS) || has(v, n, QUERY_SNAPSHOT) ||
 		     has(v, n, QUERY_ROLES));
 	n = query_database_look(150000, true, true, v);
-	assert_true(has(v, n, QUERY_LEDGER_RELATION) && has(v, n, QUERY_AVAILABLE_EXTENSIONS) && has(v, n, QUERY_POLICIES));
+	assert_true(has(v, n, QUERY_LEDGER_FOUND) && has(v, n, QUERY_AVAILABLE_EXTENSIONS) && has(v, n, QUERY_POLICIES));
 }
 
 int main(void)
