@@ -113,7 +113,7 @@ static bool admit_one(struct engine *e, struct server *s, msec_t now)
 {
 	struct target *t = s->queue;
 
-	if (t == NULL)
+	if (t == NULL || (target_is_root(t) && s->asking))      /* its session is asked whether anything changed: soon it has answered */
 		return false;
 	if (t->session == NULL) {
 		if (s->open >= s->gen->server->max_connections && !evict_database(s))

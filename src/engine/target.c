@@ -487,7 +487,7 @@ void target_event(struct target *t, enum target_event event, msec_t now)
 
 /* ---- one turn ---- */
 
-/* At rest or waiting: a kept connection may have an answer for the quiet check, or may be gone. */
+/* At rest or waiting, for a slot too: a kept connection may have an answer for the quiet check, or may be gone. */
 static void kept_turn(struct target *t, msec_t now)
 {
 	if (t->session == NULL)
@@ -503,7 +503,7 @@ static void kept_turn(struct target *t, msec_t now)
 
 static const target_effect_run turns[TARGET_STATES] = {
 	[TS_IDLE] = kept_turn, [TS_HELD] = kept_turn, [TS_SUSPENDED] = kept_turn, [TS_BACKOFF] = kept_turn, [TS_QUIET] = kept_turn,
-	[TS_QUEUED] = effect_none, [TS_CONNECT] = connect_turn, [TS_ASSERT] = facts_turn, [TS_LOOK] = look_turn, [TS_PLAN] = effect_none,
+	[TS_QUEUED] = kept_turn, [TS_CONNECT] = connect_turn, [TS_ASSERT] = facts_turn, [TS_LOOK] = look_turn, [TS_PLAN] = effect_none,
 	[TS_APPLY] = apply_turn, [TS_MIGRATE] = migrations_turn, [TS_VERIFY] = look_turn, [TS_JUDGE] = effect_none,
 	[TS_DRAIN] = effect_none, [TS_STOPPED] = effect_none,
 };

@@ -188,6 +188,32 @@ static void everybody_is_looked_at_and_then_only_asked(void **state)
 	fleet_end(f);
 }
 
+/* An order for a server comes while its kept connection is being asked for the databases. */
+static void orders_wait_for_the_question_under_way(void **state)
+{
+	struct fleet *f = fleet_make(5, 40, 64, 8);
+	unsigned asked = 0;
+
+	(void)state;
+	run_until(f, 5 * INTERVAL);
+	for (unsigned step = 0; step < 60000; step++) {
+		run_until(f, world.now + 2);
+		for (uint32_t i = 0; i < f->engine->n_servers; i++) {
+			if (!f->engine->servers[i]->asking || roll(f) % 2 == 0)
+				continue;
+			order_pass(f->engine->servers[i]->root, false, world.now);
+			asked++;
+		}
+	}
+	run_until(f, world.now + INTERVAL);
+	for (uint32_t i = 0; i < f->engine->n_order; i++) {
+		assert_int_equal(f->engine->order[i]->view.pass_failures, 0);
+		assert_int_equal(f->engine->order[i]->view.status, TARGET_IN_SYNC);
+	}
+	assert_true(asked > 20);
+	fleet_end(f);
+}
+
 static void drift_goes_within_the_interval(void **state)
 {
 	struct fleet *f = fleet_make(10, 200, 64, 8);
@@ -365,7 +391,8 @@ static void after_any_trouble_all_converge(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(everybody_is_looked_at_and_then_only_asked), cmocka_unit_test(drift_goes_within_the_interval),
+		cmocka_unit_test(everybody_is_looked_at_and_then_only_asked), cmocka_unit_test(orders_wait_for_the_question_under_way),
+		cmocka_unit_test(drift_goes_within_the_interval),
 		cmocka_unit_test(who_hangs_delays_nobody), cmocka_unit_test(an_outage_is_no_storm),
 		cmocka_unit_test(a_database_that_is_missing_backs_off), cmocka_unit_test(a_fight_is_given_up),
 		cmocka_unit_test(the_smallest_caps_still_serve_everybody), cmocka_unit_test(after_any_trouble_all_converge),
