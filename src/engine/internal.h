@@ -166,6 +166,7 @@ struct target {
 	/* schedule */
 	msec_t due;                       /* MSEC_NEVER = waits for its server */
 	bool ordered, again, order_observed;
+	bool soon;                        /* something was changed beside the pass under way: another one when it is over */
 	unsigned failures;                /* in a row */
 	msec_t wake;                      /* when it must be turned at the latest */
 	uint32_t heap_at;                 /* position + 1 in the heap, 0 = not in it */

@@ -303,7 +303,8 @@ static void pass_end(struct target *t, msec_t next, msec_t now)
 	if (t->resume_due != 0 && t->resume_due < next)
 		next = t->resume_due > now ? t->resume_due : now;      /* looking must not put off correcting */
 	t->resume_due = 0;
-	next = waves_due(t, next, now);
+	next = waves_due(t, t->soon ? now : next, now);
+	t->soon = false;
 	t->due = t->engine->options.once ? MSEC_NEVER : next;
 	if (t->again) {
 		t->again = false;
@@ -319,6 +320,19 @@ static void pass_end(struct target *t, msec_t next, msec_t now)
 	target_wake_at(t, t->due);
 }
 
+/* What it looked at has changed: a pass at once, or as soon as the one under way is over. */
+static void target_soon(struct target *t, msec_t now)
+{
+	if (t->engine->options.once)
+		return;
+	if (!target_state_at_rest(t->state)) {
+		t->soon = true;
+	} else if (t->due != MSEC_NEVER) {
+		t->due = now;
+		target_wake_at(t, now);
+	}
+}
+
 static void effect_rest(struct target *t, msec_t now)
 {
 	bool wrote = t->pass->wrote;
@@ -328,17 +342,11 @@ static void effect_rest(struct target *t, msec_t now)
 	publish_rest(t, now);
 	pass_end(t, next, now);
 	/* the last step of a retirement is the server's: as soon as nothing here depends on the role */
-	if (wrote && !target_is_root(t) && t->look != NULL && t->server->look != NULL && t->server->look->server_state->n_dependencies > 0 &&
-	    !t->engine->options.once && t->server->root->due != MSEC_NEVER) {
-		t->server->root->due = now;
-		target_wake_at(t->server->root, now);
-	}
-	if (wrote && target_is_root(t))
-		for (uint32_t i = 0; i < t->server->n_databases; i++)
-			if (t->server->databases[i]->due != MSEC_NEVER && !t->engine->options.once) {
-				t->server->databases[i]->due = now;      /* roles changed: what stood blocked may go now */
-				target_wake_at(t->server->databases[i], now);
-			}
+	if (wrote && !target_is_root(t) && t->look != NULL && t->server->look != NULL && t->server->look->server_state->n_dependencies > 0)
+		target_soon(t->server->root, now);
+	/* roles changed: what stood blocked may go now */
+	for (uint32_t i = 0; wrote && target_is_root(t) && i < t->server->n_databases; i++)
+		target_soon(t->server->databases[i], now);
 }
 
 static void effect_backoff(struct target *t, msec_t now)

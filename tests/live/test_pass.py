@@ -9,6 +9,7 @@ import time
 import psycopg2
 import pytest
 from dbr import wait_for
+from dbr.waiting import FACTOR
 
 PLATFORM = """
 roles: (
@@ -346,29 +347,30 @@ def test_a_database_that_was_made_anew_is_not_touched(pg, daemon):
 def test_one_frozen_database_delays_no_other(new_pg, daemon, proxy):
     pg = new_pg(15, max_connections=60)
     orders_database(pg, "template_orders")
-    for i in range(200):
+    n = 200 if FACTOR == 1 else 40      # with sanitizers it is the code that is looked at, not the crowd
+    for i in range(n):
         pg.sql(f"CREATE DATABASE d{i:03d} TEMPLATE template_orders")
     gate = proxy(pg)
-    gate.freeze("d100")
+    gate.freeze("d030")
     d = daemon(servers={**server(gate), "databases": ({"match": "d???", "manifests": ["orders"]},), "max_connections": 8},
                manifests={"platform": PLATFORM, "orders": ORDERS},
                daemon={"interval": "5s", "connect_timeout": "20s"}).start()
 
     def all_but_one():
         rows = {r["target"]: r["state"] for r in d.json("status")["targets"]}
-        bad = {t: s for t, s in rows.items() if s != "in_sync" and t != "prod/d100"}
-        assert len(rows) == 201 and not bad, f"{len(rows)} targets, not in sync: {dict(list(bad.items())[:5])}"
+        bad = {t: s for t, s in rows.items() if s != "in_sync" and t != "prod/d030"}
+        assert len(rows) == n + 1 and not bad, f"{len(rows)} targets, not in sync: {dict(list(bad.items())[:5])}"
         return True
 
     began = time.monotonic()
-    wait_for(all_but_one, 60, "199 databases are in sync", d.log_tail)
-    assert row(d, "prod/d100")["state"] != "in_sync"
+    wait_for(all_but_one, 60, "all other databases are in sync", d.log_tail)
+    assert row(d, "prod/d030")["state"] != "in_sync"
     pg.sql("REVOKE SELECT ON app.orders FROM app", dbname="d007")
     wait_for(lambda: pg.value("SELECT has_table_privilege('app', 'app.orders', 'SELECT')", dbname="d007"), 12,
              "drift beside the frozen one is corrected", d.log_tail)
     print(f"{time.monotonic() - began:.1f} s, lag {d.metrics().get('dbreconcile_event_loop_lag_seconds')}")
     gate.thaw()
-    wait_state(d, "prod/d100", "in_sync", 60)
+    wait_state(d, "prod/d030", "in_sync", 60)
 
 
 @pytest.mark.majors(15)

@@ -5,6 +5,7 @@ import os
 
 import pytest
 from dbr import wait_for
+from dbr.waiting import FACTOR
 
 SECRET = "correct horse battery staple"
 
@@ -67,7 +68,7 @@ def test_passwords_are_prepared_as_the_server_and_its_clients_do(pg, daemon, tmp
     d = make(daemon, pg, path).start()
     d.wait_in_sync()
     wrong = []
-    for what, password in PREPARED.items():
+    for what, password in list(PREPARED.items())[:None if FACTOR == 1 else 3]:
         secret_file(tmp_path, password)
         d.reconcile()
         try:

@@ -214,6 +214,34 @@ static void orders_wait_for_the_question_under_way(void **state)
 	fleet_end(f);
 }
 
+/* Roles were changed while databases were being looked at: they are looked at again, soon. */
+static void what_changed_on_the_server_reaches_every_database(void **state)
+{
+	struct fleet *f = fleet_make(3, 40, 64, 8);
+
+	(void)state;
+	run_until(f, 5 * INTERVAL);
+	for (unsigned step = 0; step < 40; step++) {
+		struct server *s = f->engine->servers[step % f->engine->n_servers];
+		unsigned fixes = world.servers[step % world.n].root.fixes;
+		msec_t fixed;
+
+		flapping_forget(s->root);
+		world_drift(&world.servers[step % world.n].root);
+		order_pass(s->root, false, world.now);
+		for (unsigned wait = 0; world.servers[step % world.n].root.fixes == fixes; wait++) {
+			assert_true(wait < 1000);
+			order_pass(s->databases[roll(f) % s->n_databases], false, world.now);
+			run_until(f, world.now + 1);
+		}
+		fixed = world.now;
+		run_until(f, world.now + 3000);
+		for (uint32_t i = 0; i < s->n_databases; i++)
+			assert_true(s->databases[i]->look->at >= fixed);
+	}
+	fleet_end(f);
+}
+
 static void drift_goes_within_the_interval(void **state)
 {
 	struct fleet *f = fleet_make(10, 200, 64, 8);
@@ -392,7 +420,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everybody_is_looked_at_and_then_only_asked), cmocka_unit_test(orders_wait_for_the_question_under_way),
-		cmocka_unit_test(drift_goes_within_the_interval),
+		cmocka_unit_test(what_changed_on_the_server_reaches_every_database), cmocka_unit_test(drift_goes_within_the_interval),
 		cmocka_unit_test(who_hangs_delays_nobody), cmocka_unit_test(an_outage_is_no_storm),
 		cmocka_unit_test(a_database_that_is_missing_backs_off), cmocka_unit_test(a_fight_is_given_up),
 		cmocka_unit_test(the_smallest_caps_still_serve_everybody), cmocka_unit_test(after_any_trouble_all_converge),
