@@ -276,8 +276,10 @@ bool migrator_turn(struct migrator *m, unsigned ready, msec_t now)
 	if (m->status != MIGRATOR_RUNNING)
 		return false;
 	more = session_turn(m->session, ready, now);
-	while (m->status == MIGRATOR_RUNNING && advance(m, now))
+	if (advance(m, now)) {
 		more = session_turn(m->session, 0, now);        /* what was submitted goes out at once */
+		more |= session_state(m->session) != SESSION_RUNNING;
+	}
 	return more && m->status == MIGRATOR_RUNNING;
 }
 

@@ -63,7 +63,8 @@ struct migrator {
 	unsigned xid_at, commit_at;       /* in the message */
 	uint32_t follows;                 /* position in the list of the file that begins with the COMMIT of this one; n: none */
 	bool dirty;                       /* a file may have left settings, temporary tables and so on */
-	bool may_prepare;                 /* and prepared statements */
+	bool may_prepare;                 /* and prepared statements, cursors, listening */
+	char *login;                      /* whom the session belongs to, as the server reports it */
 	unsigned prepared;                /* number of the statement that we prepared; 0: none that is still there for certain */
 	unsigned preparations;
 	msec_t began;
@@ -142,7 +143,7 @@ void message_add_begin(struct migrator *);
 void message_add_record(struct migrator *);
 void message_submit(struct migrator *, msec_t budget, msec_t now);
 bool message_is_safe(const struct migrator *);           /* the server reads texts as we write them */
-/* A statement that defines something prepares nothing by itself; any other may call what does. */
+/* A statement that defines something leaves nothing in the session by itself; any other may call what does. */
 bool message_defines(const char *command_tag);
 
 /* Does the run end before this entry: is it held, or behind one that is? */

@@ -84,6 +84,10 @@ static void check_identity(struct migrator *m)
 
 void identity_over(struct migrator *m, msec_t now)
 {
+	const char *login = session_parameter(m->session, "session_authorization");
+
+	talloc_free(m->login);
+	m->login = talloc_strdup(m, login ? login : "");      /* not reported: like no other */
 	check_identity(m);
 	migrator_go(m, m->in_doubt ? MS_ASK : MS_WATCHFUL, now);
 }

@@ -17,16 +17,18 @@
 #include "base/text.h"
 #include "model/quote.h"
 
-/* The next file must not inherit anything of this one. */
-static const char *const clean[] = {
-	"RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL", "CLOSE ALL", "UNLISTEN *", "DISCARD TEMP",
-};
+/* The next file must not inherit anything of this one. What only a statement of its own leaves is cleaned up after a file that has
+   other statements than definitions. */
+static const char *const clean[] = { "RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL", "DISCARD TEMP" };
+static const char *const clean_more[] = { "CLOSE ALL", "UNLISTEN *", "DEALLOCATE ALL" };
 
-/* The file may have changed role, path and encoding for itself; none of it may touch what we write. */
+/* The file may have changed role, path and encoding for itself; none of it may touch what we write. The first and the last the
+   server reports when they change, so that a message can do without. */
 static const char *const pin[] = {
 	"SET LOCAL SESSION AUTHORIZATION DEFAULT", "SET LOCAL ROLE NONE", "SET LOCAL search_path = pg_catalog, pg_temp",
 	"SET LOCAL client_encoding = 'UTF8'",
 };
+enum { PIN_LOGIN, PIN_ROLE, PIN_PATH, PIN_ENCODING };
 
 #define LENGTH(v) (sizeof(v) / sizeof((v)[0]))
 
@@ -37,7 +39,7 @@ void file_pin(struct migrator *m)
 }
 
 /* Tags of statements that define: what they call (a default, an event trigger) would have to go out of its way to prepare a
-   statement for the session. */
+   statement for the session, to declare a cursor WITH HOLD, to listen. */
 bool message_defines(const char *tag)
 {
 	static const char *const words[] = { "CREATE ", "ALTER ", "DROP ", "COMMENT", "GRANT", "REVOKE" };
@@ -46,6 +48,13 @@ bool message_defines(const char *tag)
 		if (!strncmp(tag, words[i], strlen(words[i])))
 			return true;
 	return false;
+}
+
+static bool is(const struct migrator *m, const char *setting, const char *wanted)
+{
+	const char *value = session_parameter(m->session, setting);
+
+	return value && !strcmp(value, wanted);
 }
 
 void message_begin(struct migrator *m)
@@ -74,7 +83,8 @@ void message_add_clean(struct migrator *m)
 		message_add(m, clean[i]);
 	if (!m->may_prepare)
 		return;
-	message_add(m, "DEALLOCATE ALL");
+	for (size_t i = 0; i < LENGTH(clean_more); i++)
+		message_add(m, clean_more[i]);
 	m->may_prepare = false;
 	m->prepared = 0;
 }
@@ -164,8 +174,10 @@ void message_add_record(struct migrator *m)
 		[VALUE_TIME] = talloc_asprintf(m->step, "%d", m->execution_time_ms),
 	};
 
-	for (size_t i = 0; i < LENGTH(pin); i++)
-		message_add(m, pin[i]);
+	if (!is(m, "session_authorization", m->login))
+		message_add(m, pin[PIN_LOGIN]);
+	message_add(m, pin[PIN_ROLE]);
+	message_add(m, pin[PIN_PATH]);
 	if (m->may_prepare) {
 		add_insert(m, v);
 		return;
@@ -179,13 +191,6 @@ void message_submit(struct migrator *m, msec_t budget, msec_t now)
 {
 	migrator_add(m, m->message->s, 0, NULL);
 	migrator_submit(m, BATCH_SCRIPT, budget, now);
-}
-
-static bool is(const struct migrator *m, const char *setting, const char *wanted)
-{
-	const char *value = session_parameter(m->session, setting);
-
-	return value && !strcmp(value, wanted);
 }
 
 bool message_is_safe(const struct migrator *m)

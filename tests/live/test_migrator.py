@@ -177,6 +177,22 @@ def test_prepared_statements_of_one_file_do_not_reach_the_next(runner):
     assert len([s for s in ran if "PREPARE dbreconcile_record" in s]) > 1 and len([s for s in ran if "EXECUTE dbreconcile_record" in s]) > 4
 
 
+def test_role_and_login_of_one_file_do_not_reach_the_next(runner):
+    """A superuser as migration user may change even his login; each row is written as him all the same."""
+    runner.pg.sql("ALTER ROLE migrator SUPERUSER; CREATE ROLE other SUPERUSER")
+    for number, text in enumerate(("SET ROLE other;", "SET SESSION AUTHORIZATION other;", "SET LOCAL SESSION AUTHORIZATION other;",
+                                   "SET SESSION AUTHORIZATION other; SET LOCAL SESSION AUTHORIZATION DEFAULT;",
+                                   "CREATE FUNCTION app.f() RETURNS bool LANGUAGE plpgsql AS 'BEGIN SET ROLE other; RETURN true; END';"
+                                   "CREATE TABLE app.c (i int); INSERT INTO app.c VALUES (1);", "ALTER TABLE app.c ADD CHECK (app.f());")):
+        runner.file(f"V{number}_1__as.sql", text)
+        runner.file(f"V{number}_2__who.sql", f"CREATE TABLE app.t{number} AS SELECT session_user || current_user AS who;")
+    end, _events = runner.run()
+    assert end["status"] == "done", end
+    assert runner.rows(f"SELECT DISTINCT installed_by FROM {LEDGER}") == [("migrator",)]
+    for number in range(6):
+        assert runner.value(f"SELECT who FROM app.t{number}") == "migratormigrator", number
+
+
 def test_what_a_retried_file_prepared_is_gone(runner):
     runner.file("V1__t.sql", "CREATE TABLE app.t (); CREATE TABLE app.u ();")
     assert runner.run()[0]["status"] == "done"

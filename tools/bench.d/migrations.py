@@ -125,12 +125,22 @@ def bench_apply():
     verdict("daemon / psql", ratio(rows["daemon"], rows["psql"]), 1.3)
 
 
-def ledger_query(runs):
+class LedgerQuery:
     """Milliseconds of each run as psql's \\timing has them: sent, executed, fetched; on one connection, prepared."""
-    query = ("SELECT installed_rank, version, description, type, script, checksum, installed_by, installed_on, execution_time, success "
+    QUERY = ("SELECT installed_rank, version, description, type, script, checksum, installed_by, installed_on, execution_time, success "
              "FROM dbreconcile.migration_ledger ORDER BY installed_rank")
-    out = psql("thousand", "-o", "/dev/null", text=f"PREPARE q AS {query};\nEXECUTE q;\n\\timing on\n" + "EXECUTE q;\n" * runs)
-    return [float(ms) for ms in re.findall(r"Time: ([\d.]+) ms", out)]
+
+    def __init__(self):
+        self.psql = subprocess.Popen(["stdbuf", "-oL", "psql", "-X", "-q", "-At", "-h", HOST, "-U", "postgres", "-d", "thousand"],
+                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.psql.stdin.write(f"PREPARE q AS {self.QUERY};\n\\o /dev/null\nEXECUTE q;\n\\timing on\n")
+
+    def run(self):
+        self.psql.stdin.write("EXECUTE q;\n")
+        self.psql.stdin.flush()
+        while not (found := re.match(r"Time: ([\d.]+) ms", self.psql.stdout.readline())):
+            pass
+        return float(found.group(1))
 
 
 def timed(*command):
@@ -153,10 +163,12 @@ def bench_check():
             reconcile(target)
     # In turn, so that whatever else the machine does hits all.
     plain, full, bare = [], [], []
+    query = LedgerQuery()
     for _ in range(runs):
         plain.append(reconcile("bench/plain"))
         full.append(reconcile("bench/thousand"))
-    bare = ledger_query(runs)
+        bare.append(query.run())
+    query.psql.communicate()
     extra = [b - a for a, b in zip(plain, full)]
     print(f"  {'nothing to do, 1,000 applied, ms':<52} {'median':>9} {'min':>9} {'max':>9}")
     line("the ledger's query, kept connection", bare)
