@@ -330,6 +330,11 @@ static const char ledger_relation_sql[] = LEDGER(LEDGER_PLAIN(""));
 /* The triggers of foreign keys do not fire when a table is read. */
 static const char foreign_ledger_sql[] = LEDGER(LEDGER_PLAIN(" AND NOT t.tgisinternal"));
 
+static const char ledger_oids_sql[] =
+	"SELECT n.oid IS NOT NULL, (SELECT c.oid FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid AND c.relname = $2::pg_catalog.name),"
+	" (SELECT c.oid FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid AND c.relname = $3::pg_catalog.name)"
+	" FROM (SELECT) one LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = $1::pg_catalog.name";
+
 /* An error when it is not: what follows in a pipeline is not run then. */
 static const char ledger_same_sql[] =
 	"SELECT 1 / CASE WHEN c.oid = $3::pg_catalog.oid AND " LEDGER_PLAIN("") " AND " LEDGER_READABLE
@@ -441,6 +446,7 @@ static const struct row {
 	{ QUERY_LEDGER_FOUND, ALWAYS, { "ledger_found", ledger_found_sql, 2 } },
 	{ QUERY_LEDGER_RELATION, ALWAYS, { "ledger_relation", ledger_relation_sql, 2 } },
 	{ QUERY_FOREIGN_LEDGER, ALWAYS, { "foreign_ledger", foreign_ledger_sql, 2 } },
+	{ QUERY_LEDGER_OIDS, ALWAYS, { "ledger_oids", ledger_oids_sql, 3 } },
 	{ QUERY_LEDGER_SAME, ALWAYS, { "ledger_same", ledger_same_sql, 4 } },
 	{ QUERY_SNAPSHOT, ALWAYS, { "snapshot", "SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text", 0 } },
 	{ QUERY_ROLE_DEPENDENCIES, ALWAYS, { "role_dependencies", role_dependencies_sql, 1 } },

@@ -50,6 +50,7 @@ enum query_id {
 	QUERY_FOREIGN_LEDGER,     /* as QUERY_LEDGER_RELATION, of a table that is only read: foreign keys are no harm */
 	QUERY_ADVISORY_LOCK,      /* $1, $2 the halves of a key: is it held in this database */
 	QUERY_SCHEMA_OBJECTS,     /* $1 patterns of schemas, $2 schema of the ledger, $3 its tables: see migrate/schema.h */
+	QUERY_LEDGER_OIDS,        /* $1 schema, $2 and $3 tables: is the schema there, oids of the tables or NULL */
 	QUERY_LEDGER_SAME,        /* $1 schema, $2 table, $3 its oid, $4 the table beside it: fails (22012) unless the table is still this
 	                             one, plain and readable, and there is none beside it */
 	QUERIES

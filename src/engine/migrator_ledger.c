@@ -175,25 +175,16 @@ void holder_over(struct migrator *m, msec_t now)
 
 /* ---- the ledger ---- */
 
-static const char *const *relation_params(struct migrator *m)
-{
-	const char **params = talloc_array(m->step, const char *, 4);
-
-	params[0] = params[2] = m->params.schema;
-	params[1] = m->params.table;
-	params[3] = progress_table(m->step, m->params.table);
-	return params;
-}
-
 /* Which of them are there; planning the judgement costs some milliseconds in a new session. */
 void relation_begin(struct migrator *m, msec_t now)
 {
-	const char *sql = query_get(QUERY_LEDGER_FOUND, session_server_version(m->session), false)->sql;
-	const char *const *params = relation_params(m);
+	const char **params = talloc_array(m->step, const char *, 3);
 
+	params[0] = m->params.schema;
+	params[1] = m->params.table;
+	params[2] = progress_table(m->step, m->params.table);
 	migrator_begin_own(m);
-	migrator_add(m, sql, 2, params);
-	migrator_add(m, sql, 2, params + 2);
+	migrator_add(m, query_get(QUERY_LEDGER_OIDS, session_server_version(m->session), false)->sql, 3, params);
 	migrator_add(m, "COMMIT", 0, NULL);
 	migrator_submit(m, BATCH_PIPELINE, 0, now);
 }
@@ -203,8 +194,11 @@ static const char none[] = "SELECT";
 void judge_begin(struct migrator *m, msec_t now)
 {
 	const char *sql = query_get(QUERY_LEDGER_RELATION, session_server_version(m->session), false)->sql;
-	const char *const *params = relation_params(m);
+	const char **params = talloc_array(m->step, const char *, 4);
 
+	params[0] = params[2] = m->params.schema;
+	params[1] = m->params.table;
+	params[3] = progress_table(m->step, m->params.table);
 	migrator_begin_own(m);
 	migrator_add(m, m->ledger_exists ? sql : none, m->ledger_exists ? 2 : 0, params);
 	migrator_add(m, m->progress_exists ? sql : none, m->progress_exists ? 2 : 0, params + 2);
@@ -221,13 +215,12 @@ static void fail_plain(struct migrator *m, const char *table)
 static void compare(struct migrator *m, const struct ledger_row *rows, uint32_t n, const struct migration_progress *progress,
 		    uint32_t n_progress, msec_t now);
 
-/* Columns: schema exists, its owner, oid, relkind, owner, plain, readable. */
 void relation_over(struct migrator *m, msec_t now)
 {
 	const char *schema = m->params.schema, *table = m->params.table;
 
-	m->ledger_exists = migrator_cell(m, 2, 2) != NULL;
-	m->progress_exists = migrator_cell(m, 3, 2) != NULL;
+	m->ledger_exists = migrator_cell(m, 2, 1) != NULL;
+	m->progress_exists = migrator_cell(m, 2, 2) != NULL;
 	if (!is_true(migrator_cell(m, 2, 0)))
 		fail(m, MIGRATOR_BLOCKED, FAILURE_NONE, "declare the schema in a manifest, or create it",
 		     "schema %s for the ledger does not exist", schema);
@@ -240,6 +233,7 @@ void relation_over(struct migrator *m, msec_t now)
 		compare(m, NULL, 0, NULL, 0, now);
 }
 
+/* Columns: schema exists, its owner, oid, relkind, owner, plain, readable. */
 static bool judged_as(const struct migrator *m, unsigned column)
 {
 	return (!m->ledger_exists || is_true(migrator_cell(m, 2, column))) && (!m->progress_exists || is_true(migrator_cell(m, 3, column)));
