@@ -102,6 +102,7 @@ enum run_step { RUN_BEFORE, RUN_FILES, RUN_AFTER, RUN_SEED, RUN_OVER };
 
 struct pass {
 	msec_t started, deadline;
+	msec_t server_by;                 /* a plan that waits for the server's look is made then all the same; 0 = it does not wait */
 	int64_t started_us, cpu_us, applied_us;
 	bool ordered, admitted, migrated, wrote, observed_only;
 	bool retry;                       /* somebody ordered that what failed is tried again */

@@ -13,6 +13,7 @@
 #include "base/log.h"
 
 #define ROUNDS 4                /* of applying in one pass */
+#define SERVER_WAIT 2000        /* ms: a server that hangs does not keep its databases from their plans */
 
 /* ---- batches ---- */
 
@@ -284,6 +285,14 @@ static bool session_may_stay(const struct target *t)
 	return session_state(t->session) == SESSION_READY && session_transaction(t->session) == 'I' && slots_may_keep(t);
 }
 
+/* The plans of its databases that waited for it can be made. */
+static void server_looked(struct server *s)
+{
+	for (uint32_t i = 0; i < s->n_databases; i++)
+		if (s->databases[i]->state == TS_PLAN)
+			target_mark(s->databases[i]);
+}
+
 /* Both ends of a pass: the connection goes or is kept, the next due time is set. */
 static void pass_end(struct target *t, msec_t next, msec_t now)
 {
@@ -313,8 +322,10 @@ static void pass_end(struct target *t, msec_t next, msec_t now)
 	}
 	t->view.next_ms = t->due == MSEC_NEVER ? 0 : clock_wall() + (t->due - now);
 	t->view.busy = t->due <= now;
-	if (target_is_root(t))
+	if (target_is_root(t)) {
 		fleet_release(t->server, now);
+		server_looked(t->server);
+	}
 	if (first && t->due <= now)
 		target_mark(t);
 	target_wake_at(t, t->due);
@@ -399,10 +410,35 @@ static void effect_look(struct target *t, msec_t now)
 	look_begin(t, now);
 }
 
+/* Ordered together, the server and its databases are looked at side by side; but what the server has now is what they are
+   planned by. */
+static bool server_is_looking(const struct target *t)
+{
+	const struct target *root = t->server->root;
+
+	if (root->ordered)
+		return true;
+	return root->pass != NULL && root->pass->ordered &&
+	       (root->state == TS_QUEUED || root->state == TS_CONNECT || root->state == TS_ASSERT || root->state == TS_LOOK);
+}
+
+static bool plan_waits(struct target *t, msec_t now)
+{
+	if (target_is_root(t) || !t->pass->ordered || !server_is_looking(t))
+		return false;
+	if (t->pass->server_by == 0)
+		t->pass->server_by = now + SERVER_WAIT;
+	return now < t->pass->server_by;
+}
+
 static void effect_plan(struct target *t, msec_t now)
 {
 	struct error err;
 
+	if (plan_waits(t, now))
+		return;                       /* the next turn asks again */
+	if (target_is_root(t))
+		server_looked(t->server);
 	error_clear(&err);
 	if (plan_make(t, now, &err) != 0) {
 		target_fail(t, FAILURE_INTERNAL, &err, now);
@@ -511,7 +547,7 @@ static void kept_turn(struct target *t, msec_t now)
 
 static const target_effect_run turns[TARGET_STATES] = {
 	[TS_IDLE] = kept_turn, [TS_HELD] = kept_turn, [TS_SUSPENDED] = kept_turn, [TS_BACKOFF] = kept_turn, [TS_QUIET] = kept_turn,
-	[TS_QUEUED] = kept_turn, [TS_CONNECT] = connect_turn, [TS_ASSERT] = facts_turn, [TS_LOOK] = look_turn, [TS_PLAN] = effect_none,
+	[TS_QUEUED] = kept_turn, [TS_CONNECT] = connect_turn, [TS_ASSERT] = facts_turn, [TS_LOOK] = look_turn, [TS_PLAN] = effect_plan,
 	[TS_APPLY] = apply_turn, [TS_MIGRATE] = migrations_turn, [TS_VERIFY] = look_turn, [TS_JUDGE] = effect_none,
 	[TS_DRAIN] = effect_none, [TS_STOPPED] = effect_none,
 };
@@ -552,6 +588,8 @@ static void set_wake(struct target *t)
 		wake = min_msec(wake, t->pass->runner_deadline);
 	if (target_is_root(t) && t->server->asking)
 		wake = min_msec(wake, t->server->ask_deadline);
+	if (t->state == TS_PLAN)
+		wake = min_msec(wake, t->pass->server_by);
 	target_wake_at(t, wake);
 }
 
