@@ -29,6 +29,7 @@ static const struct {
 	[QUERY_FOREIGN] = { DATABASE, 8, decode_objects },
 	[QUERY_LARGE_OBJECTS] = { DATABASE, 8, decode_objects },
 	[QUERY_DEFAULT_ACLS] = { DATABASE, 4, decode_default_acls },
+	[QUERY_EVENT_TRIGGERS] = { DATABASE, 4, decode_event_triggers },
 	[QUERY_EXTENSIONS] = { DATABASE, 5, decode_extensions },
 	[QUERY_AVAILABLE_EXTENSIONS] = { DATABASE, 3, decode_available_extensions },
 	[QUERY_POLICIES] = { DATABASE, 12, decode_policies },

@@ -46,6 +46,26 @@ void decode_default_acls(struct look *look, enum query_id id, struct reader *rea
 	look->database->n_default_acls = n;
 }
 
+void decode_event_triggers(struct look *look, enum query_id id, struct reader *reader)
+{
+	uint32_t n = reader->rows->rows, n_tags;
+	struct event_trigger *v = talloc_zero_array(look->database, struct event_trigger, n);
+
+	(void)id;
+	if (!v)
+		abort();
+	for (; reader->row < n && !reader->failed; reader->row++) {
+		struct event_trigger *e = &v[reader->row];
+
+		e->name = cell_text(reader, 0);
+		e->function = cell_text(reader, 1);
+		e->owner = cell_name(reader, 2);
+		e->tags = cell_array_or_null(reader, 3, &e->tags_len, &n_tags);
+	}
+	look->database->event_triggers = v;
+	look->database->n_event_triggers = n;
+}
+
 static int compare_extensions(const void *a, const void *b)
 {
 	return strcmp(((const struct extension *)a)->name, ((const struct extension *)b)->name);

@@ -25,6 +25,7 @@ void decode_settings(struct look *, enum query_id, struct reader *);
 void decode_databases(struct look *, enum query_id, struct reader *);
 void decode_objects(struct look *, enum query_id, struct reader *);
 void decode_default_acls(struct look *, enum query_id, struct reader *);
+void decode_event_triggers(struct look *, enum query_id, struct reader *);
 void decode_extensions(struct look *, enum query_id, struct reader *);
 void decode_available_extensions(struct look *, enum query_id, struct reader *);
 void decode_policies(struct look *, enum query_id, struct reader *);

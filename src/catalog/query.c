@@ -258,6 +258,12 @@ static const char default_acls_sql[] =
 	" WHERE a.defaclnamespace = 0 OR n.oid IS NOT NULL"
 	" ORDER BY 1, n.nspname NULLS FIRST, a.defaclobjtype" AT_MOST;
 
+/* session_replication_role is pinned to "origin"; a login is over by now. */
+static const char event_triggers_sql[] =
+	"SELECT t.evtname, t.evtfoid::pg_catalog.regprocedure, " OWNER("p.proowner") ", t.evttags"
+	" FROM pg_catalog.pg_event_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.evtfoid"
+	" WHERE t.evtenabled = ANY ('{O,A}') AND t.evtevent <> 'login' ORDER BY t.evtname" AT_MOST;
+
 static const char extensions_sql[] =
 	"SELECT x.extname, x.extversion, n.nspname, " OWNER("x.extowner") ", x.extrelocatable"
 	" FROM pg_catalog.pg_extension x JOIN pg_catalog.pg_namespace n ON n.oid = x.extnamespace ORDER BY x.extname" AT_MOST;
@@ -440,6 +446,7 @@ static const struct row {
 	{ QUERY_FOREIGN, ALWAYS, { "foreign", foreign_sql, 0 } },
 	{ QUERY_LARGE_OBJECTS, ALWAYS, { "large_objects", large_objects_sql, 0 } },
 	{ QUERY_DEFAULT_ACLS, ALWAYS, { "default_acls", default_acls_sql, 0 } },
+	{ QUERY_EVENT_TRIGGERS, ALWAYS, { "event_triggers", event_triggers_sql, 0 } },
 	{ QUERY_EXTENSIONS, ALWAYS, { "extensions", extensions_sql, 0 } },
 	{ QUERY_AVAILABLE_EXTENSIONS, ALWAYS, { "available_extensions", available_extensions_sql, 0 } },
 	{ QUERY_POLICIES, ALWAYS, { "policies", policies_sql, 0 } },

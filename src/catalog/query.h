@@ -31,6 +31,7 @@ enum query_id {
 	QUERY_FOREIGN,            /* wrappers and servers */
 	QUERY_LARGE_OBJECTS,
 	QUERY_DEFAULT_ACLS,
+	QUERY_EVENT_TRIGGERS,     /* that fire in our sessions: name, function, its owner, tags or NULL */
 	QUERY_EXTENSIONS,
 	QUERY_AVAILABLE_EXTENSIONS, /* reads files of the server: only when a manifest is about extensions */
 	QUERY_POLICIES,

@@ -63,6 +63,15 @@ struct default_acl {
 	const struct acl *acl;
 };
 
+/* Its function runs with the rights of whoever makes a statement that it watches, and its owner may replace it. */
+struct event_trigger {
+	const char *name;
+	const char *function;          /* app.audit() */
+	name_id owner;                 /* of the function */
+	const char *tags;              /* array text: the commands that it watches; NULL = every one */
+	size_t tags_len;
+};
+
 struct extension {
 	const char *name, *version, *schema;
 	const char *default_version;   /* NULL when available extensions were not asked for, or this one is not available */
@@ -117,6 +126,7 @@ struct database_state {
 	struct names *names;           /* not owned */
 	struct object_group *objects; uint32_t n_objects;         /* schemas and everything in them, languages, ... */
 	struct default_acl *default_acls; uint32_t n_default_acls;
+	struct event_trigger *event_triggers; uint32_t n_event_triggers;
 	struct extension *extensions; uint32_t n_extensions;
 	const char **available_extensions; uint32_t n_available;  /* NULL when not asked */
 	const bool *untrusted_extensions;                         /* of each: only a superuser may create it */

@@ -129,6 +129,8 @@ void guard_apply(struct differ *);
 /* usage.c. Who takes back what he granted, and may not use the schema any more, is lent USAGE on it. */
 void usage_apply(struct differ *);
 bool is_protected(const struct differ *, const char *role);
+/* Blocks what would call a function of somebody else with our rights. */
+void guard_event_triggers(struct differ *);
 /* Blocks what needs the rights of a role that we are not a member of. Before the guard: what is blocked counts in no budget. */
 void rights_apply(struct differ *);
 

@@ -197,6 +197,7 @@ static void differ_end(struct differ *d, struct plan **ret)
 {
 	usage_apply(d);
 	rights_apply(d);
+	guard_event_triggers(d);
 	guard_apply(d);
 	sort_changes(d->plan);
 	count(d->plan);

@@ -88,6 +88,10 @@ int plan_server(void *parent, const struct plan_context *, struct desired *, con
 int plan_database(void *parent, const struct plan_context *, struct desired *, const struct server_state *server,
 		  const struct database_state *, struct plan **ret, struct error *err);
 
+/* An event trigger that a statement of ours would fire, or NULL: its function belongs to somebody who has less than we and would
+   run as we. any_command: also one that watches only what we do not send ourselves, but what an extension's script may. */
+const struct event_trigger *untrusted_event_trigger(const struct server_state *, const struct database_state *, bool any_command);
+
 /* The expressions of policies that read back differently from what is declared: to be compared on the server before the
    plan is made. A talloc array; strings point into desired and the observed model. */
 struct expression_pair {

@@ -95,6 +95,10 @@ SELECT 'default_grant', r.rolname, n.nspname, a.defaclobjtype, e.rolname, b.roln
  CROSS JOIN aclexplode(a.defaclacl) l LEFT JOIN pg_roles e ON e.oid = l.grantee LEFT JOIN pg_roles b ON b.oid = l.grantor
  GROUP BY a.oid, r.rolname, n.nspname, a.defaclobjtype, e.rolname, b.rolname
 """
+EVENT_TRIGGERS = """
+SELECT 'event_trigger', t.evtname, t.evtfoid::regprocedure, r.rolname, coalesce(t.evttags::text, '') FROM pg_event_trigger t
+  JOIN pg_proc p ON p.oid = t.evtfoid JOIN pg_roles r ON r.oid = p.proowner WHERE t.evtenabled NOT IN ('D', 'R') AND t.evtevent <> 'login'
+"""
 EXTENSIONS = """
 SELECT 'extension', x.extname, x.extversion, n.nspname, r.rolname, x.extrelocatable, a.default_version FROM pg_extension x
   JOIN pg_namespace n ON n.oid = x.extnamespace JOIN pg_roles r ON r.oid = x.extowner
@@ -147,5 +151,5 @@ def server(pg, readable=True, **where):
 
 
 def database(pg, **where):
-    return lines(pg, [LISTED.format(objects=LOCAL), GRANTS.format(objects=LOCAL), DEFAULT_ACLS, DEFAULT_GRANTS, EXTENSIONS, POLICIES,
+    return lines(pg, [LISTED.format(objects=LOCAL), GRANTS.format(objects=LOCAL), DEFAULT_ACLS, DEFAULT_GRANTS, EVENT_TRIGGERS, EXTENSIONS, POLICIES,
                       POLICY_ROLES, AVAILABLE], **where)

@@ -93,6 +93,10 @@ CREATE TRUSTED LANGUAGE other HANDLER plpgsql_call_handler; REVOKE ALL ON LANGUA
 SELECT lo_create(77001), lo_create(77002), lo_create(77003);
 GRANT SELECT, UPDATE ON LARGE OBJECT 77002 TO app; ALTER LARGE OBJECT 77003 OWNER TO owner;
 CREATE TYPE app.shell;
+CREATE FUNCTION app.nothing() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'; ALTER FUNCTION app.nothing() OWNER TO owner;
+CREATE EVENT TRIGGER every ON ddl_command_end EXECUTE FUNCTION app.nothing();
+CREATE EVENT TRIGGER "so me" ON sql_drop WHEN TAG IN ('DROP TABLE', 'DROP VIEW') EXECUTE FUNCTION app.nothing();
+CREATE EVENT TRIGGER off ON ddl_command_start EXECUTE FUNCTION app.nothing(); ALTER EVENT TRIGGER off DISABLE;
 '''
 
 

@@ -260,6 +260,16 @@ static void lines_default_acl(struct printer *p, const struct default_acl *d)
 	}
 }
 
+static void line_event_trigger(struct printer *p, const struct event_trigger *e)
+{
+	cell(p, "event_trigger");
+	cell(p, e->name);
+	cell(p, e->function);
+	cell_name(p, e->owner);
+	cell_len(p, e->tags ? e->tags : "", e->tags ? e->tags_len : 0);
+	line_end(p);
+}
+
 static void line_extension(struct printer *p, const struct extension *x)
 {
 	cell(p, "extension");
@@ -321,6 +331,8 @@ char *model_text_database(void *parent, const struct database_state *d)
 		lines_group(p, &d->objects[i]);
 	for (uint32_t i = 0; i < d->n_default_acls; i++)
 		lines_default_acl(p, &d->default_acls[i]);
+	for (uint32_t i = 0; i < d->n_event_triggers; i++)
+		line_event_trigger(p, &d->event_triggers[i]);
 	for (uint32_t i = 0; i < d->n_extensions; i++)
 		line_extension(p, &d->extensions[i]);
 	for (uint32_t i = 0; i < d->n_available; i++) {
