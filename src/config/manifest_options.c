@@ -195,7 +195,9 @@ static const struct option policy_rows[] = {
 	{ .key = "permissive", .type = &type_bool, .flags = OPT_QUIET, IN(permissive), .fallback = "true", .help = "false for a restrictive policy." },
 	{ .key = "to", .type = &type_strings, .flags = OPT_GRANTEE, NAMES(struct policy_wish, to),
 	  .help = "The roles it applies to; everybody when not written. They need not be declared." },
-	{ .key = "using", .type = &type_string, .flags = OPT_TEXT, IN(using_expr), .help = "The expression for rows that are there." },
+	{ .key = "using", .type = &type_string, .flags = OPT_TEXT, IN(using_expr),
+	  .help = "The expression for rows that are there. A literal in it that begins with {, [ or ( has to say its type, one of PostgreSQL's own, as in "
+		  "'{a,b}'::text[]." },
 	{ .key = "check", .type = &type_string, .flags = OPT_TEXT, IN(check_expr), .help = "The expression for rows that are written." },
 };
 #undef IN

@@ -120,6 +120,10 @@ bool names_retiring(const struct differ *, const struct acl *);            /* do
 void retire_on_server(struct differ *);
 void retire_in_database(struct differ *);          /* after every other part: it looks at what they planned */
 
+/* The first literal of the expression that may run somebody's code when it is only parsed, because its type may be his; NULL = there is
+   none, or no expression. A talloc child of parent. */
+const char *expression_trap(void *parent, const char *expression);
+
 /* unmanaged.c */
 void list_unmanaged_roles(struct differ *);
 void list_unmanaged_schemas(struct differ *);

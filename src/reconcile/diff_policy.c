@@ -102,6 +102,12 @@ static const char *normalised(void *parent, const char *expr)
 	return copy;
 }
 
+/* What cannot be shown to the server, for example because of what a table's owner wrote into a policy. */
+static bool is_trapped(void *memory, const char *wanted, const char *live)
+{
+	return expression_trap(memory, wanted) || expression_trap(memory, live);
+}
+
 static bool parsed_alike(void *memory, const char *wanted, const char *live)
 {
 	return strcmp(wanted, live) == 0 || strcmp(normalised(memory, wanted), normalised(memory, live)) == 0;
@@ -115,6 +121,10 @@ static enum expression_state compare_expressions(struct differ *d, const struct 
 		return wanted == live ? EXPRESSION_SAME : EXPRESSION_DIFFERS;
 	if (parsed_alike(d->temporary, wanted, live))
 		return EXPRESSION_SAME;
+	if (is_trapped(d->temporary, wanted, live)) {
+		*ret_reason = "a literal in it may be of a type of somebody else, whose code would run with the rights of dbreconcile";
+		return EXPRESSION_UNKNOWN;
+	}
 	if (!d->context->expression)
 		return EXPRESSION_UNKNOWN;
 	return d->context->expression(d->context->expression_data, wish->schema, wish->table, wanted, live, ret_reason);
@@ -181,6 +191,19 @@ static void block_unknown_roles(struct differ *d, const struct policy_wish *poli
 			     "declare it in 'roles', or create it where it comes from");
 }
 
+static void block_trap(struct differ *d, const struct policy_wish *policy, struct change *change)
+{
+	const char *trap = expression_trap(d->plan, policy->using_expr);
+
+	if (!trap)
+		trap = expression_trap(d->plan, policy->check_expr);
+	if (trap)
+		change_block(change, talloc_asprintf(d->plan, "the literal %s may be of a type of somebody else, whose code would run with the rights of "
+						     "dbreconcile", trap),
+			     "say its type, as in '{a,b}'::text[], when it is one of PostgreSQL's own; of another type write ARRAY['a', 'b']::app.t[] or "
+			     "ROW('a', 'b')::app.t");
+}
+
 static void want_policy(struct differ *d, const struct row_security_wish *wish, const struct policy_wish *policy, const struct policy *live)
 {
 	enum expression_state using_state, check_state;
@@ -196,6 +219,7 @@ static void want_policy(struct differ *d, const struct row_security_wish *wish, 
 		change = policy_change(d, CHANGE_CREATE_POLICY, wish, policy);
 		change->roles = roles_sql(d, &policy->to);
 		block_unknown_roles(d, policy, change);
+		block_trap(d, policy, change);
 		return;
 	}
 	if (live->command != policy->command || live->permissive != policy->permissive ||
@@ -204,6 +228,7 @@ static void want_policy(struct differ *d, const struct row_security_wish *wish, 
 		change->roles = roles_sql(d, &policy->to);
 		hold_policy(change, "replacing a policy changes who sees which rows");
 		block_unknown_roles(d, policy, change);
+		block_trap(d, policy, change);
 		return;
 	}
 	using_state = compare_expressions(d, wish, policy->using_expr, live->using_expr, &reason);
@@ -218,6 +243,7 @@ static void want_policy(struct differ *d, const struct row_security_wish *wish, 
 		change->reason = talloc_asprintf(d->plan, "the expression reads back differently and could not be compared: %s",
 						 reason ? reason : "not compared yet");
 	block_unknown_roles(d, policy, change);
+	block_trap(d, policy, change);
 }
 
 static const struct policy *live_policy(const struct differ *d, name_id schema, const char *table, const char *name)
@@ -265,7 +291,7 @@ static void add_pair(void *parent, struct expression_pair **pairs, uint32_t *n, 
 	if (!wanted || !live)
 		return;
 	memory = talloc_new(NULL);
-	if (!parsed_alike(memory, wanted, live)) {
+	if (!parsed_alike(memory, wanted, live) && !is_trapped(memory, wanted, live)) {
 		*pairs = talloc_realloc(parent, *pairs, struct expression_pair, *n + 1);
 		(*pairs)[(*n)++] = (struct expression_pair){ wish->schema, wish->table, wanted, live };
 	}

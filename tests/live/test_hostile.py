@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: PostgreSQL
 """Databases whose owner wants to be more than that: whatever he leaves there, the daemon's rights stay the daemon's.
 
-The canary is the role low: it owns the database hostile, and every trap in it tries to make low a superuser."""
+The role low owns the database hostile, and every trap in it tries to make low a superuser."""
 
 import os
 import re
@@ -25,9 +25,15 @@ row_security: ( { table = "app.t"; enable = true; policies = (
   { name = "trap"; command = "SELECT"; to = [ "app" ]; using = "(app.pwned(id))"; } ); } );
 """
 CALM = {"options": "-c search_path=pg_catalog,pg_temp"}         # the test must not step into the traps itself
+# What a sequence has seen stays when the transaction is rolled back, as what a program did would.
 TRAP = """
-CREATE FUNCTION public.pwn() RETURNS void LANGUAGE plpgsql AS
-  $$BEGIN EXECUTE 'ALTER ROLE low SUPERUSER'; EXCEPTION WHEN insufficient_privilege THEN NULL; END$$;
+CREATE SEQUENCE public.caught;
+CREATE FUNCTION public.pwn() RETURNS void LANGUAGE plpgsql AS $$BEGIN
+  IF (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user) THEN
+    PERFORM pg_catalog.nextval('public.caught');
+    EXECUTE 'ALTER ROLE low SUPERUSER';
+  END IF;
+END$$;
 """
 
 # A function and an operator in public for each of those of pg_catalog that the daemon names, and first in the path.
@@ -78,7 +84,8 @@ def fill(pg):
 
 
 def canary(pg):
-    return pg.value("SELECT rolsuper FROM pg_roles WHERE rolname = 'low'")
+    """Whether something of low's ran as a superuser."""
+    return pg.value("SELECT is_called FROM public.caught", dbname="hostile", **CALM)
 
 
 def start(daemon, pg, **database):
@@ -191,6 +198,55 @@ def test_a_login_trigger_locks_nobody_out(pg, daemon):
     d = start(daemon, pg).start()
     d.ctl("reconcile", "--wait")
     assert state(d)["state"] == "in_sync", d.ctl("show", "prod/hostile").out
+    pg.sql("DROP EVENT TRIGGER no", dbname="hostile", options="-c event_triggers=off")
+    assert not canary(pg)
+
+
+LITERALS = {
+    "array of a domain": ("CREATE DOMAIN app.d AS int CHECK (app.pwned(VALUE))", "id = ANY ('{1}'::app.d[])"),
+    "row": ("CREATE DOMAIN app.d AS int CHECK (app.pwned(VALUE)); CREATE TYPE app.c AS (d app.d)", "ROW(id) = '(1)'::app.c"),
+    "range": ("CREATE DOMAIN app.d AS int CHECK (app.pwned(VALUE)); CREATE TYPE app.r AS RANGE (SUBTYPE = app.d)",
+              "int4range(id, id) IS NOT NULL AND '[1,2]'::app.r IS NOT NULL"),
+}
+
+
+@pytest.mark.majors(15, 18)
+@pytest.mark.parametrize("name", LITERALS)
+def test_a_literal_of_a_type_of_somebody_else_is_not_parsed(pg, daemon, name):
+    """Reading such a literal runs the checks of the type, and that happens when the expression is parsed."""
+    types, expression = LITERALS[name]
+    fill(pg)
+    pg.sql(f"{types}; ALTER POLICY own ON app.t USING ({expression})", dbname="hostile", user="low")
+    assert not canary(pg)
+    d = start(daemon, pg).start()
+    d.ctl("reconcile", "--wait")
+    assert not canary(pg), d.ctl("show", "prod/hostile").out
+    row = state(d)
+    assert row["state"] == "held", row
+    shown = d.ctl("show", "prod/hostile").out
+    assert "could not be compared: a literal in it may be of a type of somebody else" in shown, shown
+    d.ctl("approve", "prod/hostile", row["plan"], expect=0)
+    d.wait_in_sync("prod/hostile")
+    assert not canary(pg)
+
+
+@pytest.mark.majors(15)
+def test_a_declared_literal_without_a_type_is_not_parsed(pg, daemon):
+    """The owner of the table decides of which type it is."""
+    fill(pg)
+    pg.sql("CREATE DOMAIN app.d AS text CHECK (app.pwned(1)); ALTER TABLE app.t ADD tags app.d[]; DROP POLICY own ON app.t",
+           dbname="hostile", user="low")
+    d = start(daemon, pg)
+    d.manifest("hostile", HOSTILE.replace("owner in ('app', 'b')", "tags && '{app,b}'"))
+    d.start()
+    d.ctl("reconcile", "--wait")
+    assert not canary(pg), d.ctl("show", "prod/hostile").out
+    shown = d.ctl("show", "prod/hostile").out
+    assert "the literal '{app,b}' may be of a type of somebody else" in shown and "'{a,b}'::text[]" in shown, shown
+    assert not pg.sql("SELECT FROM pg_policies WHERE policyname = 'own'", dbname="hostile", **CALM)
+    d.manifest("hostile", HOSTILE.replace("owner in ('app', 'b')", "tags::text[] && '{app,b}'::text[]"))
+    d.reload()
+    d.wait_in_sync("prod/hostile")
     assert not canary(pg)
 
 
