@@ -12,11 +12,6 @@
 
 #define READY_GRACE_MS (30 * 1000)
 
-void not_yet(struct request *request)
-{
-	reply_error(request, 501, NULL, "not in this version");
-}
-
 void get_config(struct request *request)
 {
 	const struct control *control = request->control;

@@ -10,23 +10,6 @@
 
 #define FRESH_DEFAULT_MS (60 * 1000)
 
-static const char *const op_names[CHANGE_OPS] = {
-	[CHANGE_CREATE_ROLE] = "create_role", [CHANGE_RENAME_ROLE] = "rename_role", [CHANGE_ALTER_ROLE] = "alter_role",
-	[CHANGE_SET_PASSWORD] = "set_password", [CHANGE_COMMENT_ROLE] = "comment_role", [CHANGE_SET_SETTING] = "set_setting",
-	[CHANGE_RESET_SETTING] = "reset_setting", [CHANGE_GRANT_MEMBERSHIP] = "grant_membership",
-	[CHANGE_REVOKE_MEMBERSHIP] = "revoke_membership", [CHANGE_CREATE_SCHEMA] = "create_schema",
-	[CHANGE_CREATE_DATABASE] = "create_database",
-	[CHANGE_CREATE_EXTENSION] = "create_extension", [CHANGE_UPDATE_EXTENSION] = "update_extension",
-	[CHANGE_MOVE_EXTENSION] = "move_extension", [CHANGE_DROP_EXTENSION] = "drop_extension", [CHANGE_MIGRATE] = "migrate",
-	[CHANGE_OWNER] = "owner", [CHANGE_GRANT] = "grant", [CHANGE_REVOKE] = "revoke",
-	[CHANGE_REVOKE_GRANT_OPTION] = "revoke_grant_option", [CHANGE_DEFAULT_GRANT] = "default_grant",
-	[CHANGE_DEFAULT_REVOKE] = "default_revoke", [CHANGE_ROW_SECURITY] = "row_security",
-	[CHANGE_CREATE_POLICY] = "create_policy", [CHANGE_ALTER_POLICY] = "alter_policy",
-	[CHANGE_REPLACE_POLICY] = "replace_policy", [CHANGE_DROP_POLICY] = "drop_policy",
-	[CHANGE_REASSIGN_OWNED] = "reassign_owned", [CHANGE_END_SESSIONS] = "end_sessions",
-	[CHANGE_DROP_ROLE] = "drop_role",
-};
-
 static const char *state_name(enum change_state state)
 {
 	return state == CHANGE_HELD ? "held" : state == CHANGE_BLOCKED ? "blocked" : "ready";
@@ -69,7 +52,7 @@ json_t *document_change(void *parent, const struct plan *plan, const struct chan
 	json_t *object = json_object();
 
 	put_text(object, "sign", sign);
-	put_text(object, "op", op_names[change->op]);
+	put_text(object, "op", change_op_name(change->op));
 	put_text(object, "kind", drift_kind_name(change->kind));
 	put_text(object, "state", state_name(change->state));
 	put_text(object, "description", change_describe(scratch, plan, change));

@@ -2,6 +2,8 @@
 /* Writing calls: each is passed to the engine with who asked. */
 #include "config.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
@@ -261,4 +263,44 @@ void post_reject(struct request *request)
 	if (engine_reject(request->control->engine, request->segment, plan, request->actor, &err) != 0)
 		return reply_refusal(request, 409, &err);
 	acknowledge(request, plan, 0, "rejected: the plan stays held");
+}
+
+static void answer_undo(struct request *request, const struct undo_answer *answer)
+{
+	json_t *document = json_document("dbreconcile.undo"), *statements = json_array();
+	const char *next = talloc_asprintf(request, "dbreconcilectl approve %s %s", answer->target, answer->plan);
+
+	for (uint32_t i = 0; i < answer->n_statements; i++)
+		json_array_append_new(statements, json_text(answer->statements[i]));
+	put_int(document, "change", answer->change);
+	put_text(document, "target", answer->target);
+	put_text(document, "plan", answer->plan);
+	put_text(document, "description", answer->description);
+	json_object_set_new(document, "statements", statements);
+	put_bool(document, "already", answer->already);
+	put_text(document, "actor", request->actor);
+	put_text(document, "next", next);
+	put_text(document, "message", talloc_asprintf(request, "undoing change %" PRId64 " %s for approval: %s", answer->change,
+						      answer->already ? "waits already" : "waits", next));
+	reply_json(request, 200, document);
+}
+
+void post_undo(struct request *request)
+{
+	struct undo_answer answer;
+	struct error err = { 0 };
+	char *end;
+	long long change;
+	int r;
+
+	errno = 0;
+	change = strtoll(request->segment, &end, 10);
+	if (strspn(request->segment, "0123456789") == 0 || *end != '\0' || errno != 0)
+		return reply_error(request, 400, "GET /v1/events shows it as \"id\"", "the number of a change is a number");
+	if (!engine_state(request->control->engine))
+		return reply_error(request, 503, "the log says why the state file could not be opened", "there is no history");
+	r = engine_undo(request->control->engine, change, request->actor, request, &answer, &err);
+	if (r != 0)
+		return reply_refusal(request, r == 2 ? 404 : 409, &err);
+	answer_undo(request, &answer);
 }

@@ -185,13 +185,36 @@ int command_reject(struct ctl *ctl)
 	return decide(ctl, "reject");
 }
 
+static int print_undo(struct ctl *ctl, const json_t *doc)
+{
+	json_t *statement;
+	size_t i;
+
+	if (ctl->output == OUTPUT_JSON)
+		return ctl_print_json(ctl, doc);
+	if (ctl->output == OUTPUT_TSV) {
+		printf("undo\t%s\t%s\n", ctl_text(ctl, doc, "target", ""), ctl_text(ctl, doc, "plan", ""));
+		return DBR_EXIT_OK;
+	}
+	printf("%s: change %" JSON_INTEGER_FORMAT ", %s, would be undone by\n", ctl_text(ctl, doc, "target", ""), ctl_int(doc, "change"),
+	       ctl_text(ctl, doc, "description", ""));
+	json_array_foreach(json_object_get(doc, "statements"), i, statement)
+		printf("    %s;\n", ctl_escape(ctl, json_string_value(statement) ? json_string_value(statement) : ""));
+	printf("held as plan %s%s; to let it be done:\n    %s\n", ctl_text(ctl, doc, "plan", ""), json_is_true(json_object_get(doc, "already")) ?
+	       ", as it was before" : "", ctl_text(ctl, doc, "next", ""));
+	return DBR_EXIT_OK;
+}
+
 int command_undo(struct ctl *ctl)
 {
 	const char *change = ctl->args[0] + (*ctl->args[0] == '#');
+	json_auto_t *doc = NULL;
+	int code;
 
 	if (!*change || change[strspn(change, "0123456789")] != '\0')
 		return ctl_complain(DBR_EXIT_USAGE, "\"%s\" is not the number of a change: `dbreconcilectl events` prints them", ctl->args[0]);
-	return order(ctl, client_path(ctl, DBR_PATH_UNDO, change, NULL)->s);
+	code = client_post(ctl, client_path(ctl, DBR_PATH_UNDO, change, NULL)->s, "undo", &doc);
+	return code != 0 ? code : print_undo(ctl, doc);
 }
 
 /* The order for each of the named targets; goes on after one was refused. */

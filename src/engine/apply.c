@@ -439,6 +439,7 @@ void apply_lost(struct target *t)
 	} else {
 		error_clear(&err);
 		error_set(&err, "the connection was lost before COMMIT: rolled back");
+		a->failure = FAILURE_CONNECT;
 		apply_events_failed(t, &err, false);
 	}
 	a->n_events = 0;

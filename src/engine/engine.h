@@ -118,6 +118,19 @@ int engine_release(struct engine *, const char *target, const char *actor, struc
 int engine_accept_schema(struct engine *, const char *target, const char *actor, struct error *err);
 int engine_reject(struct engine *, const char *target, const char *plan, const char *actor, struct error *err);
 /*
+ * Plans the inverse of a recorded change: it is held until its plan is approved. 0 it waits, newly or already; 1 refused;
+ * 2 there is no such change. Texts of the answer are talloc children of parent.
+ */
+struct undo_answer {
+	int64_t change;
+	const char *target, *plan;     /* plan: the id to approve or reject */
+	const char *description;       /* of the change that is to be undone */
+	const char **statements;
+	uint32_t n_statements;
+	bool already;                  /* it was waiting before */
+};
+int engine_undo(struct engine *, int64_t change, const char *actor, void *parent, struct undo_answer *ret, struct error *err);
+/*
  * An order on the ledger of a database: baseline, repair, resolve, one file out of order. It runs on a connection of the
  * migration user, beside the passes, under the lock of the ledger. 0 begun: *ret_id; 1 refused.
  */

@@ -89,6 +89,8 @@ void flapping_count(struct target *t, const struct plan *plan, const struct chan
 {
 	uint64_t base = change_key(plan, c);
 
+	if (c->op == CHANGE_UNDO)
+		return;                   /* somebody asked for it, once */
 	if (t->flapping == NULL)
 		t->flapping = talloc_zero(t, struct flapping);
 	for (uint32_t i = 0; i < object_count(c); i++) {
@@ -132,7 +134,7 @@ void flapping_mark_plan(struct target *t, struct plan *plan)
 	for (uint32_t i = 0; t->flapping != NULL && i < plan->n_changes; i++) {
 		struct change *c = &plan->changes[i];
 
-		if (c->state != CHANGE_READY || c->op == CHANGE_MIGRATE || 
+		if (c->state != CHANGE_READY || c->op == CHANGE_MIGRATE || c->op == CHANGE_UNDO ||
 		    !change_marked(t->flapping, plan, c, FLAPPING_GIVEN_UP))
 			continue;
 		c->state = CHANGE_BLOCKED;

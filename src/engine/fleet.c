@@ -2,6 +2,7 @@
 /* Which targets there are: from the settings, and from the databases that a server shows. */
 #include "engine/held.h"
 #include "engine/internal.h"
+#include "engine/undo.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +68,7 @@ static struct target *target_new(struct server *s, const char *database)
 	load_suspension(t);
 	waves_load(t);
 	held_load(t);
+	undo_load(t);
 	brake_load(t);
 	seed_load(t);
 	if (t->suspended)

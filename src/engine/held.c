@@ -216,6 +216,7 @@ void held_identify(struct target *t, struct plan *plan)
 {
 	struct text *all = text_new(NULL);
 	const char *actor = NULL;
+	const char *undo = NULL;
 	uint32_t n = 0;
 
 	memcpy(plan->guard_id, plan->id, sizeof(plan->guard_id));
@@ -224,10 +225,14 @@ void held_identify(struct target *t, struct plan *plan)
 		if (plan->changes[i].approval == NULL)
 			continue;
 		text_addf(all, "%s\n", plan->changes[i].approval);
+		undo = plan->changes[i].op == CHANGE_UNDO ? plan->changes[i].approval : undo;
 		n++;
 	}
 	if (n > 0) {
-		digest_id(all->s, all->len, plan->id);
+		if (n == 1 && undo != NULL && plan->guard_id[0] == '\0')
+			snprintf(plan->id, sizeof(plan->id), "%s", undo);       /* alone it is known by its own id */
+		else
+			digest_id(all->s, all->len, plan->id);
 		t->rejected_by = decision(t, plan->id, plan, &actor) == 2 ? actor : NULL;
 	}
 	talloc_free(all);

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/message.h"
+#include "engine/undo.h"
 
 static struct change *change_at(struct target *t, uint32_t slot)
 {
@@ -16,12 +17,19 @@ static struct change *change_at(struct target *t, uint32_t slot)
 void apply_event_add(struct target *t, uint32_t slot, const char *sql, const char *inverse)
 {
 	struct apply *a = t->pass->apply;
+	const struct change *c = change_at(t, slot);
 	struct event event = {
 		.at_ms = clock_wall(), .target = t->name, .kind = "change", .actor = "daemon", .object = a->described[slot],
 		.statement = sql, .inverse = inverse, .result = "started", .plan = t->pass->approved != NULL ? t->plan->id : NULL,
+		.record = undo_record(t, a->texts, c),
 	};
 
+	if (c->undo != NULL) {
+		event.plan = c->approval;
+		event.actor = undo_actor(t, a->texts, c);
+	}
 	state_event_add(t->engine->state, &event, &a->events[slot]);
+	undo_begun(t, c, a->events[slot]);
 }
 
 void apply_events_stored(struct target *t)
@@ -41,6 +49,7 @@ void apply_events_committed(struct target *t)
 		state_event_close(t->engine->state, a->events[i], "ok", NULL, NULL);
 		log_target(LOG_LEVEL_INFO, t->name, MESSAGE_CHANGE_APPLIED, "%s", a->described[i]);
 		flapping_count(t, t->plan, c);
+		undo_applied(t, c);
 		if (c->op == CHANGE_SET_PASSWORD)
 			passwords_applied(t, t->plan, c);
 		t->view.changes_applied++;
@@ -62,6 +71,8 @@ void apply_events_failed(struct target *t, const struct error *err, bool retried
 				  culprit ? err->text : "rolled back with its group");
 		if (retried)
 			continue;
+		if (a->failure != FAILURE_NONE && !failure_is_transient(a->failure))
+			undo_failed(t, c);
 		log_target(LOG_LEVEL_WARNING, t->name, MESSAGE_CHANGE_FAILED, "failed: %s: %s", a->described[i], err->text);
 		t->view.change_failures++;
 		t->view.change_failures_by[c->kind]++;
@@ -96,8 +107,11 @@ void doubt_settle(struct target *t, const char *status)
 		result = "failed";
 		message = "the connection was lost at COMMIT: rolled back";
 	}
-	for (uint32_t i = 0; i < d->n_events; i++)
+	for (uint32_t i = 0; i < d->n_events; i++) {
 		state_event_close(t->engine->state, d->events[i], result, NULL, message);
+		if (strcmp(result, "failed") != 0)
+			undo_settled(t, d->events[i]);
+	}
 	log_target(LOG_LEVEL_NOTICE, t->name, MESSAGE_IN_DOUBT_RESOLVED, "transaction %s, in doubt since its connection was lost: %s", d->xid,
 		   status != NULL ? status : "not known");
 	TALLOC_FREE(t->doubt);

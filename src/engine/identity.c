@@ -126,6 +126,13 @@ int identity_check(struct target *t, const struct server_facts *facts, struct er
 	return 0;
 }
 
+bool identity_is(struct target *t, uint64_t system_identifier, uint32_t oid)
+{
+	struct identity is = identity_known(t, t->name);
+
+	return (is.system == 0 || system_identifier == 0 || is.system == system_identifier) && (is.oid == 0 || oid == 0 || is.oid == oid);
+}
+
 bool identity_database_known(void *root, const char *database)
 {
 	struct target *t = root;

@@ -14,6 +14,7 @@
  *   apply.c   groups of changes as transactions
  *   quiet.c   has anything changed at all
  *   publish.c what people see
+ *   undo.c    what is to be taken back, and what was (undo.h)
  *   schema.c  what schemas hold beside what migrations made (schema.h)
  */
 #ifndef DBR_ENGINE_INTERNAL_H
@@ -37,6 +38,7 @@ struct look_time;
 struct schema_job;
 struct schema_peers;
 struct schema_watch;
+struct undo_list;
 
 /* ---- counted things: a pass keeps what it began with ---- */
 
@@ -197,6 +199,7 @@ struct target {
 	char identity_offered[17];        /* what answered instead of who we knew; approve accepts it */
 
 	struct flapping *flapping;
+	struct undo_list *undo;           /* NULL = nothing is to be undone, and nothing was */
 	struct source_files *files;       /* what the last look compared */
 	struct migration_list *migrations;
 	struct brake brake;               /* what failed and waits for other files or an order */
@@ -395,6 +398,8 @@ int identity_check(struct target *, const struct server_facts *, struct error *e
 bool identity_database_known(void *root, const char *database);
 /* The database was made anew by us: what was known of the one before, its ledger too, is of no use. */
 void identity_forget(struct target *);
+/* Is this what the target was last known to be? What nobody could read (0) cannot differ. */
+bool identity_is(struct target *, uint64_t system_identifier, uint32_t oid);
 void identity_approval_id(uint64_t system_identifier, uint32_t oid, char id[17]);
 
 /* ---- judge.c ---- */
@@ -494,6 +499,9 @@ void ledger_orders_stop(struct engine *, msec_t now);    /* what runs is rolled 
 bool ledger_orders_over(const struct engine *);
 
 /* ---- orders.c ---- */
+struct target *order_target(const struct engine *, const char *name, struct error *err);      /* NULL: err */
+void order_record(struct engine *, const char *target, const char *kind, const char *actor, const char *object, const char *plan);
+void order_judge_again(struct target *);
 void order_pass(struct target *, bool observed_only, msec_t now);
 void suspension_expire(struct target *);
 

@@ -2,6 +2,7 @@
 /* From a look to a plan, and from a plan to what the target does next. */
 #include "engine/held.h"
 #include "engine/internal.h"
+#include "engine/undo.h"
 
 #include <string.h>
 #include <talloc.h>
@@ -23,9 +24,19 @@ static int plan_once(struct target *t, const char *approved, struct plan **ret, 
 		.database_data = t,
 	};
 
+	void *memory = talloc_new(t);
+	int r;
+
+	undo_context(t, memory, &context);
 	if (target_is_root(t))
-		return plan_server(t, &context, t->gen->desired, t->look->server_state, ret, err);
-	return plan_database(t, &context, t->desired, t->plan_look->server_state, t->look->database_state, ret, err);
+		r = plan_server(t, &context, t->gen->desired, t->look->server_state, ret, err);
+	else
+		r = plan_database(t, &context, t->desired, t->plan_look->server_state, t->look->database_state, ret, err);
+	if (r == 0)
+		talloc_steal(*ret, memory);
+	else
+		talloc_free(memory);
+	return r;
 }
 
 /* A held plan that an operator released is made again with his word in it. */
@@ -85,6 +96,7 @@ static int plan_anew(struct target *t, struct error *err)
 		talloc_free(plan);
 		return 1;
 	}
+	undo_planned(t);
 	t->plan = plan;
 	t->view.plan = plan;
 	t->plan_applies = target_applies(t);

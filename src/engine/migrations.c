@@ -168,11 +168,11 @@ static void count_change(struct plan *plan, const struct change *c)
 	plan->blocked_by_kind[DRIFT_LEDGER]++;
 }
 
-/* A schema that cannot be made: what runs before it stands would fail, on the ledger or in the files. */
+/* A schema that is not made now: what runs before it stands would fail, on the ledger or in the files. */
 static const struct change *blocked_schema(const struct plan *plan)
 {
 	for (uint32_t i = 0; plan != NULL && i < plan->n_changes; i++)
-		if (plan->changes[i].op == CHANGE_CREATE_SCHEMA && plan->changes[i].state == CHANGE_BLOCKED)
+		if (plan->changes[i].op == CHANGE_CREATE_SCHEMA && plan->changes[i].state != CHANGE_READY)
 			return &plan->changes[i];
 	return NULL;
 }
@@ -184,7 +184,7 @@ static void wait_for_schema(const struct plan *plan, struct change *c)
 	if (schema == NULL || c->state != CHANGE_READY)
 		return;
 	c->state = CHANGE_BLOCKED;
-	c->reason = talloc_asprintf(plan, "schema %s is blocked: %s", schema->name, schema->reason);
+	c->reason = talloc_asprintf(plan, "schema %s is %s: %s", schema->name, schema->state == CHANGE_HELD ? "held" : "blocked", schema->reason);
 	c->remedy = schema->remedy;
 }
 

@@ -3,12 +3,14 @@
 #include "engine/held.h"
 #include "engine/internal.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <talloc.h>
 
 #include "base/log.h"
 #include "base/message.h"
 #include "engine/schema.h"
+#include "engine/undo.h"
 
 #define APPROVAL_LASTS INT64_C(86400000)     /* ms: a day */
 
@@ -20,7 +22,7 @@ static struct target *find(const struct engine *e, const char *name)
 	return NULL;
 }
 
-static void record(struct engine *e, const char *target, const char *kind, const char *actor, const char *object, const char *plan)
+void order_record(struct engine *e, const char *target, const char *kind, const char *actor, const char *object, const char *plan)
 {
 	struct event event = {
 		.at_ms = clock_wall(), .target = target, .kind = kind, .actor = actor, .object = object, .result = "ok", .plan = plan,
@@ -30,7 +32,7 @@ static void record(struct engine *e, const char *target, const char *kind, const
 	log_target(LOG_LEVEL_NOTICE, target, MESSAGE_ORDER, "%s by %s%s%s", kind, actor, object != NULL ? ": " : "", object != NULL ? object : "");
 }
 
-static struct target *find_or_refuse(const struct engine *e, const char *name, struct error *err)
+struct target *order_target(const struct engine *e, const char *name, struct error *err)
 {
 	struct target *t = find(e, name);
 
@@ -97,7 +99,7 @@ int engine_reconcile(struct engine *e, const char *target, const char *actor)
 {
 	if (order_each(e, target, false) != 0)
 		return 1;
-	record(e, target != NULL ? target : "", "reconcile", actor, target != NULL ? NULL : "every target", NULL);
+	order_record(e, target != NULL ? target : "", "reconcile", actor, target != NULL ? NULL : "every target", NULL);
 	return 0;
 }
 
@@ -109,23 +111,23 @@ int engine_look(struct engine *e, const char *target, const char *actor)
 
 int engine_release(struct engine *e, const char *target, const char *actor, struct error *err)
 {
-	struct target *t = find_or_refuse(e, target, err);
+	struct target *t = order_target(e, target, err);
 
 	if (t == NULL || waves_release(t, err) != 0)
 		return 1;
-	record(e, t->name, "released", actor, "the line of migrations goes on without it", NULL);
+	order_record(e, t->name, "released", actor, "the line of migrations goes on without it", NULL);
 	engine_arm(e, clock_monotonic());
 	return 0;
 }
 
 int engine_accept_schema(struct engine *e, const char *target, const char *actor, struct error *err)
 {
-	struct target *t = find_or_refuse(e, target, err);
+	struct target *t = order_target(e, target, err);
 
 	return t == NULL ? 1 : schema_accept(t, actor, err);
 }
 
-static void judge_again(struct target *t)
+void order_judge_again(struct target *t)
 {
 	t->plan_stale = true;
 	order_pass(t, false, clock_monotonic());
@@ -134,7 +136,7 @@ static void judge_again(struct target *t)
 
 int engine_suspend(struct engine *e, const char *target, const char *reason, int64_t for_ms, const char *actor, struct error *err)
 {
-	struct target *t = find_or_refuse(e, target, err);
+	struct target *t = order_target(e, target, err);
 	int64_t wall = clock_wall();
 	struct suspension s = { .target = target, .reason = reason, .actor = actor, .since_ms = wall, .until_ms = for_ms > 0 ? wall + for_ms : 0 };
 
@@ -147,8 +149,8 @@ int engine_suspend(struct engine *e, const char *target, const char *reason, int
 	talloc_free(t->suspend_reason);
 	t->suspend_reason = reason != NULL && reason[0] != '\0' ? talloc_strdup(t, reason) : NULL;
 	publish_suspension(t);
-	record(e, t->name, "suspended", actor, reason, NULL);
-	judge_again(t);
+	order_record(e, t->name, "suspended", actor, reason, NULL);
+	order_judge_again(t);
 	return 0;
 }
 
@@ -163,7 +165,7 @@ static void resume(struct target *t)
 
 int engine_resume(struct engine *e, const char *target, const char *actor, struct error *err)
 {
-	struct target *t = find_or_refuse(e, target, err);
+	struct target *t = order_target(e, target, err);
 
 	if (t == NULL)
 		return 1;
@@ -173,8 +175,8 @@ int engine_resume(struct engine *e, const char *target, const char *actor, struc
 	}
 	resume(t);
 	t->retry = true;
-	record(e, t->name, "resumed", actor, NULL, NULL);
-	judge_again(t);
+	order_record(e, t->name, "resumed", actor, NULL, NULL);
+	order_judge_again(t);
 	return 0;
 }
 
@@ -183,13 +185,15 @@ void suspension_expire(struct target *t)
 	if (!t->suspended || t->suspend_until == 0 || t->suspend_until > clock_wall())
 		return;
 	resume(t);
-	record(t->engine, t->name, "resumed", "daemon", "the time of the suspension is over", NULL);
+	order_record(t->engine, t->name, "resumed", "daemon", "the time of the suspension is over", NULL);
 }
 
-/* The id of the plan that is held now, or of an identity that waits to be accepted. */
+/* The id of the plan that is held now, of one undo in it, or of an identity that waits to be accepted. */
 static bool approvable(const struct target *t, const char *plan)
 {
 	if (t->plan != NULL && t->plan->id[0] != '\0' && strcmp(t->plan->id, plan) == 0)
+		return true;
+	if (undo_waits(t, plan) != NULL)
 		return true;
 	return t->identity_offered[0] != '\0' && strcmp(t->identity_offered, plan) == 0;
 }
@@ -201,7 +205,7 @@ static int decide_parts(struct target *t, const struct approval *whole)
 	int r = state_approve(t->engine->state, whole);
 
 	if (t->plan == NULL || strcmp(t->plan->id, whole->plan) != 0)
-		return r;              /* an identity */
+		return r;              /* an identity, one undo alone */
 	part.plan = t->plan->guard_id;
 	if (r == 0 && part.plan[0] != '\0' && strcmp(part.plan, whole->plan) != 0)
 		r = state_approve(t->engine->state, &part);
@@ -213,26 +217,36 @@ static int decide_parts(struct target *t, const struct approval *whole)
 	return r;
 }
 
-/* The files that the decision is about; NULL = none. */
-static char *files_of(const struct target *t, const char *plan)
+static char *joined(char *text, const char *more)
 {
+	return text == NULL ? talloc_strdup(NULL, more) : talloc_asprintf_append(text, ", %s", more);
+}
+
+/* The files and the undos that the decision is about; NULL = none. */
+static char *parts_of(const struct target *t, const char *plan)
+{
+	const struct undo_entry *alone = undo_waits(t, plan);
 	char *text = NULL;
 
+	if (alone != NULL)
+		return talloc_asprintf(NULL, "undo of change %" PRId64, alone->id);
 	for (uint32_t i = 0; t->plan != NULL && strcmp(t->plan->id, plan) == 0 && i < t->plan->n_changes; i++) {
 		const struct change *c = &t->plan->changes[i];
+		char *undo = c->undo != NULL ? talloc_asprintf(NULL, "undo of change %" PRId64, c->undo->id) : NULL;
 
 		if (c->approval != NULL)
-			text = text == NULL ? talloc_strdup(NULL, c->extra) : talloc_asprintf_append(text, ", %s", c->extra);
+			text = joined(text, undo != NULL ? undo : c->extra);
+		talloc_free(undo);
 	}
 	return text;
 }
 
 static int decide(struct engine *e, const char *target, const char *plan, const char *actor, bool rejected, struct error *err)
 {
-	struct target *t = find_or_refuse(e, target, err);
+	struct target *t = order_target(e, target, err);
 	int64_t wall = clock_wall();
 	struct approval a = { .target = target, .plan = plan, .actor = actor, .at_ms = wall, .expires_ms = wall + APPROVAL_LASTS, .rejected = rejected };
-	char *files;
+	char *parts;
 
 	if (t == NULL)
 		return 1;
@@ -248,12 +262,14 @@ static int decide(struct engine *e, const char *target, const char *plan, const 
 		error_set(err, "the decision could not be stored; see the log of the daemon");
 		return 1;
 	}
-	if (rejected)
+	parts = parts_of(t, plan);
+	if (rejected) {
 		held_rejected(t);
-	files = files_of(t, plan);
-	record(e, t->name, rejected ? "rejected" : "approved", actor, files, plan);
-	talloc_free(files);
-	judge_again(t);
+		undo_rejected(t, plan);
+	}
+	order_record(e, t->name, rejected ? "rejected" : "approved", actor, parts, plan);
+	talloc_free(parts);
+	order_judge_again(t);
 	return 0;
 }
 
@@ -291,6 +307,6 @@ int engine_reload(struct engine *e, const char *actor, void *parent, struct conf
 	log_set_level((enum log_level)settings->log_level);
 	fleet_configure(e, e->hold, clock_monotonic());
 	snprintf(object, sizeof(object), "generation %llu", (unsigned long long)e->generation);
-	record(e, "", "reload", actor, object, NULL);
+	order_record(e, "", "reload", actor, object, NULL);
 	return 0;
 }

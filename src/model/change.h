@@ -44,8 +44,12 @@ enum change_op {
 	CHANGE_REASSIGN_OWNED,
 	CHANGE_END_SESSIONS,          /* of a role that is to go */
 	CHANGE_DROP_ROLE,
+	CHANGE_DROP_SCHEMA,           /* an empty one; only to take back that it was made */
+	CHANGE_COMMENT_POLICY,        /* likewise: replacing a policy loses its comment */
+	CHANGE_UNDO,                  /* several changes that take back a recorded one, see struct undo_change */
 	CHANGE_OPS
 };
+const char *change_op_name(enum change_op);      /* "grant_membership" */
 
 /* The metrics label and the sections of `show`. */
 enum drift_kind {
@@ -66,6 +70,39 @@ enum change_phase {
 struct source {
 	const char *file;
 	unsigned line;
+};
+
+struct change;
+
+/* One column that a REVOKE on its table takes along. */
+struct column_taken {
+	const char *table, *column;
+	privs_t privs, options;       /* options: of privileges held WITH GRANT OPTION */
+};
+
+/* What was there before, as far as the change itself does not tell: so it can be taken back exactly. */
+struct change_was {
+	unsigned attrs;
+	int32_t connection_limit;
+	const char *valid_until;
+	const char *comment;          /* of the policy */
+	const struct change *policy;  /* a CHANGE_CREATE_POLICY of the one that was there */
+	bool member, admin, inherit, set;     /* member: the membership was there, with these options */
+	name_id grantor;              /* of a membership */
+	privs_t privs, options;       /* GRANT: of privs, what the same grantor had given. REVOKE: of privs, what was grantable.
+	                                 OWNER: what the new owner held from the old one */
+	bool named;                   /* OWNER: the list names the new owner as a grantee, privs and own hold */
+	privs_t own;                  /* OWNER: what the old owner held himself */
+	struct column_taken *columns;
+	uint32_t n_columns;
+	const char *no_inverse;       /* why it cannot be taken back exactly, though changes of its kind can */
+};
+
+/* Takes back change number id. forward: what that one did, which is in turn what takes this back. */
+struct undo_change {
+	int64_t id;
+	const struct change *parts, *forward;
+	uint32_t n_parts, n_forward;
 };
 
 struct change {
@@ -102,11 +139,13 @@ struct change {
 	bool lends_usage;             /* the grantor has no USAGE on the schema: it is lent to him, by lender if that is somebody else than we */
 	name_id lender;
 	bool retires;                 /* part of retiring a role: done before it is dropped */
-	const char *approval;         /* a migration that a policy holds: under which id it is approved */
+	const char *approval;         /* a migration that a policy holds, an undo: under which id it is approved */
 	struct migration_finding *findings;   /* of a migration: what it does to others (migrate/lint.h) */
 	uint32_t n_findings;
 	int64_t oldest_transaction_s; /* who would keep its locks waiting; 0 = nobody for long */
 	const char *from;             /* what is there, for people; may be NULL */
+	struct change_was was;
+	const struct undo_change *undo;
 	struct source source;
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* A change as one line for people, and the statements that undo it. */
+/* A change as one line for people, in a plan, a diff and the history. */
+#include <inttypes.h>
 #include <string.h>
 #include <talloc.h>
 
@@ -209,7 +210,10 @@ static void described(struct text *out, const struct plan *plan, const struct ch
 	case CHANGE_COMMENT_ROLE:
 		text_add(out, "COMMENT ON ROLE ");
 		name(out, plan, c->role);
-		text_addf(out, " IS '%s'", c->value);
+		if (c->value)
+			text_addf(out, " IS '%s'", c->value);
+		else
+			text_add(out, " IS NULL");
 		break;
 	case CHANGE_SET_SETTING: case CHANGE_RESET_SETTING:
 		describe_setting(out, plan, c);
@@ -272,6 +276,17 @@ static void described(struct text *out, const struct plan *plan, const struct ch
 		text_add(out, "DROP ROLE ");
 		name(out, plan, c->role);
 		break;
+	case CHANGE_DROP_SCHEMA:
+		text_add(out, "DROP SCHEMA ");
+		quote_ident_display(out, c->name);
+		break;
+	case CHANGE_COMMENT_POLICY: describe_policy(out, plan, c, "COMMENT ON POLICY"); break;
+	case CHANGE_UNDO:
+		text_addf(out, "UNDO %" PRId64 ": ", c->undo->id);
+		described(out, plan, &c->undo->parts[0]);
+		if (c->undo->n_parts > 1)
+			text_addf(out, ", and %u more", c->undo->n_parts - 1);
+		break;
 	case CHANGE_OPS:
 		break;
 	}
@@ -288,72 +303,19 @@ char *change_describe(void *parent, const struct plan *plan, const struct change
 	return result;
 }
 
-/* What each operation is to a reader of a diff, and which operation takes it back. */
-static const struct {
-	char sign;
-	enum change_op inverse;      /* CHANGE_OPS = none */
-} facts[CHANGE_OPS] = {
-	[CHANGE_CREATE_ROLE] = { '+', CHANGE_DROP_ROLE }, [CHANGE_RENAME_ROLE] = { '~', CHANGE_OPS },
-	[CHANGE_ALTER_ROLE] = { '~', CHANGE_OPS }, [CHANGE_SET_PASSWORD] = { '~', CHANGE_OPS },
-	[CHANGE_COMMENT_ROLE] = { '~', CHANGE_OPS }, [CHANGE_SET_SETTING] = { '~', CHANGE_RESET_SETTING },
-	[CHANGE_RESET_SETTING] = { '-', CHANGE_SET_SETTING }, [CHANGE_GRANT_MEMBERSHIP] = { '+', CHANGE_REVOKE_MEMBERSHIP },
-	[CHANGE_REVOKE_MEMBERSHIP] = { '-', CHANGE_GRANT_MEMBERSHIP }, [CHANGE_CREATE_SCHEMA] = { '+', CHANGE_OPS },
-	[CHANGE_CREATE_DATABASE] = { '+', CHANGE_OPS },
-	[CHANGE_CREATE_EXTENSION] = { '+', CHANGE_DROP_EXTENSION }, [CHANGE_UPDATE_EXTENSION] = { '~', CHANGE_OPS },
-	[CHANGE_MOVE_EXTENSION] = { '~', CHANGE_OPS }, [CHANGE_DROP_EXTENSION] = { '-', CHANGE_OPS }, [CHANGE_MIGRATE] = { '+', CHANGE_OPS },
-	[CHANGE_OWNER] = { '~', CHANGE_OWNER }, [CHANGE_GRANT] = { '+', CHANGE_REVOKE }, [CHANGE_REVOKE] = { '-', CHANGE_GRANT },
-	[CHANGE_REVOKE_GRANT_OPTION] = { '-', CHANGE_GRANT }, [CHANGE_DEFAULT_GRANT] = { '+', CHANGE_DEFAULT_REVOKE },
-	[CHANGE_DEFAULT_REVOKE] = { '-', CHANGE_DEFAULT_GRANT }, [CHANGE_ROW_SECURITY] = { '~', CHANGE_ROW_SECURITY },
-	[CHANGE_CREATE_POLICY] = { '+', CHANGE_DROP_POLICY }, [CHANGE_ALTER_POLICY] = { '~', CHANGE_OPS },
-	[CHANGE_REPLACE_POLICY] = { '~', CHANGE_OPS }, [CHANGE_DROP_POLICY] = { '-', CHANGE_OPS },
-	[CHANGE_REASSIGN_OWNED] = { '~', CHANGE_OPS }, [CHANGE_END_SESSIONS] = { '-', CHANGE_OPS },
-	[CHANGE_DROP_ROLE] = { '-', CHANGE_OPS },
+/* What each operation is to a reader of a diff. */
+static const char signs[CHANGE_OPS] = {
+	[CHANGE_CREATE_ROLE] = '+', [CHANGE_RENAME_ROLE] = '~', [CHANGE_ALTER_ROLE] = '~', [CHANGE_SET_PASSWORD] = '~',
+	[CHANGE_COMMENT_ROLE] = '~', [CHANGE_SET_SETTING] = '~', [CHANGE_RESET_SETTING] = '-', [CHANGE_GRANT_MEMBERSHIP] = '+',
+	[CHANGE_REVOKE_MEMBERSHIP] = '-', [CHANGE_CREATE_SCHEMA] = '+', [CHANGE_CREATE_DATABASE] = '+', [CHANGE_CREATE_EXTENSION] = '+',
+	[CHANGE_UPDATE_EXTENSION] = '~', [CHANGE_MOVE_EXTENSION] = '~', [CHANGE_DROP_EXTENSION] = '-', [CHANGE_MIGRATE] = '+',
+	[CHANGE_OWNER] = '~', [CHANGE_GRANT] = '+', [CHANGE_REVOKE] = '-', [CHANGE_REVOKE_GRANT_OPTION] = '-', [CHANGE_DEFAULT_GRANT] = '+',
+	[CHANGE_DEFAULT_REVOKE] = '-', [CHANGE_ROW_SECURITY] = '~', [CHANGE_CREATE_POLICY] = '+', [CHANGE_ALTER_POLICY] = '~',
+	[CHANGE_REPLACE_POLICY] = '~', [CHANGE_DROP_POLICY] = '-', [CHANGE_REASSIGN_OWNED] = '~', [CHANGE_END_SESSIONS] = '-',
+	[CHANGE_DROP_ROLE] = '-', [CHANGE_DROP_SCHEMA] = '-', [CHANGE_COMMENT_POLICY] = '~', [CHANGE_UNDO] = '~',
 };
 
 char change_sign(const struct change *change)
 {
-	return facts[change->op].sign;
-}
-
-int change_inverse_sql(void *parent, const struct plan *plan, const struct change *change, int version_num, struct statements *ret)
-{
-	struct change inverse = *change;
-
-	*ret = (struct statements){ NULL, 0 };
-	inverse.op = facts[change->op].inverse;
-	if (inverse.op == CHANGE_OPS)
-		return 0;
-	switch (change->op) {
-	case CHANGE_GRANT:
-		/* an option that was added to a privilege that was there is taken back alone */
-		inverse.op = change->grantable ? CHANGE_REVOKE_GRANT_OPTION : CHANGE_REVOKE;
-		break;
-	case CHANGE_DEFAULT_GRANT:
-		inverse.grantable = false;
-		break;
-	case CHANGE_OWNER:
-		inverse.role = change->other;
-		inverse.other = change->role;
-		break;
-	case CHANGE_SET_SETTING:
-		if (change->from) {
-			inverse.op = CHANGE_SET_SETTING;
-			inverse.value = change->from;
-		}
-		break;
-	case CHANGE_RESET_SETTING:
-		inverse.value = change->from;
-		break;
-	case CHANGE_GRANT_MEMBERSHIP:
-		if (change->from)
-			return 0;
-		break;
-	case CHANGE_ROW_SECURITY:
-		inverse.enable = !change->enable;
-		inverse.force = !change->force;
-		break;
-	default:
-		break;
-	}
-	return change_sql_display(parent, plan, &inverse, version_num, ret);
+	return signs[change->op];
 }

@@ -88,6 +88,9 @@ typedef void (*acl_emit)(void *data, const struct change *like);
 void diff_acl(struct differ *, const struct acl *, const struct acl_context *, const struct wanted *wanted, uint32_t n_wanted,
 	      uint32_t objects, acl_emit emit, void *data);
 
+/* For an owner that changes: what the list says of the new one, who takes the old one's place in it. */
+void owner_was(struct change *, const struct acl *);
+
 /* Do two values of a setting mean the same? Lists, units, booleans. */
 bool setting_equal(const char *name, const char *a, const char *b);
 /* Is it one of the settings whose value is a list of quoted names? */
@@ -130,6 +133,11 @@ void list_unmanaged_schemas(struct differ *);
 bool is_ignored(const struct differ *, name_id role);      /* by guard.ignored_roles: neither listed nor touched as unmanaged */
 
 void guard_apply(struct differ *);
+/* The part of it that no budget and no approval changes: our own role, protected names, our way in. */
+void guard_protect(struct differ *);
+/* undo.c. Before every check: what was undone is held. After them: what is to be undone is added. */
+void undone_hold(struct differ *);
+void undo_add(struct differ *);
 /* usage.c. Who takes back what he granted, and may not use the schema any more, is lent USAGE on it. */
 void usage_apply(struct differ *);
 bool is_protected(const struct differ *, const char *role);

@@ -89,6 +89,17 @@ static void block_out_of_reach(struct differ *d, const struct acl *acl, const st
 		     talloc_asprintf(d->plan, "as a superuser, run once: GRANT \"%s\" TO \"%s\"", who, me));
 }
 
+/* What the grantee holds from this grantor. */
+static privs_t given_by(const struct acl *acl, name_id grantee, name_id grantor)
+{
+	privs_t privs = 0;
+
+	for (uint32_t i = 0; i < acl->n; i++)
+		if (acl->v[i].grantee == grantee && acl->v[i].grantor == grantor)
+			privs |= acl->v[i].privs;
+	return privs;
+}
+
 static void missing(struct differ *d, const struct acl *acl, const struct acl_context *c, const struct fate *fates, const struct wanted *w, acl_emit emit,
 		    void *data)
 {
@@ -122,6 +133,7 @@ static void missing(struct differ *d, const struct acl *acl, const struct acl_co
 	if (lacking_option) {
 		like.privs = lacking_option;
 		like.grantable = true;
+		like.was.privs = lacking_option & given_by(acl, w->grantee, like.grantor ? like.grantor : c->owner);
 		block_out_of_reach(d, acl, c, &like);
 		emit(data, &like);
 	}
@@ -306,6 +318,7 @@ static void emit_removal(struct differ *d, const struct acl *acl, const struct a
 		struct change plain = like;
 
 		plain.privs = privs & ~blocked;
+		plain.was.options = op == CHANGE_REVOKE ? entry->grantable & plain.privs : 0;
 		block_orphan(d, acl, c, &plain);
 		block_out_of_reach(d, acl, c, &plain);
 		emit(data, &plain);

@@ -161,15 +161,31 @@ static bool revokes_on_table(const struct change *change)
 	return (change->op == CHANGE_REVOKE || change->op == CHANGE_REVOKE_GRANT_OPTION) && change->object_kind == OBJECT_TABLE;
 }
 
+/* For the way back: the column's privilege comes with the table's. */
+static void note_taken(struct differ *d, struct change *change, const char *column, const char *table, const struct acl_entry *entry)
+{
+	struct column_taken taken = { .table = table, .column = column, .options = change->privs & entry->grantable };
+	uint32_t n = change->was.n_columns;
+
+	taken.privs = change->op == CHANGE_REVOKE ? change->privs & entry->privs : taken.options;
+	if (!taken.privs)
+		return;
+	if ((n & (n - 1)) == 0)
+		change->was.columns = talloc_realloc(d->plan, change->was.columns, struct column_taken, n ? n * 2 : 1);
+	if (!change->was.columns)
+		abort();
+	change->was.columns[change->was.n_columns++] = taken;
+}
+
 /* A REVOKE on a table takes the same privilege, or its grant option, from the columns too (PostgreSQL documentation, REVOKE):
    what is wanted on a column must be granted again after it. */
-static struct taken revoked_on_table(const struct differ *d, uint32_t n_changes, const struct object_group *g, const char *table,
-				     const struct acl_entry *entry)
+static struct taken revoked_on_table(struct differ *d, uint32_t n_changes, const struct object_group *g, const char *table,
+				     const char *column, const struct acl_entry *entry, bool note)
 {
 	struct taken revoked = { 0 };
 
 	for (uint32_t i = 0; i < n_changes; i++) {
-		const struct change *change = &d->plan->changes[i];
+		struct change *change = &d->plan->changes[i];
 
 		if (!revokes_on_table(change) || change->schema != g->schema || change->role != entry->grantee ||
 		    change->state == CHANGE_BLOCKED || (change->grantor ? change->grantor : g->owner) != entry->grantor)
@@ -181,6 +197,8 @@ static struct taken revoked_on_table(const struct differ *d, uint32_t n_changes,
 				revoked.privs |= change->privs & entry->privs;
 			else
 				revoked.options |= change->privs & entry->grantable;
+			if (note)
+				note_taken(d, change, column, change->names[k], entry);
 		}
 	}
 	revoked.options &= ~revoked.privs;
@@ -253,12 +271,12 @@ static void emit_column(void *data, const struct change *like)
 
 /* What the plan's table revokes will take along of each entry of a column; NULL when nothing. */
 static const struct taken *taken_from_column(struct differ *d, const struct acl *acl, const struct object_group *g, const char *table,
-					uint32_t n_changes)
+					     const char *column, uint32_t n_changes, bool note)
 {
 	struct taken *taken = NULL;
 
 	for (uint32_t i = 0; i < acl->n; i++) {
-		struct taken gone = revoked_on_table(d, n_changes, g, table, &acl->v[i]);
+		struct taken gone = revoked_on_table(d, n_changes, g, table, column, &acl->v[i], note);
 
 		if (!gone.privs && !gone.options)
 			continue;
@@ -379,7 +397,7 @@ static void diff_column_slots(struct differ *d, const struct column_map *map, ui
 		uint32_t n_unmanaged = d->plan->n_unmanaged;
 
 		context.above = acl_above(d, g, acl, data.table);
-		context.taken = taken_from_column(d, acl, g, data.table, known);
+		context.taken = taken_from_column(d, acl, g, data.table, slot->column, known, !probe);
 		data.after_revokes = table_loses_anything(d, known, g->schema, data.table);
 		context.exact = scope || (slot->want && slot->want->exact);
 		context.revoke_unmanaged = (scope && scope->revoke_unmanaged) || (slot->want && slot->want->revoke_unmanaged);

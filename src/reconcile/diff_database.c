@@ -7,6 +7,43 @@
 
 #include "base/text.h"
 
+void owner_was(struct change *c, const struct acl *acl)
+{
+	for (uint32_t i = 0; i < acl->n; i++) {
+		const struct acl_entry *entry = &acl->v[i];
+
+		if (entry->grantee == c->other && entry->grantor == c->other)
+			c->was.own |= entry->privs;
+		if (entry->grantee == c->role && entry->grantor == c->other) {
+			c->was.named = true;
+			c->was.privs |= entry->privs;
+			c->was.options |= entry->grantable;
+		} else if (entry->grantor == c->role || entry->grantee == c->role) {
+			c->was.no_inverse = "the new owner had granted on it himself, or was granted on it by others than the old owner: whose word "
+					    "each privilege was cannot be told any more";
+		}
+	}
+}
+
+/* A column whose list names the new owner loses that as well, and nothing here would give it back. */
+static void columns_name_owner(struct differ *d, struct change *c, const char *table, size_t table_len)
+{
+	for (uint32_t i = 0; c->object_kind == OBJECT_TABLE && i < d->database->n_objects; i++) {
+		const struct object_group *g = &d->database->objects[i];
+		size_t cursor = 0, len;
+		const char *name;
+		bool names = false;
+
+		if (g->kind != OBJECT_COLUMN || g->schema != c->schema)
+			continue;
+		for (uint32_t e = 0; e < g->acl->n; e++)
+			names |= g->acl->v[e].grantee == c->role || g->acl->v[e].grantor == c->role;
+		while (names && (name = object_group_next(g, &cursor, d->scratch, &len)))
+			if (len == table_len && memcmp(name, table, len) == 0)
+				c->was.no_inverse = "the new owner held privileges on single columns, which became one with the owner's";
+	}
+}
+
 static bool schema_exists(struct differ *d, const char *wanted, name_id *ret_owner)
 {
 	size_t want_len = strlen(wanted), len;
@@ -63,6 +100,7 @@ static void want_schema(struct differ *d, const char *name, const char *owner, s
 	one_name(d, change, name);
 	change->role = names_put(d->names, owner);
 	change->other = live_owner;
+	owner_was(change, schema_group(d, names_put(d->names, name))->acl);
 	if (strncmp(name, "pg_", 3) == 0 || strcmp(name, "information_schema") == 0)
 		change_block(change, "a system schema", "remove it from the manifest");
 }
@@ -176,6 +214,14 @@ void diff_extensions(struct differ *d)
 
 /* --- owners -------------------------------------------------------------------------------------------------------- */
 
+static void change_owner(struct differ *d, struct change like, const char *name, size_t len)
+{
+	const char *copy = talloc_strndup(d->temporary, name, len);      /* the name may live in the scratch */
+
+	columns_name_owner(d, &like, copy, len);
+	differ_object(d, &like, copy, len);
+}
+
 static void want_owner(struct differ *d, const struct owner_wish *wish)
 {
 	name_id owner = names_put(d->names, wish->owner);
@@ -190,12 +236,13 @@ static void want_owner(struct differ *d, const struct owner_wish *wish)
 
 		if (g->kind != wish->on.kind || g->in_extension)
 			continue;
+		owner_was(&like, g->acl);
 		while ((name = object_group_next(g, &cursor, d->scratch, &len))) {
 			if (!selector_matches(&wish->on, g->relkind, schema, name, len))
 				continue;
 			found = true;
 			if (g->owner != owner)
-				differ_object(d, &like, name, len);
+				change_owner(d, like, name, len);
 		}
 	}
 	if (!found && wish->on.name_literal) {

@@ -204,6 +204,41 @@ static void block_trap(struct differ *d, const struct policy_wish *policy, struc
 			     "ROW('a', 'b')::app.t");
 }
 
+/* Its roles as they come in an array; pg_get_expr() of the look wrote the expressions with every name qualified. */
+static const char *live_roles_sql(struct differ *d, const char *live)
+{
+	struct text *out = text_new(d->plan);
+	size_t cursor = 0, len;
+	const char *name;
+
+	while ((name = array_next(live, strlen(live), &cursor, d->scratch, &len))) {
+		text_add(out, out->len ? ", " : "");
+		if (len == 6 && memcmp(name, "PUBLIC", 6) == 0)
+			text_add(out, "PUBLIC");
+		else
+			quote_ident_len(out, name, len);
+	}
+	return out->len ? out->s : "PUBLIC";
+}
+
+static void was_policy(struct differ *d, struct change *change, const struct policy *live)
+{
+	struct change *was = talloc_memdup(d->plan, change, sizeof *change);
+
+	was->op = CHANGE_CREATE_POLICY;
+	was->command = live->command;
+	was->permissive = live->permissive;
+	was->value = live->using_expr;
+	was->extra = live->check_expr;
+	was->roles = live_roles_sql(d, live->roles);
+	change->was.policy = was;
+	change->was.comment = live->comment;
+	/* somebody else wrote these expressions: to make them again is to have them parsed as us */
+	if (expression_trap(d->plan, live->using_expr) || expression_trap(d->plan, live->check_expr))
+		change->was.no_inverse = "the policy before it has a literal whose type may be of somebody else: its code would run with the rights "
+					 "of dbreconcile";
+}
+
 static void want_policy(struct differ *d, const struct row_security_wish *wish, const struct policy_wish *policy, const struct policy *live)
 {
 	enum expression_state using_state, check_state;
@@ -211,8 +246,11 @@ static void want_policy(struct differ *d, const struct row_security_wish *wish, 
 	struct change *change;
 
 	if (policy->ensure == ENSURE_ABSENT) {
-		if (live)
-			hold_policy(policy_change(d, CHANGE_DROP_POLICY, wish, policy), "dropping a policy changes who sees which rows");
+		if (!live)
+			return;
+		change = policy_change(d, CHANGE_DROP_POLICY, wish, policy);
+		was_policy(d, change, live);
+		hold_policy(change, "dropping a policy changes who sees which rows");
 		return;
 	}
 	if (!live) {
@@ -226,6 +264,7 @@ static void want_policy(struct differ *d, const struct row_security_wish *wish, 
 	    (live->using_expr && !policy->using_expr) || (live->check_expr && !policy->check_expr)) {
 		change = policy_change(d, CHANGE_REPLACE_POLICY, wish, policy);
 		change->roles = roles_sql(d, &policy->to);
+		was_policy(d, change, live);
 		hold_policy(change, "replacing a policy changes who sees which rows");
 		block_unknown_roles(d, policy, change);
 		block_trap(d, policy, change);
@@ -238,6 +277,7 @@ static void want_policy(struct differ *d, const struct row_security_wish *wish, 
 	change = policy_change(d, CHANGE_ALTER_POLICY, wish, policy);
 	change->roles = roles_sql(d, &policy->to);
 	change->from = live->using_expr ? live->using_expr : live->check_expr;
+	was_policy(d, change, live);
 	hold_policy(change, "altering a policy changes who sees which rows");
 	if (using_state == EXPRESSION_UNKNOWN || check_state == EXPRESSION_UNKNOWN)
 		change->reason = talloc_asprintf(d->plan, "the expression reads back differently and could not be compared: %s",

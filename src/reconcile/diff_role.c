@@ -87,6 +87,9 @@ static void alter_role(struct differ *d, const struct role_want *want, const str
 		change->connection_limit = wish->connection_limit;
 		change->has_valid_until = until;
 		change->valid_until = wish->valid_until;
+		change->was.attrs = live->attrs;
+		change->was.connection_limit = live->connection_limit;
+		change->was.valid_until = live->valid_until;
 		if (limit)
 			change->from = talloc_asprintf(d->plan, "connection limit %d", live->connection_limit);
 		if ((differing & ROLE_LOGIN) && !(wish->attrs & ROLE_LOGIN))
@@ -177,12 +180,22 @@ static struct change *membership_change(struct differ *d, enum change_op op, enu
 	return change;
 }
 
+static void was_member(struct change *change, const struct membership *row)
+{
+	change->was.member = true;
+	change->was.admin = row->admin;
+	change->was.inherit = row->inherit;
+	change->was.set = row->set;
+	change->was.grantor = row->grantor;
+}
+
 static void withdraw_membership(struct differ *d, const struct membership_want *want, const struct membership *rows, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		struct change *change = membership_change(d, CHANGE_REVOKE_MEMBERSHIP, PHASE_REVOKES, want->role, want->member, want->source);
 
 		change->grantor = d->version_num >= 160000 ? rows[i].grantor : NAME_NONE;
+		was_member(change, &rows[i]);
 	}
 }
 
@@ -200,7 +213,7 @@ static struct change *grant_membership(struct differ *d, const struct membership
 }
 
 /* edge: the creator's alone is there. What a superuser grants is written into that very row: its ADMIN stays unless told. */
-static void new_membership(struct differ *d, const struct membership_want *want, bool edge)
+static void new_membership(struct differ *d, const struct membership_want *want, const struct membership *edge)
 {
 	const struct role *member = server_role(d->server, want->member);
 	bool inherit = want->has_inherit ? want->inherit : !member || (member->attrs & ROLE_INHERIT);
@@ -211,6 +224,8 @@ static void new_membership(struct differ *d, const struct membership_want *want,
 	if (edge && (!want->has_admin || want->admin) && !inherit && !set)
 		return;
 	change = grant_membership(d, want);
+	if (edge && d->server->facts.is_superuser)
+		was_member(change, edge);
 	change->admin = want->has_admin ? want->admin : edge && d->server->facts.is_superuser;
 	change->inherit = inherit;
 	change->set = set;
@@ -226,6 +241,7 @@ static void adjust_membership(struct differ *d, const struct membership_want *wa
 	change->inherit = inherit;
 	change->set = set;
 	change->grantor = d->version_num >= 160000 ? row->grantor : NAME_NONE;
+	was_member(change, row);
 	change->from = talloc_asprintf(d->plan, "admin %s, inherit %s, set %s", row->admin ? "true" : "false", row->inherit ? "true" : "false",
 				       row->set ? "true" : "false");
 }
@@ -254,7 +270,7 @@ static void want_membership(struct differ *d, const struct membership_want *want
 		raise_set &= !rows[i].set;
 	}
 	if (usable == 0) {
-		new_membership(d, want, n > 0);
+		new_membership(d, want, n > 0 ? rows : NULL);
 		return;
 	}
 	for (uint32_t i = 0; i < n; i++) {
@@ -311,6 +327,7 @@ static void surplus_memberships(struct differ *d)
 			continue;
 		change = membership_change(d, CHANGE_REVOKE_MEMBERSHIP, PHASE_REVOKES, m->role, m->member, (struct source){ 0 });
 		change->grantor = d->version_num >= 160000 ? m->grantor : NAME_NONE;
+		was_member(change, m);
 		for (uint32_t r = 0; r < d->desired->n_roles; r++)
 			if (d->desired->roles[r].name == m->member)
 				change->source = d->desired->roles[r].wish->source;
@@ -413,6 +430,7 @@ void diff_databases(struct differ *d)
 			change->names[0] = names_text(d->names, want->name);
 			change->role = want->owner;
 			change->other = live->owner;
+			owner_was(change, live->acl);
 		}
 		if (want->wish->has_connection_limit && want->wish->connection_limit != live->connection_limit) {
 			change = differ_add(d, CHANGE_ALTER_ROLE, DRIFT_DATABASE, PHASE_SETTINGS, want->wish->source);
@@ -420,6 +438,7 @@ void diff_databases(struct differ *d)
 			change->database = want->name;
 			change->has_connection_limit = true;
 			change->connection_limit = want->wish->connection_limit;
+			change->was.connection_limit = live->connection_limit;
 			change->from = talloc_asprintf(d->plan, "connection limit %d", live->connection_limit);
 		}
 	}

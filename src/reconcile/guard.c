@@ -23,7 +23,7 @@
 static const char *const always_protected[] = { "pg_*", "rdsadmin", "rds_superuser", "rdsrepladmin", "cloudsqladmin", "cloudsqlsuperuser",
 						"azuresu", "azure_pg_admin", "alloydbadmin", "alloydbsuperuser" };
 
-static bool touches_role(const struct change *c)
+bool guard_touches_role(const struct change *c)
 {
 	switch (c->op) {
 	case CHANGE_CREATE_ROLE: case CHANGE_ALTER_ROLE: case CHANGE_RENAME_ROLE: case CHANGE_SET_PASSWORD: case CHANGE_COMMENT_ROLE:
@@ -173,12 +173,21 @@ static void budgets(struct differ *d)
 						       (unsigned long long)revokes, d->plan->in_scope, guard->max_percent));
 }
 
-void guard_apply(struct differ *d)
+void guard_protect(struct differ *d)
 {
 	for (uint32_t i = 0; i < d->plan->n_changes; i++) {
-		if (touches_role(&d->plan->changes[i]))
-			protect_role(d, &d->plan->changes[i], d->plan->changes[i].role);
-		keep_connected(d, &d->plan->changes[i]);
+		struct change *c = &d->plan->changes[i];
+
+		if (guard_touches_role(c))
+			protect_role(d, c, c->role);
+		if (c->op == CHANGE_RENAME_ROLE)
+			protect_role(d, c, c->other);
+		keep_connected(d, c);
 	}
+}
+
+void guard_apply(struct differ *d)
+{
+	guard_protect(d);
 	budgets(d);
 }

@@ -136,6 +136,20 @@ static void sort_changes(struct plan *plan)
 	plan->changes = sorted;
 }
 
+/* An undo is approved by an id of its own. */
+static bool waits_for_plan(const struct change *c)
+{
+	return c->state == CHANGE_HELD && c->op != CHANGE_UNDO;
+}
+
+static bool anything_waits(const struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->n_changes; i++)
+		if (waits_for_plan(&plan->changes[i]))
+			return true;
+	return false;
+}
+
 /* The identity of what is held: who, where, what, and what it assumes to find. */
 static void make_id(struct differ *d)
 {
@@ -149,7 +163,7 @@ static void make_id(struct differ *d)
 		const struct change *c = &plan->changes[i];
 		struct statements statements;
 
-		if (c->state != CHANGE_HELD)
+		if (!waits_for_plan(c))
 			continue;
 		change_sql_display(d->temporary, plan, c, d->version_num, &statements);
 		for (uint32_t s = 0; s < statements.n; s++)
@@ -166,7 +180,7 @@ static void release_approved(struct differ *d)
 	if (!d->context->approved || strcmp(d->context->approved, d->plan->id) != 0)
 		return;
 	for (uint32_t i = 0; i < d->plan->n_changes; i++)
-		if (d->plan->changes[i].state == CHANGE_HELD)
+		if (waits_for_plan(&d->plan->changes[i]))
 			d->plan->changes[i].state = CHANGE_READY;
 }
 
@@ -195,13 +209,15 @@ static void count(struct plan *plan)
 
 static void differ_end(struct differ *d, struct plan **ret)
 {
+	undone_hold(d);
 	usage_apply(d);
 	rights_apply(d);
 	guard_event_triggers(d);
 	guard_apply(d);
+	undo_add(d);
 	sort_changes(d->plan);
 	count(d->plan);
-	if (d->plan->held) {
+	if (anything_waits(d->plan)) {
 		make_id(d);
 		release_approved(d);
 		d->plan->held_reason = NULL;

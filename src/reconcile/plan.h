@@ -24,6 +24,24 @@ enum expression_state {
 	EXPRESSION_DIFFERS,
 };
 
+/* A recorded change that somebody asked to be taken back. */
+struct plan_undo {
+	int64_t id;                   /* of the recorded change */
+	const char *approval;         /* under which id it is approved, whatever else is held */
+	bool approved;
+	const char *reason;           /* why it is held */
+	const struct change *parts, *forward;        /* what takes it back; what it did. Both must live as long as the plan */
+	uint32_t n_parts, n_forward;
+};
+
+/* A change that was taken back: making it again needs a word. */
+struct plan_undone {
+	const struct change *forward;
+	uint32_t n_forward;
+	const char *reason;
+	bool *wanted;                 /* set: the plan holds it again, in whatever state */
+};
+
 /* What the caller knows beside the catalogs. */
 struct plan_context {
 	const struct guard_settings *guard;
@@ -41,6 +59,10 @@ struct plan_context {
 	/* Did the server have this database once? Then its absence is a surprise, and creating it needs approval. NULL = never. */
 	bool (*database_known)(void *data, const char *database);
 	void *database_data;
+	const struct plan_undo *undos;
+	uint32_t n_undos;
+	const struct plan_undone *undone;
+	uint32_t n_undone;
 };
 
 /* A privilege that nobody declared, held by a role that no manifest names: listed, not touched. */
@@ -123,6 +145,8 @@ struct group {
 /* Groups of the ready changes between two phases (inclusive). A talloc array. A group never holds more than 1,000 objects. */
 struct group *plan_groups(void *parent, const struct plan *, enum change_phase from, enum change_phase to, uint32_t *ret_n);
 
+/* Does the change do something to its role, so that it must not be a protected one? What gives it something does not. */
+bool guard_touches_role(const struct change *);
 /* Is the role one that nothing may be done to: built in, or guard.protected_roles? */
 bool guard_protects(const struct guard_settings *, const char *role);
 

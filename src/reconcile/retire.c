@@ -179,6 +179,7 @@ static void take_login(struct differ *d, const struct retiring *r)
 	if (can_log_in(d, r->role)) {
 		change = step(d, r, CHANGE_ALTER_ROLE, DRIFT_ROLE, PHASE_ROLES);
 		change->attrs_mask = ROLE_LOGIN;
+		change->was.attrs = ROLE_LOGIN;
 		change->state = CHANGE_HELD;
 		change->reason = why;
 	}
@@ -204,7 +205,7 @@ static bool owner_planned(const struct differ *d, enum object_kind kind, const c
 }
 
 /* One database or tablespace to the heir. */
-static void hand_over(struct differ *d, const struct retiring *r, enum object_kind kind, const char *name, size_t len)
+static void hand_over(struct differ *d, const struct retiring *r, enum object_kind kind, const struct acl *acl, const char *name, size_t len)
 {
 	struct change *change;
 
@@ -222,6 +223,7 @@ static void hand_over(struct differ *d, const struct retiring *r, enum object_ki
 	}
 	change->role = r->heir;
 	change->other = r->role;
+	owner_was(change, acl);
 	if (can_log_in(d, r->role)) {
 		change->state = CHANGE_HELD;
 		change->reason = "its owner can still log in: that ends first";
@@ -234,7 +236,7 @@ static void hand_over_shared(struct differ *d, const struct retiring *r)
 		const char *name = names_text(d->names, d->server->databases[i].name);
 
 		if (d->server->databases[i].owner == r->role)
-			hand_over(d, r, OBJECT_DATABASE, name, strlen(name));
+			hand_over(d, r, OBJECT_DATABASE, d->server->databases[i].acl, name, strlen(name));
 	}
 	for (uint32_t i = 0; i < d->server->n_objects; i++) {
 		const struct object_group *g = &d->server->objects[i];
@@ -244,7 +246,7 @@ static void hand_over_shared(struct differ *d, const struct retiring *r)
 		if (g->kind != OBJECT_TABLESPACE || g->owner != r->role)
 			continue;
 		while ((name = object_group_next(g, &cursor, d->scratch, &len)))
-			hand_over(d, r, g->kind, name, len);
+			hand_over(d, r, g->kind, g->acl, name, len);
 	}
 }
 

@@ -174,6 +174,8 @@ static struct lack membership(struct differ *d, const struct change *c)
 
 	if (!role)
 		return none;
+	if (d->version_num < 160000 && c->op == CHANGE_GRANT_MEMBERSHIP && c->grantor && c->grantor != d->me)
+		return superusers_only(d, c, talloc_asprintf(d->plan, "grant a membership in the name of %s", name_of(d, c->grantor)));
 	if (d->version_num < 160000)
 		return d->server->facts.createrole && !(role->attrs & ROLE_SUPERUSER) ? none : needs_admin(d, c->other, REACH_MEMBER);
 	if (c->grantor && !reaches(d, c->grantor, REACH_PRIVILEGES))
@@ -373,15 +375,16 @@ static struct lack (*const checks[CHANGE_OPS])(struct differ *, const struct cha
 	[CHANGE_ALTER_POLICY] = own_table, [CHANGE_REPLACE_POLICY] = own_table, [CHANGE_DROP_POLICY] = own_table,
 };
 
-static bool schema_is_blocked(const struct differ *d, const char *name)
+/* The schema that is not made in this pass; NULL when it is, or stands. */
+static const struct change *schema_that_waits(const struct differ *d, const char *name)
 {
 	for (uint32_t i = 0; i < d->plan->n_changes; i++) {
 		const struct change *c = &d->plan->changes[i];
 
-		if (c->op == CHANGE_CREATE_SCHEMA && c->state == CHANGE_BLOCKED && strcmp(c->name, name) == 0)
-			return true;
+		if (c->op == CHANGE_CREATE_SCHEMA && c->state != CHANGE_READY && strcmp(c->name, name) == 0)
+			return c;
 	}
-	return false;
+	return NULL;
 }
 
 /* Grants on a schema that cannot be made. */
@@ -389,12 +392,16 @@ static void follow_schema(struct differ *d, struct change *c)
 {
 	if (c->op != CHANGE_GRANT || c->object_kind != OBJECT_SCHEMA || c->state != CHANGE_READY)
 		return;
-	for (uint32_t i = 0; i < c->n; i++)
-		if (schema_is_blocked(d, c->names[i])) {
-			change_block(c, talloc_asprintf(d->plan, "schema %s does not exist and cannot be made", c->names[i]),
-				     "see what blocks the schema");
-			return;
-		}
+	for (uint32_t i = 0; i < c->n; i++) {
+		const struct change *schema = schema_that_waits(d, c->names[i]);
+
+		if (!schema)
+			continue;
+		change_block(c, talloc_asprintf(d->plan, "schema %s does not exist and %s", c->names[i],
+						schema->state == CHANGE_HELD ? "waits for approval" : "cannot be made"),
+			     "see what blocks the schema");
+		return;
+	}
 }
 
 enum { MAKES = 1, MAKES_LATER = 2, RENAMES = 4 };

@@ -245,7 +245,10 @@ static void write_comment(struct writer *w)
 	add(w, "COMMENT ON ROLE ");
 	role(w, w->change->role);
 	add(w, " IS ");
-	quote_literal(w->text, w->change->value);
+	if (w->change->value)
+		quote_literal(w->text, w->change->value);
+	else
+		add(w, "NULL");
 	finish(w);
 }
 
@@ -340,7 +343,7 @@ static void write_membership(struct writer *w)
 			  c->set ? "TRUE" : "FALSE");
 	else if (grant && c->admin)
 		add(w, " WITH ADMIN OPTION");
-	if (c->grantor && w->version_num >= 160000) {
+	if (c->grantor && (grant || w->version_num >= 160000)) {
 		add(w, " GRANTED BY ");
 		role(w, c->grantor);
 	}
@@ -529,6 +532,24 @@ static void write_drop_role(struct writer *w)
 	finish(w);
 }
 
+/* Never CASCADE: what has come into it since stays, and the server says so. */
+static void write_drop_schema(struct writer *w)
+{
+	add(w, "DROP SCHEMA ");
+	quote_ident(w->text, w->change->name);
+	finish(w);
+}
+
+static void write_comment_policy(struct writer *w)
+{
+	policy_head(w, "COMMENT ON");
+	add(w, " IS ");
+	quote_literal(w->text, w->change->value);
+	finish(w);
+}
+
+static void write_undo(struct writer *);
+
 static void write_nothing(struct writer *w)
 {
 	(void)w;
@@ -546,8 +567,28 @@ static void (*const writers[CHANGE_OPS])(struct writer *) = {
 	[CHANGE_REVOKE_GRANT_OPTION] = write_grant, [CHANGE_DEFAULT_GRANT] = write_default, [CHANGE_DEFAULT_REVOKE] = write_default,
 	[CHANGE_ROW_SECURITY] = write_row_security, [CHANGE_CREATE_POLICY] = write_policy, [CHANGE_ALTER_POLICY] = write_policy,
 	[CHANGE_REPLACE_POLICY] = write_policy, [CHANGE_DROP_POLICY] = write_policy, [CHANGE_REASSIGN_OWNED] = write_reassign,
-	[CHANGE_END_SESSIONS] = write_end_sessions, [CHANGE_DROP_ROLE] = write_drop_role,
+	[CHANGE_END_SESSIONS] = write_end_sessions, [CHANGE_DROP_ROLE] = write_drop_role, [CHANGE_DROP_SCHEMA] = write_drop_schema,
+	[CHANGE_COMMENT_POLICY] = write_comment_policy, [CHANGE_UNDO] = write_undo,
 };
+
+static void write_undo(struct writer *w)
+{
+	const struct undo_change *undo = w->change->undo;
+
+	for (uint32_t i = 0; i < undo->n_parts; i++) {
+		w->change = &undo->parts[i];
+		writers[w->change->op](w);
+	}
+}
+
+/* Does it say something that holds for the length of a transaction only? */
+static bool needs_transaction(const struct change *c)
+{
+	for (uint32_t i = 0; c->undo && i < c->undo->n_parts; i++)
+		if (c->undo->n_parts > 1 || needs_transaction(&c->undo->parts[i]))
+			return true;
+	return (c->grantor || (c->op == CHANGE_CREATE_EXTENSION && !c->extra)) && c->kind != DRIFT_MEMBERSHIP;
+}
 
 static int write_change(void *parent, const struct plan *plan, const struct change *change, int version_num, bool display,
 			struct statements *ret)
@@ -559,8 +600,7 @@ static int write_change(void *parent, const struct plan *plan, const struct chan
 	*ret = (struct statements){ NULL, 0 };
 	w.text = text_new(parent);
 	/* an apply is a transaction; whoever runs the displayed statements by hand needs one for SET LOCAL */
-	block = display && (change->grantor || (change->op == CHANGE_CREATE_EXTENSION && !change->extra)) &&
-		change->kind != DRIFT_MEMBERSHIP;
+	block = display && needs_transaction(change);
 	if (block) {
 		add(&w, "BEGIN");
 		finish(&w);

@@ -21,6 +21,7 @@ static void bind_event(sqlite3_stmt *stmt, const struct event *event)
 	bind_text(stmt, 9, event->sqlstate);
 	bind_text(stmt, 10, event->message);
 	bind_text(stmt, 11, event->plan);
+	bind_whole(stmt, 12, event->record);
 }
 
 static int insert_event(struct state *state, const struct event *event)
@@ -157,6 +158,48 @@ int state_event_get(struct state *state, void *parent, int64_t id, struct event 
 		r = 1;
 	}
 	return r;
+}
+
+int state_record(struct state *state, void *parent, int64_t id, const char **ret)
+{
+	sqlite3_stmt *stmt = state_statement(state, SQL_RECORD);
+	int rc;
+
+	*ret = NULL;
+	if (!stmt)
+		return state_errno(sqlite3_errcode(state->db));
+	bind_int(stmt, 1, id);
+	rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW)
+		*ret = column_text(parent, stmt, 0);
+	sqlite3_reset(stmt);
+	return rc == SQLITE_DONE ? 1 : state_errno(rc);
+}
+
+int state_records(struct state *state, void *parent, const char *target, int64_t after, uint32_t limit, struct state_record **ret, uint32_t *ret_n)
+{
+	sqlite3_stmt *stmt = state_statement(state, SQL_RECORDS);
+	struct state_record *v = NULL;
+	uint32_t n = 0;
+	int rc;
+
+	*ret = NULL;
+	*ret_n = 0;
+	if (!stmt)
+		return state_errno(sqlite3_errcode(state->db));
+	bind_text(stmt, 1, target);
+	bind_int(stmt, 2, after);
+	bind_int(stmt, 3, limit);
+	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		v = talloc_realloc(parent, v, struct state_record, n + 1);
+		v[n].id = sqlite3_column_int64(stmt, 0);
+		v[n].record = column_text(v, stmt, 1);
+		n++;
+	}
+	sqlite3_reset(stmt);
+	*ret = v;
+	*ret_n = n;
+	return state_errno(rc);
 }
 
 uint64_t state_events_changed(const struct state *state)

@@ -34,6 +34,7 @@ static const char *const schema_steps[] = {
 	"CREATE TABLE schema_ref (target TEXT NOT NULL, role TEXT NOT NULL, digest TEXT NOT NULL, note TEXT, at_ms INTEGER NOT NULL,"
 	" PRIMARY KEY (target, role)) WITHOUT ROWID;"
 	"CREATE INDEX schema_ref_digest ON schema_ref (digest);",
+	"ALTER TABLE event ADD COLUMN record TEXT;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(schema_steps) / sizeof(schema_steps[0])))
 
@@ -242,9 +243,31 @@ int state_put(struct state *state, const char *key, const char *value)
 
 	if (stmt) {
 		bind_text(stmt, 1, key);
-		bind_text(stmt, 2, value);
+		bind_whole(stmt, 2, value);
 	}
 	return state_run(state, stmt);
+}
+
+int state_list(struct state *state, void *parent, const char *prefix, struct state_fact **ret, uint32_t *ret_n)
+{
+	sqlite3_stmt *stmt = state_statement(state, SQL_LIST);
+	struct state_fact *v = NULL;
+	uint32_t n = 0;
+	int rc;
+
+	*ret = NULL;
+	*ret_n = 0;
+	if (!stmt)
+		return state_errno(sqlite3_errcode(state->db));
+	bind_text(stmt, 1, prefix);
+	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		v = talloc_realloc(parent, v, struct state_fact, n + 1);
+		v[n++] = (struct state_fact){ column_text(v, stmt, 0), column_text(v, stmt, 1) };
+	}
+	sqlite3_reset(stmt);
+	*ret = v;
+	*ret_n = n;
+	return state_errno(rc);
 }
 
 int state_delete(struct state *state, const char *key)

@@ -37,6 +37,7 @@ struct event {
 	const char *result;        /* "ok", "started", "failed", "unknown" */
 	const char *sqlstate, *message;   /* may be NULL */
 	const char *plan;          /* plan id, may be NULL */
+	const char *record;        /* of a change: both of its directions, for undo; kept whole or not at all, not read back with events */
 };
 /* What is written between the two is one transaction: a hundred intents cost one commit. Negative on I/O: nothing of it was
    stored. Without the begin, or when that failed, every write is a transaction of its own. */
@@ -57,6 +58,11 @@ int state_events_last(struct state *, void *parent, int64_t since_ms, const char
 /* Intents that were never closed: what a crash left behind, oldest first. */
 int state_events_open(struct state *, void *parent, struct event **ret, uint32_t *ret_n);
 int state_event_get(struct state *, void *parent, int64_t id, struct event **ret);   /* 1 = no such event */
+/* What undo needs to know of a change; record NULL = it was recorded by an earlier version, or is too large. */
+struct state_record { int64_t id; const char *record; };
+int state_record(struct state *, void *parent, int64_t id, const char **ret);                /* 1 = no such event */
+/* Of the changes to target after id that were made, or may have been, oldest first, at most limit. */
+int state_records(struct state *, void *parent, const char *target, int64_t after, uint32_t limit, struct state_record **ret, uint32_t *ret_n);
 /* Counts up with each added or closed event: followers look only when it has moved. */
 uint64_t state_events_changed(const struct state *);
 /* Forgets what is older, some thousand rows at a time so that no call takes long. 1 = there is more to forget. */
@@ -80,6 +86,9 @@ int state_approval_used(struct state *, const char *target, const char *plan);
 int state_get(struct state *, void *parent, const char *key, char **ret);     /* 1 = none */
 int state_put(struct state *, const char *key, const char *value);
 int state_delete(struct state *, const char *key);
+/* The facts whose keys begin with prefix, by key. */
+struct state_fact { const char *key, *value; };
+int state_list(struct state *, void *parent, const char *prefix, struct state_fact **ret, uint32_t *ret_n);
 
 /*
  * Schemas by their digest, in pieces, kept for as long as some target points to them: a thousand tenants with one schema keep

@@ -7,12 +7,13 @@
 #include <talloc.h>
 
 #define STATE_TEXT_MAX (64 * 1024)
+#define STATE_WHOLE_MAX (4 * 1024 * 1024)
 
 #define EVENT_COLUMNS "id, at_ms, target, kind, actor, object, statement, inverse, result, sqlstate, message, plan"
 
 static const char *const statements[SQL_COUNT] = {
-	[SQL_EVENT_ADD] = "INSERT INTO event (at_ms, target, kind, actor, object, statement, inverse, result, sqlstate, message, plan)"
-			  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+	[SQL_EVENT_ADD] = "INSERT INTO event (at_ms, target, kind, actor, object, statement, inverse, result, sqlstate, message, plan, record)"
+			  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
 	[SQL_EVENT_CLOSE] = "UPDATE event SET result = ?2, sqlstate = ?3, message = ?4 WHERE id = ?1",
 	[SQL_EVENTS] = "SELECT " EVENT_COLUMNS " FROM event WHERE id > ?1 AND at_ms >= ?2 AND (?3 IS NULL OR target = ?3)"
 		       " ORDER BY id LIMIT ?4",
@@ -20,6 +21,9 @@ static const char *const statements[SQL_COUNT] = {
 			    " ORDER BY id DESC LIMIT ?3) ORDER BY id",
 	[SQL_EVENTS_OPEN] = "SELECT " EVENT_COLUMNS " FROM event WHERE result = 'started' ORDER BY id",
 	[SQL_EVENT_GET] = "SELECT " EVENT_COLUMNS " FROM event WHERE id = ?1",
+	[SQL_RECORD] = "SELECT record FROM event WHERE id = ?1",
+	[SQL_RECORDS] = "SELECT id, record FROM event WHERE target = ?1 AND id > ?2 AND kind = 'change'"
+			" AND result IN ('ok', 'started', 'unknown') ORDER BY id LIMIT ?3",
 	[SQL_PRUNE_EVENTS] = "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE at_ms < ?1 ORDER BY at_ms LIMIT 2000)",
 	[SQL_PRUNE_OLDEST] = "DELETE FROM event WHERE id IN (SELECT id FROM event ORDER BY id LIMIT 200)",
 	[SQL_PRUNE_APPROVALS] = "DELETE FROM approval WHERE expires_ms < ?1",
@@ -34,6 +38,7 @@ static const char *const statements[SQL_COUNT] = {
 	[SQL_GET] = "SELECT value FROM fact WHERE key = ?1",
 	[SQL_PUT] = "INSERT OR REPLACE INTO fact (key, value) VALUES (?1, ?2)",
 	[SQL_DELETE] = "DELETE FROM fact WHERE key = ?1",
+	[SQL_LIST] = "SELECT key, value FROM fact WHERE key >= ?1 AND key < ?1 || char(1114111) ORDER BY key",
 	[SQL_SCHEMA_HAS] = "SELECT 1 FROM schema_snapshot WHERE digest = ?1",
 	[SQL_SCHEMA_PUT] = "INSERT OR REPLACE INTO schema_piece (digest, part, data) VALUES (?1, ?2, ?3)",
 	[SQL_SCHEMA_WHOLE] = "INSERT OR REPLACE INTO schema_snapshot (digest) VALUES (?1)",
@@ -111,6 +116,16 @@ void bind_text(sqlite3_stmt *stmt, int position, const char *value)
 	memcpy(cut, value, len);
 	memcpy(cut + len, ellipsis, sizeof(ellipsis));
 	sqlite3_bind_text(stmt, position, cut, -1, sqlite3_free);
+}
+
+void bind_whole(sqlite3_stmt *stmt, int position, const char *value)
+{
+	size_t len = value ? strlen(value) : 0;
+
+	if (!value || len > STATE_WHOLE_MAX)
+		sqlite3_bind_null(stmt, position);
+	else
+		sqlite3_bind_text(stmt, position, value, (int)len, SQLITE_TRANSIENT);
 }
 
 void bind_int(sqlite3_stmt *stmt, int position, int64_t value)

@@ -8,11 +8,11 @@
 #include "state/state.h"
 
 enum state_sql {
-	SQL_EVENT_ADD, SQL_EVENT_CLOSE, SQL_EVENTS, SQL_EVENTS_LAST, SQL_EVENTS_OPEN, SQL_EVENT_GET,
+	SQL_EVENT_ADD, SQL_EVENT_CLOSE, SQL_EVENTS, SQL_EVENTS_LAST, SQL_EVENTS_OPEN, SQL_EVENT_GET, SQL_RECORD, SQL_RECORDS,
 	SQL_PRUNE_EVENTS, SQL_PRUNE_OLDEST, SQL_PRUNE_APPROVALS,
 	SQL_SUSPEND, SQL_RESUME, SQL_SUSPENSIONS,
 	SQL_APPROVE, SQL_APPROVAL, SQL_APPROVAL_USED,
-	SQL_GET, SQL_PUT, SQL_DELETE,
+	SQL_GET, SQL_PUT, SQL_DELETE, SQL_LIST,
 	SQL_SCHEMA_HAS, SQL_SCHEMA_PUT, SQL_SCHEMA_WHOLE, SQL_SCHEMA_GET, SQL_SCHEMA_REF, SQL_SCHEMA_POINT, SQL_SCHEMA_UNPOINT,
 	SQL_SCHEMA_USED, SQL_SCHEMA_DROP, SQL_SCHEMA_SWEEP, SQL_COUNT
 };
@@ -29,6 +29,7 @@ int state_errno(int rc);
 /* A statement from the table, prepared on first use, reset and without parameters. NULL when it cannot be prepared. */
 sqlite3_stmt *state_statement(struct state *, enum state_sql);
 void bind_text(sqlite3_stmt *, int position, const char *value);      /* NULL = SQL NULL; cut at 64 KiB */
+void bind_whole(sqlite3_stmt *, int position, const char *value);     /* never cut; NULL when it is over 4 MiB */
 void bind_int(sqlite3_stmt *, int position, int64_t value);
 /* Runs to the end, without rows, and resets. 0 ok, negative. */
 int state_run(struct state *, sqlite3_stmt *);

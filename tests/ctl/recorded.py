@@ -101,6 +101,7 @@ class Recorded:
         self.post(self.target("eu/canary", "migrations", "accept-schema"), {**document("ack"), "action": "accept_schema"})
         self.post("/v1/reconcile", document("reconcile"))
         self.post("/v1/reload", document("reload"))
+        self.post("/v1/undo/1234", document("undo"))
         for action in ("approve", "reject", "suspend", "resume"):
             self.post(self.target("prod", action), {**document("ack"), "action": action})
 

@@ -18,7 +18,7 @@ from recorded import Recorded, document, documents, schema
 
 VERBS = [["status"], ["status", "prod"], ["show", "prod"], ["diff"], ["diff", "prod/billing"], ["reconcile", "--wait"],
          ["reconcile", "--dry-run"], ["approve", "prod", "1f3a5c7e9b0d2f46"], ["reject", "prod", "1f3a5c7e9b0d2f46"],
-         ["suspend", "prod", "--reason=upgrade", "--for=2h"], ["resume", "prod"], ["migrations", "prod/orders"], ["migrations"], ["migrations", "--all"],
+         ["undo", "1234"], ["suspend", "prod", "--reason=upgrade", "--for=2h"], ["resume", "prod"], ["migrations", "prod/orders"], ["migrations"], ["migrations", "--all"],
          ["migrations", "release", "eu/canary"], ["migrations", "eu/canary", "accept-schema"], ["events"],
          ["events", "prod"], ["wait", "prod/billing"], ["check"], ["config", "show"], ["config", "check", "/nonexistent"], ["reload"],
          ["ping"], ["version"]]
@@ -150,6 +150,23 @@ def test_show(ctl):
                  "! DROP ROLE legacy", "lock timeout, SQLSTATE 55P03"):
         assert text in out
     assert "status.state\theld" in ctl("-o", "tsv", "show", "prod").out
+
+
+def test_undo_says_what_would_run_and_what_lets_it(ctl, recorded):
+    answer = document("undo")
+    for number in ("1234", "#1234"):
+        assert ctl("undo", number).out == (
+            "prod/orders: change 1234, GRANT SELECT ON table app.users TO reporting, would be undone by\n"
+            "    BEGIN;\n"
+            '    REVOKE SELECT ON TABLE "app"."users" FROM "reporting";\n'
+            "    COMMIT;\n"
+            "held as plan 1f3a5c7e9b0d2f46; to let it be done:\n"
+            "    dbreconcilectl approve prod/orders 1f3a5c7e9b0d2f46\n")
+    assert ctl("-o", "tsv", "undo", "1234").out == "undo\tprod/orders\t1f3a5c7e9b0d2f46\n"
+    recorded.post("/v1/undo/1234", {**answer, "already": True})
+    assert "held as plan 1f3a5c7e9b0d2f46, as it was before;" in ctl("undo", "1234").out
+    recorded.post("/v1/undo/1234", document("error-409"), 409)
+    assert ctl("undo", "1234", expect=5).out == ""
 
 
 def test_orders_say_what_was_asked(ctl, recorded):

@@ -5,7 +5,7 @@
 #include <talloc.h>
 
 #include "catalog/decode.h"
-#include "reconcile/plan.h"
+#include "reconcile/inverse.h"
 #include "tests/sim/world.h"
 
 struct desired {
@@ -87,15 +87,40 @@ int desired_database(void *parent, struct names *names, const struct server_sett
 	return desired_server(parent, names, server, ret, err);
 }
 
+static void add(struct plan *plan, const struct plan_context *context, struct change c)
+{
+	for (uint32_t i = 0; i < context->n_undone; i++) {
+		if (!change_repeats(&c, context->undone[i].forward))
+			continue;
+		*context->undone[i].wanted = true;
+		c.state = CHANGE_HELD;
+		snprintf(plan->id, sizeof(plan->id), "%016x", 77);
+	}
+	if (c.state == CHANGE_HELD && c.op != CHANGE_UNDO && context->approved != NULL && strcmp(context->approved, plan->id) == 0)
+		c.state = CHANGE_READY;
+	plan->changes[plan->n_changes++] = c;
+	plan->ready += c.state == CHANGE_READY;
+	plan->held += c.state == CHANGE_HELD;
+	plan->drift_objects++;
+	plan->drift[DRIFT_GRANT]++;
+}
+
 static int plan_any(void *parent, const struct plan_context *context, struct names *names, struct plan **ret)
 {
 	struct plan *plan = talloc_zero(parent, struct plan);
 
 	plan->names = names;
-	if (world_find(context->target)->drift) {
-		plan->changes = talloc_zero_array(plan, struct change, 1);
-		plan->changes[0] = (struct change){ .op = CHANGE_GRANT, .kind = DRIFT_GRANT, .phase = PHASE_GRANTS, .n = 1 };
-		plan->n_changes = plan->ready = plan->drift_objects = plan->drift[DRIFT_GRANT] = 1;
+	plan->changes = talloc_zero_array(plan, struct change, 1 + context->n_undos);
+	if (world_find(context->target)->drift)
+		add(plan, context, (struct change){ .op = CHANGE_GRANT, .kind = DRIFT_GRANT, .phase = PHASE_GRANTS, .n = 1, .role = names_put(names, "x"),
+						    .object_kind = OBJECT_TABLE, .privs = PRIV_SELECT });
+	for (uint32_t i = 0; i < context->n_undos; i++) {
+		const struct plan_undo *wish = &context->undos[i];
+		struct undo_change *undo = talloc_zero(plan, struct undo_change);
+
+		*undo = (struct undo_change){ wish->id, wish->parts, wish->forward, wish->n_parts, wish->n_forward };
+		add(plan, context, (struct change){ .op = CHANGE_UNDO, .kind = DRIFT_GRANT, .phase = PHASE_DROPS, .n = 1, .undo = undo,
+						    .approval = wish->approval, .state = wish->approved ? CHANGE_READY : CHANGE_HELD });
 	}
 	*ret = plan;
 	return 0;
@@ -129,21 +154,21 @@ int plan_database(void *parent, const struct plan_context *context, struct desir
 
 struct group *plan_groups(void *parent, const struct plan *plan, enum change_phase from, enum change_phase to, uint32_t *ret_n)
 {
-	struct group *group = talloc_zero_array(parent, struct group, 1);
+	struct group *groups = talloc_zero_array(parent, struct group, plan->n_changes + 1);
 
-	*ret_n = plan->n_changes > 0 && from <= PHASE_GRANTS && PHASE_GRANTS <= to ? 1 : 0;
-	group->n = *ret_n;
-	group->phase = PHASE_GRANTS;
-	return group;
+	*ret_n = 0;
+	for (uint32_t i = 0; i < plan->n_changes; i++)
+		if (plan->changes[i].state == CHANGE_READY && from <= plan->changes[i].phase && plan->changes[i].phase <= to)
+			groups[(*ret_n)++] = (struct group){ i, 1, plan->changes[i].phase };
+	return groups;
 }
 
 int change_sql(void *parent, const struct plan *plan, const struct change *c, int version_num, struct statements *ret)
 {
 	(void)plan;
-	(void)c;
 	(void)version_num;
 	ret->v = talloc_zero_array(parent, const char *, 1);
-	ret->v[0] = "FIX";
+	ret->v[0] = c->op == CHANGE_UNDO ? "UNFIX" : "FIX";
 	ret->n = 1;
 	return 0;
 }
@@ -151,16 +176,6 @@ int change_sql(void *parent, const struct plan *plan, const struct change *c, in
 int change_sql_display(void *parent, const struct plan *plan, const struct change *c, int version_num, struct statements *ret)
 {
 	return change_sql(parent, plan, c, version_num, ret);
-}
-
-int change_inverse_sql(void *parent, const struct plan *plan, const struct change *c, int version_num, struct statements *ret)
-{
-	(void)parent;
-	(void)plan;
-	(void)c;
-	(void)version_num;
-	*ret = (struct statements){ 0 };
-	return 0;
 }
 
 char *change_describe(void *parent, const struct plan *plan, const struct change *c)

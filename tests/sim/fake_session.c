@@ -18,7 +18,7 @@ struct session {
 	char transaction;
 	struct error error;
 	enum failure failure;
-	bool fix;                        /* the statement that corrects is part of this transaction */
+	bool fix, unfix;                 /* the statement that corrects, or takes that back, is part of this transaction */
 };
 
 static void leave(struct session *s)
@@ -174,6 +174,13 @@ static const char *answer_cell(const struct rowset *rows, unsigned row, unsigned
 
 static void commit(struct session *s)
 {
+	if (s->unfix) {
+		s->unfix = false;
+		s->db->unfixes++;
+		s->db->drift = true;
+		s->db->drift_since = world.now;
+		s->db->server->version++;
+	}
 	if (!s->fix)
 		return;
 	s->fix = false;
@@ -203,8 +210,10 @@ static void execute(struct session *s, const char *sql, struct answer *a)
 		s->transaction = 'T';
 	if (strcmp(sql, "FIX") == 0)
 		s->fix = true;
+	if (strcmp(sql, "UNFIX") == 0)
+		s->unfix = true;
 	if (strcmp(sql, "ROLLBACK") == 0)
-		s->fix = false;
+		s->fix = s->unfix = false;
 	if (strcmp(sql, "COMMIT") == 0)
 		commit(s);
 	if (strcmp(sql, "COMMIT") == 0 || strcmp(sql, "ROLLBACK") == 0)

@@ -20,6 +20,7 @@
 
 #include "base/log.h"
 #include "engine/internal.h"
+#include "engine/undo.h"
 #include "tests/sim/world.h"
 
 #define INTERVAL 60000
@@ -370,6 +371,133 @@ static void a_fight_is_given_up(void **state)
 	fleet_end(f);
 }
 
+static struct target *target_of(struct fleet *f, const char *name)
+{
+	for (uint32_t i = 0; i < f->engine->n_order; i++)
+		if (strcmp(f->engine->order[i]->name, name) == 0)
+			return f->engine->order[i];
+	fail_msg("no target %s", name);
+	return NULL;
+}
+
+/* Orders are stamped with the real clock. */
+static void now_due(struct fleet *f, const char *name)
+{
+	struct target *t = target_of(f, name);
+
+	t->due = world.now;
+	target_wake_at(t, world.now);
+	run_until(f, world.now + 5000);
+}
+
+static int64_t last_change(struct fleet *f, const char *target)
+{
+	struct event *v;
+	uint32_t n;
+	int64_t id = 0;
+
+	assert_int_equal(state_events_last(f->state, f, 0, target, 100, &v, &n), 0);
+	for (uint32_t i = 0; i < n; i++)
+		if (strcmp(v[i].kind, "change") == 0)
+			id = v[i].id;
+	return id;
+}
+
+static void status_is(struct fleet *f, const char *target, const char *status)
+{
+	assert_string_equal(target_status_name(engine_find(f->engine, target)->status), status);
+}
+
+/* As after a restart: what the target knows is what the state file says. */
+static void forget_and_load(struct target *t)
+{
+	TALLOC_FREE(t->undo);
+	undo_load(t);
+	t->plan_stale = true;
+}
+
+/* Held, through a restart, until it is approved; then not made again by ourselves, through a restart, until that is approved. */
+static void an_undo_waits_and_is_not_undone_again(void **state)
+{
+	struct fleet *f = fleet_make(1, 3, 8, 4);
+	struct world_database *db = &world.servers[0].databases[1];
+	struct undo_answer answer, again;
+	struct error err;
+	int64_t change;
+
+	(void)state;
+	error_clear(&err);
+	run_until(f, INTERVAL);
+	world_drift(db);
+	run_until(f, world.now + 2 * INTERVAL);
+	assert_int_equal(db->fixes, 1);
+	change = last_change(f, db->name);
+	assert_int_equal(engine_undo(f->engine, change + 1000, "test", f, &answer, &err), 2);
+	assert_int_equal(engine_undo(f->engine, change, "test", f, &answer, &err), 0);
+	assert_int_equal(engine_undo(f->engine, change, "other", f, &again, &err), 0);
+	assert_true(again.already);
+	assert_string_equal(answer.plan, again.plan);
+	now_due(f, db->name);
+	status_is(f, db->name, "held");
+	assert_string_equal(engine_find(f->engine, db->name)->plan->id, answer.plan);
+	forget_and_load(target_of(f, db->name));
+	now_due(f, db->name);
+	run_until(f, world.now + 3 * INTERVAL);
+	status_is(f, db->name, "held");
+	assert_int_equal(db->unfixes, 0);
+	assert_int_equal(engine_approve(f->engine, db->name, answer.plan, "test", &err), 0);
+	now_due(f, db->name);
+	assert_int_equal(db->unfixes, 1);
+	assert_true(db->drift);
+	forget_and_load(target_of(f, db->name));
+	now_due(f, db->name);
+	run_until(f, world.now + 20 * INTERVAL);
+	assert_int_equal(db->fixes, 1);                 /* nobody makes it again */
+	assert_int_equal(db->unfixes, 1);
+	status_is(f, db->name, "held");
+	assert_int_equal(engine_undo(f->engine, change, "test", f, &answer, &err), 1);        /* it was undone already */
+	assert_int_equal(engine_approve(f->engine, db->name, engine_find(f->engine, db->name)->plan->id, "test", &err), 0);
+	now_due(f, db->name);
+	assert_int_equal(db->fixes, 2);
+	status_is(f, db->name, "in_sync");
+	world_drift(db);                                /* and from then on it is corrected as before */
+	run_until(f, world.now + 2 * INTERVAL);
+	assert_int_equal(db->fixes, 3);
+	fleet_end(f);
+}
+
+static void a_rejected_undo_is_dropped_and_one_not_declared_any_more_forgotten(void **state)
+{
+	struct fleet *f = fleet_make(1, 3, 8, 4);
+	struct world_database *db = &world.servers[0].databases[1];
+	struct undo_answer answer, again;
+	struct error err;
+
+	(void)state;
+	error_clear(&err);
+	run_until(f, INTERVAL);
+	world_drift(db);
+	run_until(f, world.now + 2 * INTERVAL);
+	assert_int_equal(engine_undo(f->engine, last_change(f, db->name), "test", f, &answer, &err), 0);
+	assert_int_equal(engine_reject(f->engine, db->name, answer.plan, "test", &err), 0);
+	now_due(f, db->name);
+	status_is(f, db->name, "in_sync");
+	assert_int_equal(engine_undo(f->engine, last_change(f, db->name), "test", f, &again, &err), 0);
+	assert_string_not_equal(answer.plan, again.plan);
+	assert_int_equal(engine_approve(f->engine, db->name, again.plan, "test", &err), 0);
+	now_due(f, db->name);
+	assert_int_equal(db->unfixes, 1);
+	status_is(f, db->name, "held");
+	db->drift = false;                              /* the manifest no longer asks for it */
+	db->server->version++;
+	run_until(f, world.now + 2 * INTERVAL);
+	status_is(f, db->name, "in_sync");
+	world_drift(db);
+	run_until(f, world.now + 2 * INTERVAL);
+	assert_int_equal(db->fixes, 2);
+	fleet_end(f);
+}
+
 /* One connection per server: nothing can be kept, and still everybody gets his turn. */
 static void the_smallest_caps_still_serve_everybody(void **state)
 {
@@ -423,6 +551,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_changed_on_the_server_reaches_every_database), cmocka_unit_test(drift_goes_within_the_interval),
 		cmocka_unit_test(who_hangs_delays_nobody), cmocka_unit_test(an_outage_is_no_storm),
 		cmocka_unit_test(a_database_that_is_missing_backs_off), cmocka_unit_test(a_fight_is_given_up),
+		cmocka_unit_test(an_undo_waits_and_is_not_undone_again),
+		cmocka_unit_test(a_rejected_undo_is_dropped_and_one_not_declared_any_more_forgotten),
 		cmocka_unit_test(the_smallest_caps_still_serve_everybody), cmocka_unit_test(after_any_trouble_all_converge),
 	};
 

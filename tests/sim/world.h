@@ -19,7 +19,7 @@ struct world_database {
 	bool absent;                     /* 3D000 */
 	bool drift, stubborn;            /* stubborn: drift comes back at once */
 	msec_t drift_since, longest_drift;
-	uint32_t open, connects, looks, fixes;
+	uint32_t open, connects, looks, fixes, unfixes;     /* unfixes: what was corrected was undone, and is drift again */
 	msec_t last_look, longest_gap;
 };
 
