@@ -361,6 +361,8 @@ enum expression_state expression_state(void *target, const char *schema, const c
 
 
 /* sizes.c: pending migrations beside the live tables. begin: false when there is nothing to ask; turn as above. */
+/* Names, as array text, of the ledgers and of what stands beside them. */
+const char *ledger_tables(void *parent, const char *table);
 bool sizes_begin(struct target *, msec_t now);
 int sizes_turn(struct target *);
 
@@ -482,6 +484,8 @@ bool migrations_superuser(const struct target *);        /* is the migration use
 void migrations_compare(struct target *, void *ctx, const struct ledger_row *rows, uint32_t n_rows,
 			const struct migration_progress *progress, uint32_t n_progress);
 void migrations_warn(struct target *, const char *text);  /* about the list of the last comparison; copied */
+/* There is none yet. why: what is pending must not run without somebody's word; NULL = it may. */
+void migrations_without_ledger(struct target *, const struct error *why);
 void migrations_unknown(struct target *, const struct error *why);
 void migrations_append(struct target *, struct plan *);
 uint32_t migrations_pending(const struct target *);

@@ -5,6 +5,7 @@
  * under the lock, and only then read (facts: hazards H4, H6).
  */
 #include "engine/internal.h"
+#include "engine/seed.h"
 
 #include <string.h>
 #include <talloc.h>
@@ -16,7 +17,7 @@
 #include "model/quote.h"
 
 /* The table beside the ledger is judged and read in the same way, where there is one. */
-enum { LEDGER_LOCK, LEDGER_ROWS, LEDGER_SIDE_ROWS, LEDGER_AWAY, LEDGER_SAME, LEDGER_AGAIN };
+enum { LEDGER_LOCK, LEDGER_ROWS, LEDGER_SIDE_ROWS, LEDGER_AWAY, LEDGER_SAME, LEDGER_AGAIN, LEDGER_NONE };
 
 struct ledger_read {
 	unsigned step;
@@ -72,17 +73,57 @@ static bool is_foreign(const struct target *t)
 }
 
 /* H24: a ledger that was there and is gone is not an empty ledger. */
-static void ledger_missing(struct target *t)
+static bool is_gone(struct target *t)
 {
 	char key[300], *known = NULL;
 
 	ledger_key(t, key, sizeof(key));
-	if (!is_foreign(t) && state_get(t->engine->state, t->pass, key, &known) == 0) {
-		block(t, "the migration ledger %s.%s was there and is gone: nothing runs, it would run everything again",
-		      "restore the table, or write it anew with: dbreconcilectl migrations TARGET baseline VERSION");
-		return;
+	if (is_foreign(t) || state_get(t->engine->state, t->pass, key, &known) != 0)
+		return false;
+	block(t, "the migration ledger %s.%s was there and is gone: nothing runs, it would run everything again",
+	      "restore the table, or write it anew with: dbreconcilectl migrations TARGET baseline VERSION");
+	return true;
+}
+
+/* No ledger yet. Tables all the same say that this is another database than was meant, or one with a history that we cannot see:
+   Flyway does not begin there, either. What we have created ourselves has its tables from its template. */
+static bool none_begin(struct target *t, msec_t now)
+{
+	struct ledger_read *l;
+
+	if (is_gone(t))
+		return false;
+	if (is_foreign(t) || seed_is_ours(t)) {
+		migrations_without_ledger(t, NULL);
+		return false;
 	}
-	migrations_compare(t, talloc_new(t), NULL, 0, NULL, 0);
+	l = talloc_zero(t->pass, struct ledger_read);
+	t->pass->ledger = l;
+	l->step = LEDGER_NONE;
+	l->params[0] = t->db->migrations.table_schema;
+	l->params[1] = ledger_tables(l, t->db->migrations.table_name);
+	l->v[0] = look_query(t, QUERY_USER_TABLES);
+	l->v[0].n_params = 2;
+	l->v[0].params = l->params;
+	collect_begin(&t->pass->collect, l);
+	return target_submit(t, BATCH_PIPELINE, l->v, 1, 0, now) == 0;
+}
+
+static void none_over(struct target *t, const struct rowset *rows)
+{
+	const char *schema = rows->rows > 0 ? rowset_text(rows, 0, 0) : NULL, *table = rows->rows > 0 ? rowset_text(rows, 0, 1) : "";
+	struct error err;
+
+	error_clear(&err);
+	error_set(&err, "the database holds tables (%s.%s) and no ledger %s.%s: nothing runs, for it may be another database than was meant, or one in "
+		  "which files have run already", schema, table, t->db->migrations.table_schema, t->db->migrations.table_name);
+	if (strcmp(table, "flyway_schema_history") == 0 || strcmp(table, "schema_version") == 0)
+		error_hint(&err, "to go on from Flyway's history write table = \"%s.%s\" into its migrations", schema, table);
+	else
+		error_hint(&err, "say which files it has, 0 for none of them: dbreconcilectl migrations TARGET baseline VERSION; a history that is "
+			   "elsewhere is named with table in its migrations");
+	error_name_target(&err, t->name);
+	migrations_without_ledger(t, schema != NULL ? &err : NULL);
 }
 
 static bool lock_begin(struct target *t, msec_t now)
@@ -112,10 +153,8 @@ bool ledger_begin(struct target *t, msec_t now)
 	relation = &t->pass->look->database_state->ledger;
 	if (!migrations_refresh(t))
 		return false;
-	if (!relation->exists) {
-		ledger_missing(t);
-		return false;
-	}
+	if (!relation->exists)
+		return none_begin(t, now);
 	if (!relation->plain) {
 		block_trap(t);
 		return false;
@@ -357,6 +396,9 @@ int ledger_turn(struct target *t, msec_t now)
 		return t->pass == p ? 0 : 1;
 	case LEDGER_SIDE_ROWS:
 		ledger_rows(t, p->ledger->rows, p->collect.v[0]);
+		return 1;
+	case LEDGER_NONE:
+		none_over(t, &p->collect.v[0]->rows);
 		return 1;
 	case LEDGER_AGAIN:
 		lock_begin(t, now);

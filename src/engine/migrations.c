@@ -96,11 +96,9 @@ static void warn_of_superuser(struct target *t)
 /* A first run of very many files is not read through: nobody uses their tables yet. A policy asks for all of them. */
 #define LINTED_MAX 50
 
-void migrations_compare(struct target *t, void *ctx, const struct ledger_row *rows, uint32_t n_rows,
-			const struct migration_progress *progress, uint32_t n_progress)
+/* Compared: t->migrations is new. */
+static void review(struct target *t)
 {
-	list_set(t, ctx, migration_compare(ctx, t->pass->files->files, rows, n_rows));
-	progress_apply(t->migrations, progress, n_progress);
 	error_name_target(&t->migrations->why, t->name);
 	migration_list_lint(t->migrations, held_wanted(t) ? UINT32_MAX : LINTED_MAX);
 	if (t->migrations->blocked && t->brake.kind == BRAKE_FILE)
@@ -108,6 +106,26 @@ void migrations_compare(struct target *t, void *ctx, const struct ledger_row *ro
 	brake_review(t);
 	waves_note(t);
 	warn_of_superuser(t);
+}
+
+void migrations_compare(struct target *t, void *ctx, const struct ledger_row *rows, uint32_t n_rows,
+			const struct migration_progress *progress, uint32_t n_progress)
+{
+	list_set(t, ctx, migration_compare(ctx, t->pass->files->files, rows, n_rows));
+	progress_apply(t->migrations, progress, n_progress);
+	review(t);
+}
+
+void migrations_without_ledger(struct target *t, const struct error *why)
+{
+	void *ctx = talloc_new(t);
+
+	list_set(t, ctx, migration_compare(ctx, t->pass->files->files, NULL, 0));
+	if (why != NULL && !t->migrations->blocked && migrations_pending(t) > 0) {
+		t->migrations->blocked = true;
+		t->migrations->why = *why;
+	}
+	review(t);
 }
 
 void migrations_keep(struct target *t)

@@ -123,7 +123,7 @@ static const char *patterns(void *parent, const struct migration_settings *m)
 }
 
 /* The ledger, that of seed data, and what stands beside them. */
-static const char *ledger_tables(void *parent, const struct migration_settings *m)
+static const char *watched_ledgers(void *parent, const struct migration_settings *m)
 {
 	struct text *out = text_new(parent);
 	const char *seed = talloc_asprintf(parent, "%s_seed", m->table_name);
@@ -162,7 +162,7 @@ bool schema_begin(struct target *t, msec_t now)
 	job = talloc_zero(t->pass, struct schema_job);
 	job->params[0] = patterns(job, &t->db->migrations);
 	job->params[1] = t->db->migrations.table_schema;
-	job->params[2] = ledger_tables(job, &t->db->migrations);
+	job->params[2] = watched_ledgers(job, &t->db->migrations);
 	ask(t, job);
 	job->piece = text_new(job);
 	talloc_free(t->pass->schema);

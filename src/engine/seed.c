@@ -72,15 +72,21 @@ void seed_identify(struct server *s)
 	}
 }
 
+bool seed_is_ours(const struct target *t)
+{
+	bool looking = t->pass != NULL && t->pass->look != NULL && t->pass->look->database_state != NULL;
+	const struct look *look = looking ? t->pass->look : t->look;
+	const struct server_facts *facts = look != NULL && look->database_state != NULL ? &look->database_state->facts : NULL;
+
+	return facts != NULL && t->created.oid != 0 && t->created.oid == facts->database_oid &&
+	       t->created.system_identifier == facts->system_identifier;
+}
+
 bool seed_wanted(const struct target *t)
 {
-	const struct server_facts *facts;
-
 	if (t->db == NULL || t->db->migrations.seed == NULL || t->look == NULL || t->look->database_state == NULL)
 		return false;
-	facts = &t->look->database_state->facts;
-	return t->created.oid != 0 && !t->created.seeded && t->created.oid == facts->database_oid &&
-	       t->created.system_identifier == facts->system_identifier;
+	return !t->created.seeded && seed_is_ours(t);
 }
 
 int seed_begin(struct target *t, struct migrator_params *params, struct error *err)

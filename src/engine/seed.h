@@ -22,6 +22,8 @@ void seed_load(struct target *);
 void seed_created(struct server *, const char *database);
 /* The server was looked at: which databases are those? */
 void seed_identify(struct server *);
+/* Is it the database that we have created? */
+bool seed_is_ours(const struct target *);
 bool seed_wanted(const struct target *);
 /* Fills what differs from the migrations themselves. 1: the files cannot be read, err says why. */
 int seed_begin(struct target *, struct migrator_params *, struct error *err);

@@ -211,6 +211,34 @@ def test_missing_ledger_is_not_an_empty_one(team):
     made.wait_blocked("migration_ledger", "was there")
 
 
+@pytest.mark.majors(18)
+def test_tables_and_no_ledger_are_another_database_than_was_meant(pg, daemon):
+    """Of a daemon that has never seen it: nothing runs and nothing is written before somebody says what the database has."""
+    made = Team(pg, daemon, {"V1__users.sql": FIRST}, prepare=("CREATE TABLE public.of_somebody (id int)",))
+    assert made.daemon.once().code == 5
+    assert made.value("SELECT to_regclass('app.users') IS NULL AND to_regclass('dbreconcile.migration_ledger') IS NULL")
+    made.daemon.start()
+    answer = made.wait_blocked("holds tables (public.of_somebody)", "no ledger dbreconcile.migration_ledger", "baseline VERSION")
+    assert answer["counts"]["pending"] == 1 and answer["migrations"][0]["lint"] == []
+    made.daemon.ctl("migrations", "prod/orders", "baseline", "0", expect=0)
+    made.daemon.wait_in_sync()
+    assert [row[:3] for row in made.ledger()] == [("0", "<< Flyway Baseline >>", "BASELINE"), ("1", "users", "SQL")]
+
+
+@pytest.mark.majors(18)
+def test_a_flyway_history_that_is_not_named_is_found(team):
+    made = team({"V1__users.sql": FIRST}, prepare=("CREATE TABLE public.aaa (); CREATE TABLE public.flyway_schema_history ()",))
+    assert "table = \"public.flyway_schema_history\"" in made.wait_blocked("holds tables (public.flyway_schema_history)")["hint"]
+
+
+@pytest.mark.majors(18)
+def test_what_an_extension_brings_is_no_table_of_users(team):
+    made = team({"V1__users.sql": FIRST}, prepare=("CREATE EXTENSION earthdistance CASCADE; CREATE VIEW public.v AS SELECT 1; CREATE TABLE"
+                                                   " public.e (); ALTER EXTENSION cube ADD TABLE public.e",))
+    made.daemon.wait_in_sync()
+    assert made.states() == {"V1__users.sql": "applied"}
+
+
 @pytest.mark.majors(14, 18)
 def test_stop_in_the_middle_rolls_back(team):
     made = team({"V1__users.sql": FIRST, "V2__slow.sql": "CREATE TABLE app.slow (); SELECT pg_sleep(60);"})
