@@ -207,6 +207,7 @@ void get_target(struct request *request)
 
 static const char *const migration_types[] = {
 	[MIGRATION_VERSIONED] = "versioned", [MIGRATION_REPEATABLE] = "repeatable", [MIGRATION_BASELINE] = "baseline",
+	[MIGRATION_UNDO] = "undo",
 };
 
 static enum migration_type type_of(const struct migration *migration)
@@ -238,6 +239,7 @@ static json_t *migration_row(const struct migration *migration, bool foreign)
 	put_text(object, "installed_on", row && *row->installed_on ? row->installed_on : NULL);
 	json_object_set_new(object, "execution_seconds", row && row->execution_time_ms >= 0 ?
 			    json_seconds(row->execution_time_ms) : json_null());
+	put_text(object, "undo", migration->undo ? migration->undo->script : NULL);
 	put_text(object, "note", migration->note);
 	json_object_set_new(object, "lint", document_findings(migration->findings, migration->n_findings, file ? file->script : NULL));
 	return object;

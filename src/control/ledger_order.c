@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* Orders on the ledger of a target's migrations: baseline, repair, resolve, run. The answer comes when it is done. */
+/* Orders on the ledger of a target's migrations: baseline, repair, resolve, run, undo. The answer comes when it is done. */
 #include "config.h"
 
 #include <errno.h>
@@ -23,18 +23,24 @@ static int forget(struct ledger_wait *wait)
 	return 0;
 }
 
-static json_t *texts(const struct ledger_answer *answer)
+static const char *last_word(const char *path)
+{
+	return strrchr(path, '/') + 1;
+}
+
+static json_t *texts(const struct mending *mending)
 {
 	json_t *list = json_array();
 
-	for (uint32_t i = 0; i < answer->n; i++)
-		json_array_append_new(list, json_text(answer->actions[i].text));
+	for (uint32_t i = 0; mending && i < mending->n; i++)
+		json_array_append_new(list, json_text(mending->v[i].text));
 	return list;
 }
 
 static void poll_order(struct request *request, msec_t now)
 {
 	struct ledger_wait *wait = request->waiting;
+	const struct migration_file *file;
 	struct ledger_answer answer;
 	json_t *document;
 
@@ -45,13 +51,16 @@ static void poll_order(struct request *request, msec_t now)
 		return;
 	if (!answer.ok)
 		return reply_refusal(request, 409, answer.error);
+	file = answer.mending ? answer.mending->file : NULL;
 	document = json_document("dbreconcile.ledger_order");
-	put_text(document, "action", request->route->verb);
+	put_text(document, "action", last_word(request->route->path));
 	put_text(document, "target", request->segment);
-	put_text(document, "version", wait->version);
+	put_text(document, "version", wait->version || !file ? wait->version : file->version);
 	put_text(document, "actor", request->actor);
 	put_bool(document, "dry_run", wait->dry_run);
-	json_object_set_new(document, "changes", texts(&answer));
+	json_object_set_new(document, "changes", texts(answer.mending));
+	json_object_set_new(document, "lint", file ? document_findings(answer.mending->findings, answer.mending->n_findings, file->script) :
+			    json_array());
 	put_text(document, "message", wait->dry_run ? "nothing was written" : "done and recorded");
 	reply_json(request, 200, document);
 }
@@ -96,19 +105,18 @@ static int read_order(struct request *request, struct ledger_order *order)
 {
 	order->version = request_param(request, "version");
 	order->dry_run = request_flag(request, "dry_run");
-	if (read_verb(request->route->verb, &order->verb)) {
+	if (read_verb(last_word(request->route->path), &order->verb)) {
 		reply_error(request, 500, NULL, "not an order on a ledger");
 		return 1;
 	}
-	if (order->verb != LEDGER_REPAIR && (!order->version || !*order->version)) {
+	if (order->verb == LEDGER_UNDO && order->version && !*order->version)
+		order->version = NULL;
+	if (order->verb != LEDGER_REPAIR && order->verb != LEDGER_UNDO && (!order->version || !*order->version)) {
 		reply_error(request, 400, order->verb == LEDGER_BASELINE ? "the version that the database has: what is up to it does not run" :
-			    "GET /v1/targets/{target}/migrations lists them", "%s needs version", request->route->verb);
+			    "GET /v1/targets/{target}/migrations lists them", "%s needs version", ledger_verb_name(order->verb));
 		return 1;
 	}
-	if (order->verb == LEDGER_RUN && !request_flag(request, "out_of_order")) {
-		reply_error(request, 400, "what is pending in its order runs with POST /v1/reconcile", "run needs out_of_order=1");
-		return 1;
-	}
+	order->out_of_order = order->verb == LEDGER_RUN && request_flag(request, "out_of_order");
 	return order->verb == LEDGER_RESOLVE ? read_resolve(request, order) : 0;
 }
 

@@ -152,8 +152,11 @@ void reply_error(struct request *request, int code, const char *hint, const char
 
 void reply_refusal(struct request *request, int code, const struct error *err)
 {
-	reply_json(request, code, error_document(one_error(code, error_is_set(err) ? err->text : "refused", err->hint, err->file,
-							   err->line, err->sqlstate)));
+	json_t *object = one_error(code, error_is_set(err) ? err->text : "refused", err->hint, err->file, err->line, err->sqlstate);
+
+	if (err->file[0] && err->column)
+		put_int(object, "column", err->column);
+	reply_json(request, code, error_document(object));
 }
 
 void reply_config_errors(struct request *request, const struct config_errors *errors)

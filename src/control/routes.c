@@ -31,6 +31,8 @@ const struct route routes[] = {
 	{ "POST", DBR_PATH_TARGETS "/{target}/migrations/resolve", "resolve", true, false,
 	  "version applied not_applied from_statement dry_run ",                                                         post_ledger_order },
 	{ "POST", DBR_PATH_TARGETS "/{target}/migrations/run", "run", true, false, "version out_of_order dry_run ",      post_ledger_order },
+	{ "POST", DBR_PATH_TARGETS "/{target}/migrations/undo", "undo_migration", true, false,
+	  "version dry_run ",                                                                                            post_ledger_order },
 	{ "POST", DBR_PATH_UNDO "/{change}",           "undo",        true,  false, "",                                  post_undo },
 	{ "GET",  "/metrics",                          "metrics",     false, true,  NULL,                                get_metrics },
 	{ "GET",  "/livez",                            "livez",       false, true,  "verbose ",                          get_livez },

@@ -51,7 +51,7 @@ static const struct ctl_option migrations_options[] = {
 	{ .name = "not-applied", .help = "resolve: nothing of the file is there; it runs from its beginning" },
 	{ .name = "from-statement", .arg = ARG_REQUIRED, .arg_name = "NUMBER", .help = "resolve: what is before this statement is done; go on with it" },
 	{ .name = "out-of-order", .help = "run: though a later version is applied" },
-	{ .name = "dry-run", .help = "show what would be written to the ledger, write nothing" },
+	{ .name = "dry-run", .help = "show what would be written to the ledger, or run, and write nothing" },
 	END
 };
 static const struct ctl_option access_options[] = {
@@ -75,10 +75,11 @@ const struct ctl_command ctl_commands[] = {
 	{ "suspend", "TARGET ...", "stop corrections, go on observing; survives a restart", suspend_options, 1, -1, 0, COMPLETE_TARGETS, NULL,
 	  command_suspend },
 	{ "resume", "TARGET ...", "correct again", NULL, 1, -1, 0, COMPLETE_TARGETS, NULL, command_resume },
-	{ "migrations", "[--all] | TARGET [baseline VERSION | repair | resolve VERSION | run VERSION | release | accept-schema]",
-	  "applied, pending, missing, failed, changed, interrupted; without a target the versions of the fleet; baseline, repair, resolve and run "
-	  "mend the ledger, release lets later waves go on without a target, never by themselves", migrations_options, 0, 3, COMMAND_WATCH,
-	  COMPLETE_TARGETS, "baseline repair resolve run release accept-schema", command_migrations },
+	{ "migrations", "[--all] | TARGET [baseline VERSION | repair | resolve VERSION | run VERSION | undo [VERSION] | "
+	  "release | accept-schema]",
+	  "applied, pending, missing, failed, changed, interrupted, undone; without a target the versions of the fleet; baseline, repair and "
+	  "resolve mend the ledger, run and undo run one file, release lets later waves go on without a target, never by themselves", migrations_options, 0, 3, COMMAND_WATCH,
+	  COMPLETE_TARGETS, "baseline repair resolve run undo release accept-schema", command_migrations },
 	{ "events", "[TARGET ...]", "who changed what, when, with which statement and result", events_options, 0, -1, 0, COMPLETE_TARGETS, NULL,
 	  command_events },
 	{ "access", "[ROLE|OBJECT] [TARGET ...]", "who can do what, by every path", access_options, 0, -1, 0, COMPLETE_TARGETS, NULL,

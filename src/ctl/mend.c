@@ -6,19 +6,21 @@
 #include <talloc.h>
 
 #include "ctl/client.h"
+#include "ctl/plan.h"
 
 static const struct verb {
 	const char *name;
-	bool version;                  /* needs one */
+	enum { VERSION_NONE, VERSION_NEEDED, VERSION_OPTIONAL } version;
 	const char *options;           /* those that it knows, each with blanks around */
 	const char *format;            /* of the answer */
 } verbs[] = {
-	{ "baseline", true, " dry-run ", "ledger_order" },
-	{ "repair", false, " dry-run ", "ledger_order" },
-	{ "resolve", true, " dry-run applied not-applied from-statement ", "ledger_order" },
-	{ "run", true, " dry-run out-of-order ", "ledger_order" },
-	{ "release", false, "", "ack" },
-	{ "accept-schema", false, "", "ack" },
+	{ "baseline", VERSION_NEEDED, " dry-run ", "ledger_order" },
+	{ "repair", VERSION_NONE, " dry-run ", "ledger_order" },
+	{ "resolve", VERSION_NEEDED, " dry-run applied not-applied from-statement ", "ledger_order" },
+	{ "run", VERSION_NEEDED, " dry-run out-of-order ", "ledger_order" },
+	{ "undo", VERSION_OPTIONAL, " dry-run ", "ledger_order" },
+	{ "release", VERSION_NONE, "", "ack" },
+	{ "accept-schema", VERSION_NONE, "", "ack" },
 };
 
 static const struct verb *find(const char *word)
@@ -56,13 +58,11 @@ static int check(struct ctl *ctl, const struct verb *verb)
 	}
 	if (ctl->watching)
 		return ctl_complain(DBR_EXIT_USAGE, "--watch would give the order again and again");
-	if (verb->version != (ctl->n_args == 3))
-		return ctl_complain(DBR_EXIT_USAGE, verb->version ? "%s needs the version: dbreconcilectl migrations TARGET %s VERSION" :
+	if (verb->version != VERSION_OPTIONAL && (verb->version == VERSION_NEEDED) != (ctl->n_args == 3))
+		return ctl_complain(DBR_EXIT_USAGE, verb->version == VERSION_NEEDED ? "%s needs the version: dbreconcilectl migrations TARGET %s VERSION" :
 				    "%s takes no version", verb->name, verb->name);
 	if (!strcmp(verb->name, "resolve") && ways != 1)
 		return ctl_complain(DBR_EXIT_USAGE, "resolve needs one of --applied, --not-applied and --from-statement=N");
-	if (!strcmp(verb->name, "run") && !ctl_option(ctl, "out-of-order"))
-		return ctl_complain(DBR_EXIT_USAGE, "run needs --out-of-order; what is pending in its order runs with reconcile");
 	return 0;
 }
 
@@ -90,8 +90,10 @@ static int print(struct ctl *ctl, const json_t *doc)
 		else
 			printf("%s%s\n", mark, ctl_escape(ctl, json_string_value(text)));
 	}
-	if (ctl->output != OUTPUT_TSV)
-		printf("%s: %s\n", ctl_text(ctl, doc, "target", ""), ctl_text(ctl, doc, "message", "done"));
+	if (ctl->output == OUTPUT_TSV)
+		return DBR_EXIT_OK;
+	plan_print_lint(ctl, doc, "", SIZE_MAX);
+	printf("%s: %s\n", ctl_text(ctl, doc, "target", ""), ctl_text(ctl, doc, "message", "done"));
 	return DBR_EXIT_OK;
 }
 
@@ -105,7 +107,7 @@ int mend_order(struct ctl *ctl)
 	if (code != 0)
 		return code;
 	text_addf(path, "/%s", verb->name);
-	if (verb->version)
+	if (ctl->n_args == 3)
 		client_query(path, "version", ctl->args[2]);
 	for (const struct ctl_option *o = ctl->command->options; o->name; o++)
 		if (ctl_option(ctl, o->name))

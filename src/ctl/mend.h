@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* Orders on a ledger: migrations TARGET baseline, repair, resolve, run; release, on who waits for a target; and accept-schema. */
+/* Orders on a ledger: migrations TARGET baseline, repair, resolve, run, undo; release, on who waits for a target; and accept-schema. */
 #ifndef DBR_CTL_MEND_H
 #define DBR_CTL_MEND_H
 

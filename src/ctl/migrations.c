@@ -13,7 +13,7 @@ static enum ctl_color color_of(const char *state)
 	static const struct { const char *state; enum ctl_color color; } colors[] = {
 		{ "applied", COLOR_GREEN }, { "pending", COLOR_YELLOW }, { "outdated", COLOR_YELLOW }, { "missing", COLOR_RED },
 		{ "failed", COLOR_RED }, { "checksum_mismatch", COLOR_RED }, { "out_of_order", COLOR_RED }, { "indeterminate", COLOR_RED },
-		{ "unknown", COLOR_YELLOW },
+		{ "undone", COLOR_YELLOW }, { "unknown", COLOR_YELLOW },
 	};
 
 	for (size_t i = 0; i < sizeof colors / sizeof *colors; i++)

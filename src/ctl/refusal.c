@@ -74,16 +74,29 @@ static int not_ours(struct answer *answer, const char *socket)
 	return answer->exit;
 }
 
+/* "file:3:7: what is the matter", as far as the place is known. */
+static void put_message(char *to, size_t size, const json_t *error)
+{
+	const char *file = ctl_raw(error, "file");
+	int line = (int)ctl_int(error, "line"), column = (int)ctl_int(error, "column"), n = 0;
+
+	if (*file)
+		n = snprintf(to, size, "%s", file);
+	if (*file && line > 0 && n > 0 && (size_t)n < size)
+		n += snprintf(to + n, size - (size_t)n, column > 0 ? ":%d:%d" : ":%d", line, column);
+	if (n >= 0 && (size_t)n < size)
+		snprintf(to + n, size - (size_t)n, "%s%s", *file ? ": " : "", ctl_raw(error, "message"));
+}
+
 int refusal_http(struct answer *answer, const char *socket)
 {
 	const json_t *error = json_object_get(answer->doc, "error");
-	const char *file = ctl_raw(error, "file");
 
 	answer->exit = exit_of_http(answer->http);
 	if (!*ctl_raw(error, "message"))
 		return not_ours(answer, socket);
-	if (*file && json_array_size(json_object_get(answer->doc, "errors")) == 0)
-		snprintf(answer->text, sizeof answer->text, "%s:%d: %s", file, (int)ctl_int(error, "line"), ctl_raw(error, "message"));
+	if (json_array_size(json_object_get(answer->doc, "errors")) == 0)
+		put_message(answer->text, sizeof answer->text, error);
 	else
 		snprintf(answer->text, sizeof answer->text, "%s", ctl_raw(error, "message"));
 	snprintf(answer->hint, sizeof answer->hint, "%s", ctl_raw(error, "hint"));
@@ -114,11 +127,9 @@ int answer_complain(const struct answer *answer)
 	ctl_complain(answer->exit, "%s", answer->text);
 	json_array_foreach(errors, i, error) {
 		char line[2048];
-		const char *file = ctl_raw(error, "file");
 
-		if (*file)
-			snprintf(line, sizeof line, "%s:%d: %s", file, (int)ctl_int(error, "line"), ctl_raw(error, "message"));
-		ctl_hint(*file ? line : ctl_raw(error, "message"));
+		put_message(line, sizeof line, error);
+		ctl_hint(line);
 		if (*ctl_raw(error, "hint"))
 			ctl_hint(ctl_raw(error, "hint"));
 	}

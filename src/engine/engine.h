@@ -131,15 +131,14 @@ struct undo_answer {
 };
 int engine_undo(struct engine *, int64_t change, const char *actor, void *parent, struct undo_answer *ret, struct error *err);
 /*
- * An order on the ledger of a database: baseline, repair, resolve, one file out of order. It runs on a connection of the
+ * An order on the ledger of a database: baseline, repair, resolve, one file out of order, undo. It runs on a connection of the
  * migration user, beside the passes, under the lock of the ledger. 0 begun: *ret_id; 1 refused.
  */
 int engine_ledger_order(struct engine *, const char *target, const struct ledger_order *, const char *actor, uint64_t *ret_id,
 			struct error *err);
 struct ledger_answer {
 	bool over, ok;
-	const struct mend_action *actions;    /* what was done, or would be; known when over */
-	uint32_t n;
+	const struct mending *mending;        /* what was done, or would be; NULL until it is over, and when it did not begin */
 	const struct error *error;            /* when not ok */
 };
 /* False: no such order. The answer is valid until the next turn. */

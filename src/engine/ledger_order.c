@@ -103,21 +103,20 @@ static char *describe(struct ledger_job *job)
 
 	if (o->verb == LEDGER_RESOLVE && o->how == RESOLVE_FROM)
 		text = talloc_asprintf_append(text, " --from-statement %" PRIu32, o->from);
-	return o->verb == LEDGER_RUN ? talloc_asprintf_append(text, " --out-of-order") : text;
+	return o->out_of_order ? talloc_asprintf_append(text, " --out-of-order") : text;
 }
 
 static void record(struct ledger_job *job, const char *result, const char *sqlstate, const char *message)
 {
 	char *object = describe(job), *done = talloc_strdup(job, "");
-	const struct mend_action *v = NULL;
-	uint32_t n = job->migrator != NULL ? migrator_mended(job->migrator, &v) : 0;
+	const struct mending *mending = job->migrator != NULL ? migrator_mending(job->migrator) : NULL;
 	struct event event = {
 		.at_ms = clock_wall(), .target = job->target, .kind = "ledger", .actor = job->actor, .object = object, .result = result,
 		.sqlstate = sqlstate,
 	};
 
-	for (uint32_t i = 0; i < n; i++)
-		done = talloc_asprintf_append(done, "%s%s", i > 0 ? "; " : "", v[i].text);
+	for (uint32_t i = 0; mending != NULL && i < mending->n; i++)
+		done = talloc_asprintf_append(done, "%s%s", i > 0 ? "; " : "", mending->v[i].text);
 	event.message = message != NULL ? message : done;
 	state_event_add(job->engine->state, &event, NULL);
 	log_target(message != NULL ? LOG_LEVEL_ERROR : LOG_LEVEL_NOTICE, job->target, MESSAGE_ORDER, "%s by %s: %s", object, job->actor,
@@ -351,7 +350,7 @@ bool engine_ledger_answer(const struct engine *e, uint64_t id, struct ledger_ans
 	ret->over = job->over;
 	ret->ok = job->ok;
 	ret->error = &job->error;
-	ret->n = job->over && job->migrator != NULL ? migrator_mended(job->migrator, &ret->actions) : 0;
+	ret->mending = job->over && job->migrator != NULL ? migrator_mending(job->migrator) : NULL;
 	return true;
 }
 

@@ -311,7 +311,7 @@ void migrator_cancel(struct migrator *m, msec_t now)
 	if (m->file) {
 		error_set_at(&err, m->file->path, 0, m->file->transactional ? "stopped while it ran: it was rolled back" :
 			     "stopped: the statement that ran was rolled back, those before it are done");
-		error_hint(&err, "it runs again after the next start");
+		error_hint(&err, "%s", m->params.order ? "order it again after the next start" : "it runs again after the next start");
 		migrator_note(m, MIGRATOR_FAILED_FILE, &err);
 	} else {
 		error_set(&err, "stopped before the end");

@@ -81,7 +81,7 @@ void migrator_cancel(struct migrator *, msec_t now);
 void migrator_progress(const struct migrator *, struct migrator_progress *ret);
 bool migrator_next(struct migrator *, struct migrator_event *ret);
 bool migrator_has_news(const struct migrator *);      /* would it give one? */
-/* What the order does, or would do: known once the ledger was compared under the lock. They belong to the migrator. */
-uint32_t migrator_mended(const struct migrator *, const struct mend_action **ret);
+/* What the order does, or would do: known once the ledger was compared under the lock. It belongs to the migrator. */
+const struct mending *migrator_mending(const struct migrator *);
 
 #endif

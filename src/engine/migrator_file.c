@@ -327,6 +327,8 @@ static const char *how_much(const struct migrator *m, const char *sqlstate)
 	if (!m->file->transactional)
 		return m->at ? talloc_asprintf(m->step, "statements 1 to %" PRIu32 " of %" PRIu32 " are done", m->at, m->file->n_statements) :
 			       "no statement of the file is done";
+	if (m->file->type == MIGRATION_UNDO)
+		return "nothing of the file was applied, and nothing was undone";
 	if (!strcmp(sqlstate, "25001") || !strcmp(sqlstate, "2D000") || !strcmp(sqlstate, "55P04"))
 		return "nothing of the file was applied; it works outside of a transaction only: write -- dbreconcile:transaction=false above "
 		       "its first statement";

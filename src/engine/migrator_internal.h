@@ -86,6 +86,7 @@ struct migrator {
 	enum failure reason_failure;
 
 	struct mending mending;           /* of the order */
+	char *order_version;              /* of the file that it began to run */
 
 	struct migrator_queued *first, **last;
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* An operator's order on the ledger, under its lock: baseline, repair, resolve; or one file out of order. */
+/* An operator's order on the ledger, under its lock: baseline, repair, resolve; or one file, out of order, again, or to undo one. */
 #include "engine/migrator_internal.h"
 
 #include <inttypes.h>
@@ -19,13 +19,18 @@ static void refuse(struct migrator *m, const struct error *err)
 static void run_one(struct migrator *m, msec_t now)
 {
 	struct migration *entry = &m->list->v[m->mending.runs];
+	const char *version = m->mending.file->version;
 
 	for (uint32_t i = 0; i < m->list->n; i++)
 		if (migration_runs(&m->list->v[i]))
 			m->list->v[i].state = MIGRATION_IGNORED;
+	if (version && !m->order_version)
+		m->order_version = talloc_strdup(m, version);
 	m->total = m->done + 1;
+	entry->file = m->mending.file;
 	/* what became of the statement under way is noted first; then the order is planned again */
 	entry->find_out = entry->interrupted;
+	entry->waits = false;
 	entry->state = entry->interrupted ? MIGRATION_INDETERMINATE : MIGRATION_PENDING;
 	if (entry->interrupted)
 		lookup_interrupted(m, m->mending.runs, now);
@@ -49,6 +54,7 @@ void mend_begin(struct migrator *m, const struct ledger_row *rows, uint32_t n, m
 		.schema = m->params.schema, .table = m->params.table, .ledger_exists = m->ledger_exists, .progress_exists = m->progress_exists,
 		.list = m->list, .rows = rows, .n_rows = n, .files = m->params.files,
 	};
+	struct ledger_order order = *m->params.order;
 	struct error err = { 0 };
 
 	/* The second time is after the file that was to run: a lost COMMIT was asked for, and the list is new. */
@@ -56,11 +62,14 @@ void mend_begin(struct migrator *m, const struct ledger_row *rows, uint32_t n, m
 		migrator_go(m, MS_UNLOCK, now);
 		return;
 	}
-	if (mend_plan(m, m->params.order, &in, &m->mending, &err))
+	/* after a COMMIT that was lost and rolled back it is still about what it was about */
+	if (m->order_version)
+		order.version = m->order_version;
+	if (mend_plan(m, &order, &in, &m->mending, &err))
 		refuse(m, &err);
 	else if (m->params.order->dry_run)
 		migrator_go(m, MS_UNLOCK, now);
-	else if (m->params.order->verb == LEDGER_RUN)
+	else if (m->mending.file)
 		run_one(m, now);
 	else
 		next_step(m, now);
@@ -121,8 +130,7 @@ void mend_error(struct migrator *m, msec_t now)
 	migrator_end(m, MIGRATOR_FAILED, m->failed->failure, &err);
 }
 
-uint32_t migrator_mended(const struct migrator *m, const struct mend_action **ret)
+const struct mending *migrator_mending(const struct migrator *m)
 {
-	*ret = m->mending.v;
-	return m->mending.n;
+	return &m->mending;
 }

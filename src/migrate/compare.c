@@ -23,6 +23,7 @@ static const char *const state_names[MIGRATION_STATES] = {
 	[MIGRATION_BASELINED] = "baselined",
 	[MIGRATION_OUTDATED] = "outdated",
 	[MIGRATION_INDETERMINATE] = "indeterminate",
+	[MIGRATION_UNDONE] = "undone",
 	[MIGRATION_UNKNOWN] = "unknown",
 };
 
@@ -46,6 +47,11 @@ void migration_list_warn(struct migration_list *list, const char *text)
 	list->warnings[list->n_warnings++] = text;
 }
 
+/* An undo that nothing came after, and the run that it took back; NULL: the ledger has no row of that. */
+struct undoing {
+	const struct ledger_row *row, *was;
+};
+
 struct comparison {
 	struct migration_list *list;
 	const struct migration_files *files;
@@ -54,6 +60,9 @@ struct comparison {
 	bool *gone;                  /* rows that later rows took back or replaced */
 	bool *used;                  /* files that a row belongs to */
 	const struct ledger_row **outdated;   /* by file: the row of a repeatable that runs again, in the order of files */
+	struct undoing *undoings;    /* those that stand */
+	uint32_t n_undoings;
+	const struct undoing **undone;       /* by file: what was undone and now has the file that it had */
 	const char *baseline;        /* highest baseline in the ledger, or NULL */
 	const char *new_baseline;    /* the B file that runs on an empty history, or NULL */
 	const char *newest_b;        /* highest B file, or NULL */
@@ -93,19 +102,42 @@ static void raise(const char **highest, const char *version)
 		*highest = version;
 }
 
+/* A baseline is not undone. */
+static bool can_take_back(const struct ledger_row *row, const struct ledger_row *older)
+{
+	return !is_marker(older) && same_migration(row, older) && !(is_undo(row) && type_is(older, "SQL_BASELINE"));
+}
+
+/* What comes after an undo of the same version ends it: it was applied again, or marked as deleted. */
+static void end_undoing(struct comparison *c, const struct ledger_row *row)
+{
+	for (uint32_t i = 0; i < c->n_undoings; i++)
+		if (same_migration(row, c->undoings[i].row)) {
+			c->undoings[i] = c->undoings[--c->n_undoings];
+			return;
+		}
+}
+
 /* DELETE (Flyway's repair of a missing file) and UNDO take rows back; a repeatable's newest row replaces the ones before. */
 static void mark_gone(struct comparison *c)
 {
 	for (uint32_t i = 0; i < c->n_rows; i++) {
-		const struct ledger_row *row = &c->rows[i];
-		bool takes_back = type_is(row, "DELETE") || (is_undo(row) && row->success);
+		const struct ledger_row *row = &c->rows[i], *was = NULL;
+		bool undo = is_undo(row) && row->success, takes_back = type_is(row, "DELETE") || undo;
 
-		if (is_marker(row) || (row->version && !takes_back))
+		if (is_marker(row) || (is_undo(row) && !undo))
+			continue;
+		end_undoing(c, row);
+		if (row->version && !takes_back)
 			continue;
 		for (uint32_t j = 0; j < i; j++)
-			if (!c->gone[j] && !is_marker(&c->rows[j]) && same_migration(row, &c->rows[j]))
+			if (!c->gone[j] && can_take_back(row, &c->rows[j])) {
 				c->gone[j] = true;
+				was = &c->rows[j];
+			}
 		c->gone[i] = takes_back;
+		if (undo)
+			c->undoings[c->n_undoings++] = (struct undoing){ row, was };
 	}
 }
 
@@ -297,7 +329,8 @@ static void compare_row(struct comparison *c, const struct ledger_row *row)
 	if (!row->success) {
 		add(c, MIGRATION_FAILED, file, row, "its row in the ledger says that it failed");
 		err = block(c);
-		error_set_at(err, file ? file_name(file) : row->script, 0, "%s failed%s%s and may have been applied in part", row_label(c, row),
+		error_set_at(err, file && !is_undo(row) ? file_name(file) : row->script, 0, "%s%s failed%s%s and may have been applied in part",
+			     is_undo(row) ? "the undo of " : "", row_label(c, row),
 			     *row->installed_on ? " at " : "", row->installed_on);
 		error_hint(err, "put the database right, then: dbreconcilectl migrations TARGET repair (it deletes the failed row)");
 	} else if (!file) {
@@ -307,6 +340,66 @@ static void compare_row(struct comparison *c, const struct ledger_row *row)
 	} else {
 		compare_versioned(c, file, row);
 	}
+}
+
+bool migration_is_late(const struct migration_list *list, const char *version)
+{
+	return version && at_most(version, list->current_version);
+}
+
+/* A text that was never undone is new, and whoever changed it wants it to run. What differs by blanks or a byte order mark is the same. */
+static bool is_another_text(const struct migration_file *file, const struct ledger_row *was)
+{
+	return was && was->has_checksum && was->checksum != file->checksum && !migration_checksum_explain(file, was->checksum);
+}
+
+/* Without its file it has its place in the ledger; with it, in the order of files: see add_undone(). */
+static void compare_undoing(struct comparison *c, const struct ledger_row *row)
+{
+	const struct migration_file *file;
+	uint32_t i = 0;
+
+	while (i < c->n_undoings && c->undoings[i].row != row)
+		i++;
+	if (i == c->n_undoings)
+		return;
+	file = find_file(c, row);
+	if (!file)
+		add(c, MIGRATION_UNDONE, NULL, row, "it was undone, and has no file any more");
+	else if (!is_another_text(file, c->undoings[i].was))
+		c->undone[file - c->files->v] = &c->undoings[i];
+}
+
+static void add_undone(struct comparison *c, const struct migration_file *file, const struct undoing *u)
+{
+	add(c, MIGRATION_UNDONE, file, u->row, talloc_asprintf(c->list, "undone by %s: it runs by order only", u->row->installed_by));
+}
+
+static void block_undone(struct comparison *c, const struct migration *m)
+{
+	const char *when = *m->row->installed_on ? talloc_asprintf(c->list, " at %s", m->row->installed_on) : "";
+	const char *version = m->file->version;
+	struct error *err = block(c);
+
+	error_set_at(err, file_name(m->file), 0, "version %s was undone%s by %s: neither it nor what comes after it runs by itself", version, when,
+		     m->row->installed_by);
+	error_hint(err, "dbreconcilectl migrations TARGET run %s%s applies it again; a corrected file runs by itself; without its file the others go on",
+		   version, migration_is_late(c->list, version) ? " --out-of-order" : "");
+}
+
+/* What comes before the first one that was undone runs, a corrected file for example; then it is its turn, and nothing runs. */
+static void stop_at_undone(struct comparison *c)
+{
+	struct migration_list *list = c->list;
+	bool runs = false;
+	uint32_t i = 0;
+
+	for (; i < list->n && !(list->v[i].state == MIGRATION_UNDONE && list->v[i].file); i++)
+		runs |= migration_runs(&list->v[i]);
+	if (i < list->n && !runs)
+		block_undone(c, &list->v[i]);
+	for (; runs && i < list->n; i++)
+		list->v[i].waits = true;
 }
 
 /* A file without a row. */
@@ -354,6 +447,34 @@ static void check_pending(struct comparison *c)
 	}
 }
 
+static const struct migration_file *find_undo_file(const struct migration_files *files, const char *version)
+{
+	uint32_t low = 0, high = files->n_undo;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		int order = migration_version_compare(files->undo[middle].version, version);
+
+		if (!order)
+			return &files->undo[middle];
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+static void find_undo_files(struct comparison *c)
+{
+	for (uint32_t i = 0; c->files->n_undo && i < c->list->n; i++) {
+		struct migration *m = &c->list->v[i];
+
+		if (m->state == MIGRATION_APPLIED && m->file && m->row && m->row->version)
+			m->undo = find_undo_file(c->files, m->row->version);
+	}
+}
+
 struct migration_list *migration_compare(void *parent, const struct migration_files *files, const struct ledger_row *rows, uint32_t n_rows)
 {
 	struct migration_list *list = files->foreign ? NULL : talloc_zero(parent, struct migration_list);
@@ -367,7 +488,9 @@ struct migration_list *migration_compare(void *parent, const struct migration_fi
 	c.gone = talloc_zero_array(list, bool, n_rows + 1);
 	c.used = talloc_zero_array(list, bool, files->n + 1);
 	c.outdated = talloc_zero_array(list, const struct ledger_row *, files->n + 1);
-	if (!list->v || !c.gone || !c.used || !c.outdated) {
+	c.undone = talloc_zero_array(list, const struct undoing *, files->n + 1);
+	c.undoings = talloc_zero_array(list, struct undoing, n_rows + 1);
+	if (!list->v || !c.gone || !c.used || !c.outdated || !c.undone || !c.undoings) {
 		talloc_free(list);
 		return NULL;
 	}
@@ -378,14 +501,22 @@ struct migration_list *migration_compare(void *parent, const struct migration_fi
 	for (uint32_t i = 0; i < n_rows; i++)
 		if (!c.gone[i])
 			compare_row(&c, &rows[i]);
+		else if (is_undo(&rows[i]))
+			compare_undoing(&c, &rows[i]);
 	for (uint32_t i = 0; i < files->n; i++)
 		if (c.outdated[i])
 			add(&c, MIGRATION_OUTDATED, &files->v[i], c.outdated[i], "its text changed: it runs again");
+		else if (!c.used[i] && c.undone[i] && !at_most(files->v[i].version, c.baseline))
+			add_undone(&c, &files->v[i], c.undone[i]);
 		else if (!c.used[i])
 			compare_file(&c, &files->v[i]);
+	stop_at_undone(&c);
 	check_pending(&c);
+	find_undo_files(&c);
 	talloc_free(c.gone);
 	talloc_free(c.used);
 	talloc_free(c.outdated);
+	talloc_free(c.undone);
+	talloc_free(c.undoings);
 	return list;
 }

@@ -172,9 +172,8 @@ static int read_side_file(struct reading *reading, struct migration_file *file)
 	return r;
 }
 
-static int add_file(struct reading *reading, struct migration_file *file)
+int reading_script(struct reading *reading, struct migration_file *file)
 {
-	struct migration_files *files = reading->files;
 	char *bytes;
 	size_t len, mark;
 	int r = reading_bytes(reading, file->path, &bytes, &len);
@@ -191,8 +190,16 @@ static int add_file(struct reading *reading, struct migration_file *file)
 	file->text = bytes + mark;
 	file->len = len - mark;
 	file->transactional = file->side != SIDE_FALSE;
-	r = migration_script_check(files, file);
-	if (r < 0)
+	r = migration_script_check(reading->files, file);
+	return r < 0 ? r : 0;
+}
+
+static int add_file(struct reading *reading, struct migration_file *file)
+{
+	struct migration_files *files = reading->files;
+	int r = reading_script(reading, file);
+
+	if (r)
 		return r;
 	files->v = talloc_realloc(files, files->v, struct migration_file, files->n + 1);
 	if (!files->v)
@@ -231,8 +238,8 @@ static int take(struct reading *reading, const char *path, const char *script)
 		*reading_error(reading) = err;
 		return 1;
 	case MIGRATION_NAME_UNDO:
-		reading_warn(reading, path, "undo migrations are left alone");
-		return 0;
+		file.path = path;
+		return reading_undo(reading, &file);
 	case MIGRATION_NAME_OTHER:
 		lonely_side_file(reading, path);
 		return 0;
@@ -359,6 +366,7 @@ int migration_files_read(void *parent, const char *const *directories, uint32_t 
 		if (reading.files->n)
 			qsort(reading.files->v, reading.files->n, sizeof *reading.files->v, in_order);
 		find_duplicates(&reading);
+		reading_undo_end(&reading);
 	}
 	return reading_end(&reading, r, ret, errs, n_errs);
 }

@@ -24,7 +24,7 @@
 
 const char *ledger_type(const struct migration_file *file)
 {
-	return file->type == MIGRATION_BASELINE ? "SQL_BASELINE" : "SQL";
+	return file->type == MIGRATION_BASELINE ? "SQL_BASELINE" : file->type == MIGRATION_UNDO ? "UNDO_SQL" : "SQL";
 }
 
 /* Byte offset of the n-th code point, or the length. */

@@ -7,27 +7,19 @@
 #include <talloc.h>
 
 #include "base/text.h"
+#include "migrate/mender.h"
 #include "model/quote.h"
 
 #define BASELINE_TEXT "<< Flyway Baseline >>"
 
-struct mender {
-	void *parent;
-	const struct ledger_order *order;
-	const struct mend_input *in;
-	struct mending *out;
-	struct error *err;
-	int rank;                      /* of the last row that there will be */
-};
-
 const char *ledger_verb_name(enum ledger_verb verb)
 {
-	static const char *const names[LEDGER_VERBS] = { "baseline", "repair", "resolve", "run" };
+	static const char *const names[LEDGER_VERBS] = { "baseline", "repair", "resolve", "run", "undo" };
 
 	return names[verb];
 }
 
-static struct mend_action *add(struct mender *m, const char *sql, unsigned n_params, const char *text)
+struct mend_action *mender_add(struct mender *m, const char *sql, unsigned n_params, const char *text)
 {
 	struct mend_action *action;
 
@@ -56,19 +48,19 @@ static const char *number(struct mender *m, int64_t value)
 	return talloc_asprintf(m->parent, "%" PRId64, value);
 }
 
-static const char *label(struct mender *m, const char *version, const char *description)
+const char *mender_label(struct mender *m, const char *version, const char *description)
 {
 	return version ? talloc_asprintf(m->parent, "version %s", version) : talloc_asprintf(m->parent, "repeatable '%s'", description);
 }
 
 static const char *label_row(struct mender *m, const struct ledger_row *row)
 {
-	return label(m, row->version, row->description);
+	return mender_label(m, row->version, row->description);
 }
 
 static void insert(struct mender *m, const struct ledger_row *row, const char *text)
 {
-	struct mend_action *a = add(m, ledger_sql_insert(m->parent, m->in->schema, m->in->table), 8, text);
+	struct mend_action *a = mender_add(m, ledger_sql_insert(m->parent, m->in->schema, m->in->table), 8, text);
 
 	a->params[0] = number(m, ++m->rank);
 	a->params[1] = row->version;
@@ -82,7 +74,7 @@ static void insert(struct mender *m, const struct ledger_row *row, const char *t
 
 static void delete_failed(struct mender *m, const struct ledger_row *row)
 {
-	struct mend_action *a = add(m, sql_on_ledger(m, "DELETE FROM ONLY ", " WHERE \"installed_rank\" = $1 AND NOT \"success\""), 1,
+	struct mend_action *a = mender_add(m, sql_on_ledger(m, "DELETE FROM ONLY ", " WHERE \"installed_rank\" = $1 AND NOT \"success\""), 1,
 				    talloc_asprintf(m->parent, "delete the failed row of %s (rank %d)", label_row(m, row), row->rank));
 
 	a->params[0] = number(m, row->rank);
@@ -131,7 +123,7 @@ static int baseline(struct mender *m)
 			*(migration_version_compare(file->version, m->order->version) <= 0 ? &below : &above) += 1;
 	}
 	if (!m->in->ledger_exists)
-		add(m, NULL, 0, talloc_asprintf(m->parent, "create the ledger %s.%s", m->in->schema, m->in->table));
+		mender_add(m, NULL, 0, talloc_asprintf(m->parent, "create the ledger %s.%s", m->in->schema, m->in->table));
 	m->out->needs_ledger = !m->in->ledger_exists;
 	insert(m, &row, talloc_asprintf(m->parent, "write the baseline at version %s: %" PRIu32 " file%s up to it count%s as applied, %" PRIu32
 					" above it will run", row.version, below, below == 1 ? "" : "s", below == 1 ? "s" : "", above));
@@ -153,7 +145,7 @@ static void realign(struct mender *m, const struct migration *entry)
 	const struct migration_file *file = entry->file;
 	struct mend_action *a;
 
-	a = add(m, sql_on_ledger(m, "UPDATE ONLY ", " SET \"description\" = $1, \"type\" = $2, \"checksum\" = $3 WHERE \"installed_rank\" = $4"), 4,
+	a = mender_add(m, sql_on_ledger(m, "UPDATE ONLY ", " SET \"description\" = $1, \"type\" = $2, \"checksum\" = $3 WHERE \"installed_rank\" = $4"), 4,
 		talloc_asprintf(m->parent, "take over checksum %d, description and type from %s for %s (rank %d had %d)", file->checksum,
 				file->script, label_row(m, entry->row), entry->row->rank, entry->row->checksum));
 	a->params[0] = ledger_description(m->parent, file);
@@ -163,7 +155,7 @@ static void realign(struct mender *m, const struct migration *entry)
 }
 
 /* What is tolerated to be missing stays as it is. */
-static bool is_missing(const struct mender *m, const struct migration *entry)
+bool mender_is_missing(const struct mender *m, const struct migration *entry)
 {
 	return entry->state == MIGRATION_MISSING &&
 	       !(m->in->files->tolerate & (entry->row->version ? MIGRATION_TOLERATE_MISSING : MIGRATION_TOLERATE_MISSING_REPEATABLE));
@@ -187,7 +179,7 @@ static int repair(struct mender *m)
 	for (uint32_t i = 0; i < m->in->list->n; i++) {
 		const struct migration *entry = &m->in->list->v[i];
 
-		if (is_missing(m, entry))
+		if (mender_is_missing(m, entry))
 			mark_deleted(m, entry->row);
 		else if (is_other(entry))
 			realign(m, entry);
@@ -200,7 +192,7 @@ static int repair(struct mender *m)
 	return 1;
 }
 
-/* ---- resolve and run: one migration ---- */
+/* ---- resolve: one migration ---- */
 
 static bool is_meant(const struct migration *entry, const char *version)
 {
@@ -212,7 +204,7 @@ static bool is_meant(const struct migration *entry, const char *version)
 }
 
 /* The entry that can be resolved before any other of that version: a baseline may have the same. */
-static const struct migration *find(struct mender *m)
+const struct migration *mender_find(struct mender *m)
 {
 	const struct migration *found = NULL;
 
@@ -233,7 +225,7 @@ static void forget_progress(struct mender *m, const struct migration *entry)
 
 	if (!entry->progress)
 		return;
-	a = add(m, progress_sql_delete(m->parent, m->in->schema, m->in->table), 2,
+	a = mender_add(m, progress_sql_delete(m->parent, m->in->schema, m->in->table), 2,
 		talloc_asprintf(m->parent, "forget that %" PRIu32 " of %" PRIu32 " statements were done", entry->progress->done,
 				entry->progress->statements));
 	a->params[0] = entry->progress->version;
@@ -248,7 +240,7 @@ static void record(struct mender *m, const struct migration *entry)
 		.script = ledger_script(m->parent, file), .has_checksum = true, .checksum = file->checksum, .success = true,
 	};
 
-	insert(m, &row, talloc_asprintf(m->parent, "record %s as applied", label(m, file->version, file->description)));
+	insert(m, &row, talloc_asprintf(m->parent, "record %s as applied", mender_label(m, file->version, file->description)));
 }
 
 static void go_on_from(struct mender *m, const struct migration *entry)
@@ -258,9 +250,9 @@ static void go_on_from(struct mender *m, const struct migration *entry)
 	struct mend_action *a;
 
 	m->out->needs_progress = !m->in->progress_exists;
-	a = add(m, progress_sql_put(m->parent, m->in->schema, m->in->table), PROGRESS_PARAMS,
+	a = mender_add(m, progress_sql_put(m->parent, m->in->schema, m->in->table), PROGRESS_PARAMS,
 		talloc_asprintf(m->parent, "go on with statement %" PRIu32 " of %" PRIu32 " of %s: those before it count as done", done + 1,
-				file->n_statements, label(m, file->version, file->description)));
+				file->n_statements, mender_label(m, file->version, file->description)));
 	a->params[0] = entry->progress ? entry->progress->version : progress_version(file);
 	a->params[1] = entry->progress ? entry->progress->description : ledger_description(m->parent, file);
 	a->params[2] = ledger_script(m->parent, file);
@@ -292,7 +284,7 @@ static int check_from(struct mender *m, const struct migration *entry)
 
 static int resolve(struct mender *m)
 {
-	const struct migration *entry = find(m);
+	const struct migration *entry = mender_find(m);
 
 	if (!entry)
 		return 1;
@@ -320,42 +312,9 @@ static int resolve(struct mender *m)
 	return 0;
 }
 
-static int run(struct mender *m)
-{
-	static const enum migration_state others[] = { MIGRATION_MISSING, MIGRATION_FAILED, MIGRATION_CHECKSUM_MISMATCH, MIGRATION_INDETERMINATE };
-	const struct migration_list *list = m->in->list;
-	const struct migration *entry = find(m);
-
-	if (!entry)
-		return 1;
-	if (entry->state == MIGRATION_INDETERMINATE && !entry->find_out) {
-		*m->err = list->why;
-		return 1;
-	}
-	if (entry->state != MIGRATION_OUT_OF_ORDER) {
-		error_set(m->err, "%s is %s, not out of order", entry->file ? entry->file->script : entry->row->script,
-			  migration_state_name(entry->state));
-		return 1;
-	}
-	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-		if (list->counts[others[i]]) {
-			error_set(m->err, "another migration is %s: that comes first", migration_state_name(others[i]));
-			return 1;
-		}
-	if (error_is_set(&entry->file->refused)) {
-		*m->err = entry->file->refused;
-		return 1;
-	}
-	m->out->runs = (uint32_t)(entry - list->v);
-	add(m, NULL, 0, talloc_asprintf(m->parent, "run %s, though version %s is applied%s", entry->file->script, list->current_version,
-					entry->from || entry->interrupted ? talloc_asprintf(m->parent, ": from statement %" PRIu32 " of %" PRIu32,
-											    entry->from + 1, entry->file->n_statements) : ""));
-	return 0;
-}
-
 int mend_plan(void *parent, const struct ledger_order *order, const struct mend_input *in, struct mending *ret, struct error *err)
 {
-	static int (*const verbs[LEDGER_VERBS])(struct mender *) = { baseline, repair, resolve, run };
+	static int (*const verbs[LEDGER_VERBS])(struct mender *) = { baseline, repair, resolve, mender_run, mender_undo };
 	struct mender m = { parent, order, in, ret, err, in->list->last_rank };
 
 	*ret = (struct mending){ .v = NULL };

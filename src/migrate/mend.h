@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * What an operator orders to be done to the ledger, and never happens by
- * itself: baseline, repair, resolve, one file out of order. Writes exactly what
+ * itself: baseline, repair, resolve, one file out of order, an undo. Writes exactly what
  * Flyway writes. Pure: a compared list in, statements out; the migration runner
  * sends them under the lock of the ledger.
  */
@@ -10,16 +10,17 @@
 
 #include "migrate/progress.h"
 
-enum ledger_verb { LEDGER_BASELINE, LEDGER_REPAIR, LEDGER_RESOLVE, LEDGER_RUN, LEDGER_VERBS };
+enum ledger_verb { LEDGER_BASELINE, LEDGER_REPAIR, LEDGER_RESOLVE, LEDGER_RUN, LEDGER_UNDO, LEDGER_VERBS };
 const char *ledger_verb_name(enum ledger_verb);   /* "baseline" */
 
 enum resolve_how { RESOLVE_APPLIED, RESOLVE_NOT_APPLIED, RESOLVE_FROM };
 
 struct ledger_order {
 	enum ledger_verb verb;
-	const char *version;           /* or the description of a repeatable one; NULL for repair */
+	const char *version;           /* or the description of a repeatable one; NULL for repair, and for undo: the newest */
 	enum resolve_how how;          /* of resolve */
 	uint32_t from;                 /* of RESOLVE_FROM, from 1 */
+	bool out_of_order;             /* of run: also below what is applied */
 	bool dry_run;
 };
 
@@ -36,7 +37,11 @@ struct mending {
 	struct mend_action *v;
 	uint32_t n;
 	bool needs_ledger, needs_progress;   /* the tables, which are not there */
-	uint32_t runs;                 /* LEDGER_RUN: the entry of the list that is to run */
+	/* LEDGER_RUN and LEDGER_UNDO */
+	uint32_t runs;                 /* the entry of the list that it is about */
+	const struct migration_file *file;   /* what is to run: its file, or the one that undoes it; NULL = nothing */
+	struct migration_finding *findings;  /* what that does to others (lint.h) */
+	uint32_t n_findings;
 };
 
 struct mend_input {

@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "model/rowset.h"
 
-enum migration_type { MIGRATION_VERSIONED, MIGRATION_REPEATABLE, MIGRATION_BASELINE };
+enum migration_type { MIGRATION_VERSIONED, MIGRATION_REPEATABLE, MIGRATION_BASELINE, MIGRATION_UNDO };
 
 enum migration_state {
 	MIGRATION_APPLIED,
@@ -27,6 +27,7 @@ enum migration_state {
 	MIGRATION_BASELINED,           /* the ledger's baseline or schema marker row */
 	MIGRATION_OUTDATED,            /* repeatable whose text changed: runs again */
 	MIGRATION_INDETERMINATE,       /* non-transactional and interrupted */
+	MIGRATION_UNDONE,              /* the ledger says that it was taken back; its file, when there is one, runs by order only */
 	MIGRATION_UNKNOWN,             /* in a ledger of another tool, and nothing here is it (foreign.h) */
 	MIGRATION_STATES
 };
@@ -97,7 +98,9 @@ struct migration_file {
 struct migration_files {
 	struct migration_file *v;      /* versioned (and baseline) in version order, then repeatable by description */
 	uint32_t n;
-	const char **warnings;         /* callbacks and undo files that were recognised and left alone */
+	struct migration_file *undo;   /* U files, in version order: each runs by order only. One that cannot be used is refused */
+	uint32_t n_undo;
+	const char **warnings;         /* callbacks that were recognised and left alone, undo files that cannot be used */
 	uint32_t n_warnings;
 	unsigned tolerate;             /* enum migration_tolerance: MIGRATION_TOLERATE_FUTURE unless a view says otherwise */
 	const struct foreign_files *foreign;   /* of another tool, whose ledger is only read (foreign.h); else NULL */
@@ -139,7 +142,8 @@ struct migration_finding;
 struct migration {
 	enum migration_state state;
 	const struct migration_file *file;   /* NULL when only the ledger knows it */
-	const struct ledger_row *row;        /* NULL when pending */
+	const struct ledger_row *row;        /* NULL when pending; of one that was undone that of its undo */
+	const struct migration_file *undo;   /* of an applied version: the file that undoes it; NULL = there is none */
 	const char *note;                    /* why, for people: "only line ends differ"; may be NULL */
 	/* of a file that runs statement by statement and has not finished (progress.h) */
 	const struct migration_progress *progress;
@@ -151,6 +155,7 @@ struct migration {
 	bool released;                       /* it is */
 	const char *released_by;
 	uint32_t from;                       /* the statement it goes on with, from 0 */
+	bool waits;                          /* behind one that was undone, while there is something to run before that */
 	bool find_out;                       /* INDETERMINATE, but the server can tell */
 	bool interrupted;                    /* OUT_OF_ORDER likewise: when it is ordered again */
 };
@@ -171,9 +176,9 @@ struct migration_list {
 };
 
 /* Reads the directories once, with the folders in them. 1: a bad name, duplicate version, NUL byte, bad UTF-8, too big:
-   every reason in errs (a talloc array of n_errs, children of parent). Unrecognised names ending in .sql are errors; U files
-   and Flyway's callbacks are left alone with a warning, other suffixes and names that begin with '.' silently. A directory or
-   file that group or others can write is refused. What a script may not hold is in migration_file.refused. */
+   every reason in errs (a talloc array of n_errs, children of parent). Unrecognised names ending in .sql are errors; Flyway's
+   callbacks are left alone with a warning, other suffixes and names that begin with '.' silently. A directory or file that group
+   or others can write is refused. What a script may not hold, and all that is wrong with a U file, is in migration_file.refused. */
 int migration_files_read(void *parent, const char *const *directories, uint32_t n, struct migration_files **ret,
 			 struct error **errs, uint32_t *n_errs);
 
@@ -192,7 +197,7 @@ enum migration_name {
 	MIGRATION_NAME_OK,
 	MIGRATION_NAME_BAD,            /* ends in .sql and is nothing we know: err names the expected form */
 	MIGRATION_NAME_OTHER,          /* another suffix */
-	MIGRATION_NAME_UNDO,           /* U1__x.sql */
+	MIGRATION_NAME_UNDO,           /* U1__x.sql: as OK, with type MIGRATION_UNDO */
 	MIGRATION_NAME_CALLBACK,       /* beforeMigrate.sql and the like */
 };
 /* Fills type, version, description and script of ret; the strings are children of parent. */
@@ -243,8 +248,11 @@ bool ledger_sum_same(const struct ledger_sum *, const struct ledger_sum *);
 /* Must this one run now? */
 static inline bool migration_runs(const struct migration *m)
 {
-	return m->state == MIGRATION_PENDING || m->state == MIGRATION_OUTDATED || m->find_out;
+	return ((m->state == MIGRATION_PENDING || m->state == MIGRATION_OUTDATED) && !m->waits) || m->find_out;
 }
+
+/* Is a version at or above this one applied? Then it is out of order. */
+bool migration_is_late(const struct migration_list *, const char *version);
 
 /* For who fills a list: v has room. A text belongs to the list, or outlives it. */
 void migration_list_add(struct migration_list *, enum migration_state, const struct migration_file *, const struct ledger_row *, const char *note);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * File names, as Flyway reads them: suffix (any case), then the longest prefix
- * (V, R, B, or a callback's name), then the first "__". Stricter in one thing:
+ * (V, R, B, U, or a callback's name), then the first "__". Stricter in one thing:
  * a name that ends in .sql and is none of these is an error, never skipped.
  */
 #include "config.h"       /* memmem */
@@ -39,8 +39,8 @@ static bool is_callback(const char *s, size_t len)
 static int bad(struct error *err, const char *script, const char *name, const char *why)
 {
 	error_set_at(err, script, 0, "file name '%s' is not a migration's: %s", name, why);
-	error_hint(err, "use V<version>__<description>.sql, R__<description>.sql or B<version>__<description>.sql, "
-		   "or give the file another suffix");
+	error_hint(err, "use V<version>__<description>.sql, R__<description>.sql, B<version>__<description>.sql or "
+		   "U<version>__<description>.sql, or give the file another suffix");
 	return MIGRATION_NAME_BAD;
 }
 
@@ -54,7 +54,7 @@ static char *replace_underscores(void *parent, const char *s, size_t len, char w
 	return copy;
 }
 
-/* The text between the prefix and "__" of a V or B file. */
+/* The text between the prefix and "__" of a V, B or U file. */
 static int parse_version(void *parent, const char *script, const char *name, const char *version, size_t len,
 			 struct migration_file *ret, struct error *err)
 {
@@ -74,6 +74,7 @@ static bool parse_type(char prefix, enum migration_type *ret)
 	case 'V': *ret = MIGRATION_VERSIONED; return true;
 	case 'B': *ret = MIGRATION_BASELINE; return true;
 	case 'R': *ret = MIGRATION_REPEATABLE; return true;
+	case 'U': *ret = MIGRATION_UNDO; return true;
 	}
 	return false;
 }
@@ -99,10 +100,8 @@ int migration_name_parse(void *parent, const char *script, struct migration_file
 	head = separator ? (size_t)(separator - name) : len;
 	if (is_callback(name, head))
 		return MIGRATION_NAME_CALLBACK;
-	if (name[0] == 'U' && head > 1 && migration_version_valid(name + 1, head - 1))
-		return MIGRATION_NAME_UNDO;
 	if (!len || !parse_type(name[0], &ret->type))
-		return bad(err, script, name, "it does not begin with V, R or B (upper case)");
+		return bad(err, script, name, "it does not begin with V, R, B or U (upper case)");
 	if (ret->type != MIGRATION_REPEATABLE)
 		r = parse_version(parent, script, name, name + 1, head - 1, ret, err);
 	else if (head != 1)
@@ -112,5 +111,5 @@ int migration_name_parse(void *parent, const char *script, struct migration_file
 	rest = separator ? separator + 2 : name + len;
 	ret->description = replace_underscores(parent, rest, (size_t)(name + len - rest), ' ');
 	ret->script = talloc_strdup(parent, script);
-	return MIGRATION_NAME_OK;
+	return ret->type == MIGRATION_UNDO ? MIGRATION_NAME_UNDO : MIGRATION_NAME_OK;
 }

@@ -131,26 +131,36 @@ static int render(struct rendering *r)
 	return migration_script_check(r->files, r->file);
 }
 
+static int render_all(struct rendering *r, const struct migration_file *raw, uint32_t n, struct migration_file **ret)
+{
+	struct migration_file *v = talloc_array(r->files, struct migration_file, n + 1);
+	int error = 0;
+
+	if (!v)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n && error >= 0; i++) {
+		v[i] = raw[i];
+		r->raw = &raw[i];
+		r->file = &v[i];
+		if (wanted(r->view, r->raw))
+			error = render(r);
+	}
+	*ret = v;
+	return error;
+}
+
 int migration_files_render(void *parent, const struct migration_files *raw, const struct migration_view *view, struct migration_files **ret)
 {
 	struct rendering r = { .files = talloc_zero(parent, struct migration_files), .view = view };
-	int error = 0;
+	int error;
 
 	if (!r.files)
 		return -ENOMEM;
 	*r.files = *raw;
 	r.files->tolerate = view->tolerate;
-	r.files->v = talloc_memdup(r.files, raw->v, (raw->n ? raw->n : 1) * sizeof *raw->v);
-	if (!r.files->v) {
-		talloc_free(r.files);
-		return -ENOMEM;
-	}
-	for (uint32_t i = 0; i < raw->n && error >= 0; i++) {
-		r.raw = &raw->v[i];
-		r.file = &r.files->v[i];
-		if (wanted(view, r.raw))
-			error = render(&r);
-	}
+	error = render_all(&r, raw->v, raw->n, &r.files->v);
+	if (error >= 0)
+		error = render_all(&r, raw->undo, raw->n_undo, &r.files->undo);
 	if (error < 0) {
 		talloc_free(r.files);
 		return error;
@@ -159,15 +169,20 @@ int migration_files_render(void *parent, const struct migration_files *raw, cons
 	return 0;
 }
 
+static bool mentions(const struct migration_file *v, uint32_t n, const char *word, size_t len)
+{
+	for (uint32_t i = 0; i < n; i++)
+		for (const char *p = v[i].text; *p != '\0'; p++)
+			if (strncasecmp(p, word, len) == 0)
+				return true;
+	return false;
+}
+
 bool migration_files_mention(const struct migration_files *files, const char *word)
 {
 	size_t len = strlen(word);
 
-	for (uint32_t i = 0; i < files->n; i++)
-		for (const char *p = files->v[i].text; *p != '\0'; p++)
-			if (strncasecmp(p, word, len) == 0)
-				return true;
-	return false;
+	return mentions(files->v, files->n, word, len) || mentions(files->undo, files->n_undo, word, len);
 }
 
 size_t migration_raw_offset(const struct migration_file *file, size_t at)

@@ -23,6 +23,11 @@ int reading_check_mode(struct reading *, const char *path, const struct stat *);
 int reading_check_text(struct reading *, const char *path, const char *text, size_t len);
 /* A regular file of at most 64 MiB, terminated; a child of reading->files. 0, 1 or -ENOMEM. */
 int reading_bytes(struct reading *, const char *path, char **ret, size_t *ret_len);
+/* Reads file->path and its side file into it, and checks it. 0, 1 or negative. */
+int reading_script(struct reading *, struct migration_file *);
+/* A U file (undo_files.c). What is wrong with it becomes its refused; 0 or -ENOMEM. Then, once all is read, the end. */
+int reading_undo(struct reading *, struct migration_file *);
+void reading_undo_end(struct reading *);
 /* What migration_files_read() gives back, when all is read; r: below 0 when that failed. */
 int reading_end(struct reading *, int r, struct migration_files **ret, struct error **errs, uint32_t *n_errs);
 

@@ -82,9 +82,9 @@ static bool is_same_text(const struct resume *r)
 	return !file->transactional && r->p->done <= file->n_statements && progress_prefix(file, r->p->done) == r->p->prefix;
 }
 
-static bool is_out_of_order(const struct migration *m)
+static bool runs_by_order(const struct migration *m)
 {
-	return m->state == MIGRATION_OUT_OF_ORDER;
+	return m->state == MIGRATION_OUT_OF_ORDER || m->state == MIGRATION_UNDONE;
 }
 
 /* Somebody ordered it, and only an order goes on with it: until then nothing else runs over what is half there. */
@@ -92,8 +92,10 @@ static void goes_on_by_order(struct resume *r, const char *text)
 {
 	r->m->from = r->p->done;
 	r->m->note = talloc_asprintf(r->list, "%s; %s", r->m->note, text);
-	stop(r, line_of_statement(r, r->p->done), talloc_asprintf(r->list, "version %s was run out of order and has not finished: %s", r->label, text),
-	     talloc_asprintf(r->list, "dbreconcilectl migrations TARGET run %s --out-of-order", r->label));
+	stop(r, line_of_statement(r, r->p->done), talloc_asprintf(r->list, "version %s was run %s and has not finished: %s", r->label,
+								  r->m->state == MIGRATION_UNDONE ? "after its undo" : "out of order", text),
+	     talloc_asprintf(r->list, "dbreconcilectl migrations TARGET run %s%s", r->label,
+			     migration_is_late(r->list, r->m->file->version) ? " --out-of-order" : ""));
 }
 
 static void goes_on(struct resume *r)
@@ -107,7 +109,7 @@ static void goes_on(struct resume *r)
 		return;
 	}
 	next = talloc_asprintf(r->list, "goes on with statement %u of %u", r->p->done + 1, file->n_statements);
-	if (is_out_of_order(r->m)) {
+	if (runs_by_order(r->m)) {
 		goes_on_by_order(r, next);
 		return;
 	}
@@ -128,7 +130,7 @@ static void was_interrupted(struct resume *r)
 	} else if (!script_can_find_out(file, r->p->done) || temporary(file, r->p->done)) {
 		block(r, line_of_statement(r, r->p->done), talloc_asprintf(r->list, "%s was interrupted, and nothing tells whether it happened: %s",
 									   where, r->p->statement), resolve_hint(r, true));
-	} else if (is_out_of_order(r->m)) {
+	} else if (runs_by_order(r->m)) {
 		r->m->interrupted = true;
 		goes_on_by_order(r, talloc_asprintf(r->list, "%s was interrupted, and what became of it is looked up then", where));
 	} else {
@@ -194,7 +196,7 @@ void progress_apply(struct migration_list *list, const struct migration_progress
 	for (uint32_t i = 0; n && i < list->n; i++) {
 		struct resume r = { .list = list, .m = &list->v[i] };
 
-		if (!r.m->file || (!migration_runs(r.m) && r.m->state != MIGRATION_FAILED && !is_out_of_order(r.m)))
+		if (!r.m->file || (!migration_runs(r.m) && r.m->state != MIGRATION_FAILED && !runs_by_order(r.m)))
 			continue;
 		for (uint32_t j = 0; j < n && !r.p; j++)
 			if (belongs(&rows[j], r.m->file))

@@ -2,6 +2,7 @@
 #include "config.h"
 #include "tests/control/fake_engine.h"
 
+#include "migrate/lint.h"
 #include "migrate/schema.h"
 
 #include <string.h>
@@ -372,7 +373,13 @@ int engine_accept_schema(struct engine *e, const char *target, const char *actor
 	return 0;
 }
 
-static const struct mend_action mended[] = { { .text = "delete the failed row of version 001 (rank 1)" } };
+static struct mend_action mended[] = { { .text = "delete the failed row of version 001 (rank 1)" } };
+static const struct migration_file undo_file = { .type = MIGRATION_UNDO, .version = "001", .description = "users", .script = "U001__users.sql" };
+static struct migration_finding undo_finding = {
+	.line = 1, .rule = "drop-table", .relation = "users", .lock = LOCK_ACCESS_EXCLUSIVE, .destroys = true, .tuples = -1,
+	.message = "ACCESS EXCLUSIVE on users: blocks reads and writes; its data is gone",
+};
+static const struct mending mending = { .v = mended, .n = 1, .file = &undo_file, .findings = &undo_finding, .n_findings = 1 };
 
 /* Over at once; a version "9" is refused. */
 int engine_ledger_order(struct engine *e, const char *target, const struct ledger_order *order, const char *actor, uint64_t *ret_id,
@@ -391,7 +398,7 @@ int engine_ledger_order(struct engine *e, const char *target, const struct ledge
 bool engine_ledger_answer(const struct engine *e, uint64_t id, struct ledger_answer *ret)
 {
 	(void)e;
-	*ret = (struct ledger_answer){ .over = true, .ok = true, .actions = mended, .n = 1 };
+	*ret = (struct ledger_answer){ .over = true, .ok = true, .mending = &mending };
 	return id == 7;
 }
 

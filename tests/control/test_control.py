@@ -396,16 +396,19 @@ class Orders(WithDaemon):
     def test_ledger_orders(self):
         path = ORDERS + "/migrations/"
         for verb, query in (("baseline", "version=5"), ("repair", ""), ("resolve", "version=001&from_statement=2"),
-                            ("resolve", "version=001&applied=1"), ("run", "version=001&out_of_order=1")):
+                            ("resolve", "version=001&applied=1"), ("run", "version=001&out_of_order=1"), ("run", "version=001"),
+                            ("undo", ""), ("undo", "version=001")):
             answer = self.d.post(path + verb + "?" + query)
             self.assertEqual(answer.code, 200, answer.body)
             validate(answer.json)
             self.assertEqual(answer.json["format"], "dbreconcile.ledger_order")
             self.assertEqual((answer.json["action"], answer.json["dry_run"], len(answer.json["changes"])), (verb, False, 1))
         self.assertTrue(self.d.post(path + "repair?dry_run=1").json["dry_run"])
+        undone = self.d.post(path + "undo?dry_run=1").json
+        self.assertEqual((undone["version"], undone["lint"][0]["rule"], undone["lint"][0]["script"]), ("001", "drop-table", "U001__users.sql"))
         for verb, query in (("baseline", ""), ("resolve", "version=1"), ("resolve", "version=1&applied=1&not_applied=1"),
-                            ("resolve", "version=1&from_statement=0"), ("resolve", "version=1&from_statement=x"), ("run", "version=1"),
-                            ("repair", "version=1")):
+                            ("resolve", "version=1&from_statement=0"), ("resolve", "version=1&from_statement=x"), ("run", ""),
+                            ("repair", "version=1"), ("undo", "version=1&out_of_order=1")):
             self.refused(self.d.post(path + verb + "?" + query), 400, "bad_request")
         self.refused(self.d.post(path + "resolve?version=9&applied=1"), 409, "conflict")
         self.refused(self.d.post("/v1/targets/nowhere/migrations/repair"), 404, "not_found")
@@ -786,7 +789,7 @@ class Authority(unittest.TestCase):
     def test_every_route_for_everybody(self):
         text = (SOURCE / "src/control/routes.c").read_text()
         posts = re.findall(r'"POST", (DBR_PATH_\w+)(?: "([^"]*)")?', text)
-        self.assertEqual(len(posts), 13)
+        self.assertEqual(len(posts), 14)
         names = dict(re.findall(r'#define (DBR_PATH_\w+)\s+"([^"]+)"', (SOURCE / "include/dbreconcile/protocol.h").read_text()))
         uid, gid = self.nobody.pw_uid, self.nobody.pw_gid
         for name, rest in posts:

@@ -39,7 +39,8 @@ def test_drift(ctl, recorded):
     ["suspend", "prod", "--for=soon"], ["events", "--since=yesterday"], ["events", "--limit=many"], ["wait", "--for=christmas"],
     ["reconcile", "--wait", "--dry-run"], ["migrations", "prod", "extra"],
     ["migrations", "prod", "baseline"], ["migrations", "prod", "repair", "5"], ["migrations", "prod", "resolve", "5"],
-    ["migrations", "prod", "resolve", "5", "--applied", "--not-applied"], ["migrations", "prod", "run", "5"],
+    ["migrations", "prod", "resolve", "5", "--applied", "--not-applied"], ["migrations", "prod", "run"],
+    ["migrations", "prod", "run", "--out-of-order"], ["migrations", "prod", "undo", "--out-of-order"], ["migrations", "prod", "undo", "5", "6"],
     ["migrations", "prod", "repair", "--applied"], ["-w", "migrations", "prod", "repair"], ["diff", "--sql", "-o", "json"], ["status", "nowhere"],
     ["diff", "prod/orderz"], ["help", "nonsense"], ["-s", ""],
 ])

@@ -296,12 +296,99 @@ static void flyway_rows(void **state)
 	assert_string_equal(list->current_version, "2");
 	assert_int_equal(list->last_rank, 1);
 	assert_false(compare(mem, files, N(files), deleted, N(deleted), "1 applied, 2 applied, 3 pending")->blocked);
-	assert_false(compare(mem, files, N(files), undone, N(undone), "1 applied, 2 pending, 3 pending")->blocked);
+	assert_true(compare(mem, files, N(files), undone, N(undone), "1 applied, 2 undone, 3 pending")->blocked);
 	assert_false(compare(mem, files, N(files), redone, N(redone), "1 applied, 2 applied, 3 pending")->blocked);
 	assert_false(compare(mem, files, N(files), java, N(java), "1 applied, 1.5 applied, 2 pending, 3 pending")->blocked);
 	assert_true(compare(mem, files, N(files), taken, N(taken), "1 applied, 2 checksum_mismatch, 3 pending")->blocked);
 	unknown[0].has_checksum = false;
 	assert_false(compare(mem, files, N(files), unknown, 1, "1 applied, 2 pending, 3 pending")->blocked);
+	talloc_free(mem);
+}
+
+#define UNDO(rank, version, description) row(rank, version, description, "UNDO_SQL", 55, true)
+
+/* What was undone runs by order only, and holds up the rest, until its file is another one or gone. */
+static void undone(void **state)
+{
+	void *mem = talloc_new(NULL);
+	struct migration_file files[] = { V("1", "a", 1), V("2", "b", 2), V("3", "c", 3), R("view", 4) };
+	struct migration_file without[] = { V("1", "a", 1), V("3", "c", 3) }, late[] = { V("1", "a", 1), V("2.5", "x", 9), V("3", "c", 3) };
+	struct ledger_row rows[] = { SQL(1, "1", "a", 1), SQL(2, "2", "b", 2), UNDO(3, "2.0", "b"), SQL(4, "2", "b", 2), UNDO(5, "2", "b"),
+				     SQL(6, "2", "b", 2), SQL(7, "3", "c", 3), UNDO(8, "3", "c"), UNDO(9, "2", "b") };
+	struct ledger_row order[] = { SQL(1, "1", "a", 1), SQL(2, "3", "c", 3), SQL(3, "2.5", "x", 9), UNDO(4, "2.5", "x") };
+	struct ledger_row failed[] = { SQL(1, "1", "a", 1), UNDO(2, "1", "a"), row(3, "1", "a", "SQL", 1, false) };
+	struct ledger_row undo_failed[] = { SQL(1, "1", "a", 1), row(2, "1", "a", "UNDO_SQL", 5, false) };
+	struct ledger_row deleted[] = { SQL(1, "1", "a", 1), SQL(2, "2", "b", 2), UNDO(3, "2", "b"), row(4, "2", "b", "DELETE", 2, true) };
+	struct ledger_row alone[] = { SQL(1, "1", "a", 1), UNDO(2, "2", "b") };
+	struct migration_list *list;
+
+	(void)state;
+	list = compare(mem, files, N(files), rows, 3, "1 applied, 2 undone, 3 pending, view pending");
+	assert_true(list->blocked);
+	assert_string_equal(list->current_version, "1");
+	assert_int_equal(list->last_rank, 3);
+	assert_int_equal(list->v[1].row->rank, 3);
+	assert_int_equal(list->v[1].file - files, 1);
+	assert_false(migration_runs(&list->v[1]));
+	assert_string_equal(list->why.file, "b");
+	assert_string_equal(list->why.text, "version 2 was undone at 2020-01-01 by u: neither it nor what comes after it runs by itself");
+	assert_non_null(strstr(list->why.hint, "migrations TARGET run 2 applies it again"));
+	/* applied again, undone again, and again */
+	assert_false(compare(mem, files, N(files), rows, 4, "1 applied, 2 applied, 3 pending, view pending")->blocked);
+	assert_true(compare(mem, files, N(files), rows, 5, "1 applied, 2 undone, 3 pending, view pending")->blocked);
+	assert_false(compare(mem, files, N(files), rows, 7, "1 applied, 2 applied, 3 applied, view pending")->blocked);
+	assert_true(compare(mem, files, N(files), rows, 8, "1 applied, 2 applied, 3 undone, view pending")->blocked);
+	/* of two the first is the reason */
+	list = compare(mem, files, N(files), rows, 9, "1 applied, 2 undone, 3 undone, view pending");
+	assert_non_null(strstr(list->why.text, "version 2 was undone"));
+	/* a corrected file is pending like any; the last run is what it is compared with */
+	files[1].checksum = 22;
+	list = compare(mem, files, N(files), rows, 3, "1 applied, 2 pending, 3 pending, view pending");
+	assert_false(list->blocked);
+	assert_true(migration_runs(&list->v[1]));
+	rows[3].checksum = 22;
+	assert_true(compare(mem, files, N(files), rows, 5, "1 applied, 2 undone, 3 pending, view pending")->blocked);
+	/* what is to run before it does not wait for it */
+	files[1].checksum = 33;
+	list = compare(mem, files, N(files), rows, 9, "1 applied, 2 pending, 3 undone, view pending");
+	assert_false(list->blocked);
+	assert_true(migration_runs(&list->v[1]));
+	assert_false(migration_runs(&list->v[2]) || migration_runs(&list->v[3]));
+	files[1].checksum = 22;
+	/* without its file it is in the ledger's place, and nothing waits */
+	list = compare(mem, without, N(without), rows, 7, "1 applied, 2 missing, 3 applied");
+	assert_true(list->blocked);
+	list = compare(mem, without, N(without), rows, 5, "1 applied, 2 undone, 3 pending");
+	assert_false(list->blocked);
+	/* ... also above every file */
+	assert_false(compare(mem, without, 1, rows, 5, "1 applied, 2 undone")->blocked);
+	/* below what is applied */
+	list = compare(mem, late, N(late), order, N(order), "1 applied, 3 applied, 2.5 undone");
+	assert_non_null(strstr(list->why.hint, "run 2.5 --out-of-order"));
+	late[1].checksum = 10;
+	assert_true(compare(mem, late, N(late), order, N(order), "1 applied, 3 applied, 2.5 out_of_order")->blocked);
+	/* it failed when it ran again; its undo failed */
+	assert_true(compare(mem, without, 1, failed, N(failed), "1 failed")->blocked);
+	list = compare(mem, without, 1, undo_failed, N(undo_failed), "1 applied, 1 failed");
+	assert_non_null(strstr(list->why.text, "the undo of version 1 failed"));
+	/* somebody marked it as deleted since; the ledger lost what was undone */
+	assert_false(compare(mem, without, 1, deleted, N(deleted), "1 applied")->blocked);
+	files[1].checksum = 7;
+	assert_true(compare(mem, files, 2, alone, N(alone), "1 applied, 2 undone")->blocked);
+	talloc_free(mem);
+}
+
+/* Neither what a baseline stands for nor the baseline itself is ever undone. */
+static void undone_beside_baselines(void **state)
+{
+	void *mem = talloc_new(NULL);
+	struct migration_file files[] = { V("1", "a", 1), B("2", "all", 8), V("2", "b", 2), V("3", "c", 3) };
+	struct ledger_row marker[] = { row(1, "2", "<< Flyway Baseline >>", "BASELINE", 0, true), UNDO(2, "2", "b") };
+	struct ledger_row file_row[] = { row(1, "2", "all", "SQL_BASELINE", 8, true), UNDO(2, "2", "b") };
+
+	(void)state;
+	assert_false(compare(mem, files, N(files), marker, 2, "2 baselined, 1 ignored, 2 ignored, 2 ignored, 3 pending")->blocked);
+	assert_false(compare(mem, files, N(files), file_row, 2, "2 applied, 1 ignored, 2 ignored, 3 pending")->blocked);
 	talloc_free(mem);
 }
 
@@ -353,7 +440,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lock_key), cmocka_unit_test(texts), cmocka_unit_test(cuts), cmocka_unit_test(decoding), cmocka_unit_test(sums),
 		cmocka_unit_test(simple_states), cmocka_unit_test(repeatables), cmocka_unit_test(flyway_rows),
-		cmocka_unit_test(baseline_files), cmocka_unit_test(refused_files),
+		cmocka_unit_test(undone), cmocka_unit_test(undone_beside_baselines), cmocka_unit_test(baseline_files), cmocka_unit_test(refused_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <talloc.h>
 
+#include "migrate/lint.h"
 #include "migrate/mend.h"
 #include "migrate/subject.h"
 
@@ -295,7 +296,7 @@ static void runs_out_of_order(void **state)
 	void *mem = talloc_new(NULL);
 	struct migration_file files[] = { make(mem, "1", "d", "select 1"), make(mem, "2", "d", "select 2"), make(mem, "3", "d", "select 3") };
 	struct ledger_row rows[] = { row(1, "1", "SQL", files[0].checksum, true), row(2, "3", "SQL", files[2].checksum, true) };
-	struct ledger_order order = { .verb = LEDGER_RUN, .version = "2" };
+	struct ledger_order order = { .verb = LEDGER_RUN, .version = "2", .out_of_order = true };
 	struct mending m;
 	struct error err;
 
@@ -321,7 +322,7 @@ static void goes_on_out_of_order(void **state)
 	struct migration_file files[] = { make(mem, "2", "d", "-- dbreconcile:transaction=false\nset x = 1; vacuum; select 3"), make(mem, "3", "d", "select 3"),
 					  make(mem, "4", "d", "select 4") };
 	struct ledger_row rows[] = { row(1, "3", "SQL", files[1].checksum, true) };
-	struct ledger_order order = { .verb = LEDGER_RUN, .version = "2" };
+	struct ledger_order order = { .verb = LEDGER_RUN, .version = "2", .out_of_order = true };
 	static const struct { enum progress_state state; uint32_t done; const char *text; } cases[] = {
 		{ PROGRESS_BETWEEN, 2, "goes on with statement 3 of 3" }, { PROGRESS_FAILED, 1, "goes on with statement 2 of 3" },
 		{ PROGRESS_RUNNING, 1, "statement 2 of 3 was interrupted, and what became of it is looked up then" },
@@ -357,6 +358,216 @@ static void goes_on_out_of_order(void **state)
 	talloc_free(mem);
 }
 
+/* ---- undo, and what was undone runs again ---- */
+
+struct history {
+	void *mem;
+	struct migration_files files;
+	struct ledger_row rows[8];
+	uint32_t n_rows;
+	const struct migration_progress *progress;
+	struct mending out;
+	struct error err;
+};
+
+/* V1, V2, V3 and their undo files; 1 and 2 are applied. */
+static struct history history(void *mem)
+{
+	struct history h = { .mem = mem, .files = { .n = 3, .n_undo = 3 }, .n_rows = 2 };
+	static const char *const versions[] = { "1", "2", "3" };
+
+	h.files.v = talloc_array(mem, struct migration_file, 3);
+	h.files.undo = talloc_array(mem, struct migration_file, 3);
+	for (uint32_t i = 0; i < 3; i++) {
+		h.files.v[i] = make(mem, versions[i], "d", talloc_asprintf(mem, "create table t%u ()", i));
+		h.files.undo[i] = make(mem, versions[i], "d", talloc_asprintf(mem, "drop table t%u", i));
+		h.files.undo[i].type = MIGRATION_UNDO;
+		h.files.undo[i].script = talloc_asprintf(mem, "U%s.sql", versions[i]);
+		h.rows[i] = row((int)i + 1, versions[i], "SQL", h.files.v[i].checksum, true);
+	}
+	return h;
+}
+
+/* The text of what it does, or why not. */
+static const char *order_on(struct history *h, enum ledger_verb verb, const char *version, bool out_of_order)
+{
+	struct ledger_order order = { .verb = verb, .version = version, .out_of_order = out_of_order };
+	struct mend_input in = { .schema = "s", .table = "t", .ledger_exists = h->n_rows > 0, .rows = h->rows, .n_rows = h->n_rows, .files = &h->files };
+	struct migration_list *list = migration_compare(h->mem, &h->files, h->rows, h->n_rows);
+
+	progress_apply(list, h->progress, h->progress != NULL);
+	in.list = list;
+	error_clear(&h->err);
+	if (mend_plan(h->mem, &order, &in, &h->out, &h->err)) {
+		assert_true(error_is_set(&h->err));
+		return h->err.text;
+	}
+	assert_int_equal(h->out.n, 1);
+	assert_null(h->out.v[0].sql);        /* the runner writes its row, in the transaction of the file */
+	assert_ptr_equal(list->v[h->out.runs].file ? list->v[h->out.runs].file->version : NULL, verb == LEDGER_RUN ? h->out.file->version :
+			 list->v[h->out.runs].file->version);
+	return h->out.v[0].text;
+}
+
+static const char *undo(struct history *h, const char *version)
+{
+	return order_on(h, LEDGER_UNDO, version, false);
+}
+
+static void says(const char *got, const char *expected)
+{
+	if (!strstr(got, expected))
+		fail_msg("'%s' instead of '%s'", got, expected);
+}
+
+static void undoes(void **state)
+{
+	void *mem = talloc_new(NULL);
+	struct history h = history(mem);
+
+	(void)state;
+	says(undo(&h, NULL), "run U2.sql, which undoes version 2");
+	assert_ptr_equal(h.out.file, &h.files.undo[1]);
+	assert_string_equal(ledger_type(h.out.file), "UNDO_SQL");
+	assert_int_equal(h.out.n_findings, 1);
+	assert_string_equal(h.out.findings[0].rule, "drop-table");
+	says(undo(&h, "2.0"), "run U2.sql");
+	says(undo(&h, "1"), "version 1 is not the newest: applied after it: 2");
+	says(undo(&h, "3"), "version 3 is not applied: it is pending");
+	says(undo(&h, "9"), "there is no migration 9");
+	says(undo(&h, "latest"), "there is no migration latest");
+	h.n_rows = 0;
+	says(undo(&h, NULL), "there is no ledger");
+	/* in the order of applying */
+	h = history(mem);
+	h.n_rows = 3;
+	h.rows[1] = row(2, "3", "SQL", h.files.v[2].checksum, true);
+	h.rows[2] = row(3, "2", "SQL", h.files.v[1].checksum, true);
+	says(undo(&h, NULL), "run U2.sql");
+	says(undo(&h, "1"), "applied after it: 2, 3");
+	says(undo(&h, "3"), "applied after it: 2");
+	/* one after the other */
+	h.rows[3] = row(4, "2", "UNDO_SQL", 1, true);
+	h.n_rows = 4;
+	says(undo(&h, "2"), "version 2 was undone already");
+	says(undo(&h, NULL), "run U3.sql");
+	h.rows[4] = row(5, "3", "UNDO_SQL", 1, true);
+	h.rows[5] = row(6, "1", "UNDO_SQL", 1, true);
+	h.n_rows = 6;
+	says(undo(&h, NULL), "no version is applied");
+	talloc_free(mem);
+}
+
+static void undo_is_refused(void **state)
+{
+	void *mem = talloc_new(NULL);
+	struct history h = history(mem);
+	struct migration_progress p;
+
+	(void)state;
+	h.files.undo[1].transactional = false;
+	says(undo(&h, NULL), "it runs statement by statement");
+	assert_string_equal(h.err.file, h.files.undo[1].path);
+	error_set(&h.files.undo[1].refused, "a NUL byte");
+	says(undo(&h, NULL), "a NUL byte");
+	h.files.undo[1] = h.files.undo[2];
+	h.files.n_undo = 2;
+	says(undo(&h, NULL), "there is no undo file for version 2: beside /m/V2.sql");
+	assert_non_null(strstr(h.err.text, "U2__DESCRIPTION.sql"));
+	/* the history is not what the files say */
+	h = history(mem);
+	h.rows[1].checksum++;
+	says(undo(&h, NULL), "V2.sql is not what was applied");
+	h.rows[0].checksum++;
+	h.rows[1].checksum--;
+	says(undo(&h, NULL), "V1.sql is checksum_mismatch: that comes first");
+	h = history(mem);
+	h.rows[2].success = false;
+	h.n_rows = 3;
+	says(undo(&h, NULL), "V3.sql is failed: that comes first");
+	assert_non_null(strstr(h.err.hint, "repair (or resolve)"));
+	h = history(mem);
+	h.rows[1].type = "JDBC";
+	h.files.n = 1;
+	says(undo(&h, NULL), "version 2 (JDBC) was not applied from a V file");
+	h.rows[1].type = "SQL";
+	says(undo(&h, NULL), "f.sql is future: what undoes it is not known");
+	h.files.n = 3;
+	h.files.tolerate = MIGRATION_TOLERATE_MISSING;
+	h.rows[1].version = "1.5";
+	says(undo(&h, NULL), "f.sql is missing: what undoes it is not known");
+	h.rows[1] = row(2, "2", "BASELINE", 0, true);
+	says(undo(&h, NULL), "version 2 is a baseline");
+	/* another one has begun, or was interrupted */
+	h = history(mem);
+	h.files.v[2] = make(mem, "3", "d", split_text);
+	p = noted(&h.files.v[2], 3, PROGRESS_BETWEEN);
+	h.progress = &p;
+	says(undo(&h, NULL), "V3.sql has begun and not finished");
+	p = noted(&h.files.v[2], 2, PROGRESS_RUNNING);
+	says(undo(&h, NULL), "V3.sql is indeterminate: that comes first");
+	assert_non_null(strstr(h.err.hint, "resolve 3"));
+	talloc_free(mem);
+}
+
+static void runs_what_was_undone(void **state)
+{
+	void *mem = talloc_new(NULL);
+	struct history h = history(mem);
+	struct migration_progress p;
+
+	(void)state;
+	says(order_on(&h, LEDGER_RUN, "3", false), "V3.sql is pending: by order runs what was undone");
+	assert_non_null(strstr(h.err.hint, "reconcile TARGET"));
+	h.rows[2] = row(3, "2", "UNDO_SQL", 1, true);
+	h.n_rows = 3;
+	says(order_on(&h, LEDGER_RUN, "2", false), "run V2.sql, which was undone");
+	assert_ptr_equal(h.out.file, &h.files.v[1]);
+	says(order_on(&h, LEDGER_RUN, "3", false), "V2.sql comes before V3.sql");
+	assert_non_null(strstr(h.err.hint, "migrations TARGET run 2"));
+	says(order_on(&h, LEDGER_RUN, "1", false), "V1.sql is applied");
+	h.rows[0].checksum++;
+	says(order_on(&h, LEDGER_RUN, "2", false), "V1.sql is checksum_mismatch: that comes first");
+	h.rows[0].checksum--;
+	/* what is new before it has to go first */
+	h.n_rows = 4;
+	h.rows[3] = row(4, "1", "UNDO_SQL", 1, true);
+	h.files.v[0] = make(mem, "1", "d", "select 'corrected'");
+	says(order_on(&h, LEDGER_RUN, "2", false), "V1.sql comes before V2.sql");
+	says(order_on(&h, LEDGER_RUN, "1", false), "run V1.sql");
+	/* below what is applied */
+	h = history(mem);
+	h.rows[2] = row(3, "1", "UNDO_SQL", 1, true);
+	h.n_rows = 3;
+	says(order_on(&h, LEDGER_RUN, "1", false), "V1.sql is out of order: version 2 is applied");
+	says(order_on(&h, LEDGER_RUN, "1", true), "run V1.sql, though version 2 is applied");
+	/* it goes on where it stopped */
+	h.rows[2] = row(3, "2", "UNDO_SQL", 1, true);
+	h.files.v[1] = make(mem, "2", "d", split_text);
+	h.rows[1].checksum = h.files.v[1].checksum;
+	p = noted(&h.files.v[1], 3, PROGRESS_BETWEEN);
+	h.progress = &p;
+	says(order_on(&h, LEDGER_RUN, "2", false), "run V2.sql, which was undone: from statement 4 of 5");
+	/* without its file */
+	h.files.n = 1;
+	h.progress = NULL;
+	says(order_on(&h, LEDGER_RUN, "2", false), "has no file any more");
+	talloc_free(mem);
+}
+
+/* What Flyway Teams wrote in a dry run of its undo, on files that are public. */
+static void undo_files_have_the_checksum_of_any(void **state)
+{
+	static const struct { const char *text; int32_t checksum; } known[] = {
+		{ "ALTER TABLE customers DROP COLUMN title;", -626936101 }, { "DROP TABLE orders;", 392885628 }, { "DROP TABLE Customers;\n", 1240976200 },
+		{ "ALTER TABLE orders \nDROP COLUMN requested_date  \nDROP COLUMN order_status;", 1604632158 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N(known); i++)
+		assert_int_equal(migration_checksum(known[i].text, strlen(known[i].text)), known[i].checksum);
+}
+
 /* ---- the table beside the ledger ---- */
 
 static void names_of_the_table(void **state)
@@ -380,6 +591,8 @@ int main(void)
 		cmocka_unit_test(repairs),
 		cmocka_unit_test(resolves),
 		cmocka_unit_test(runs_out_of_order), cmocka_unit_test(goes_on_out_of_order),
+		cmocka_unit_test(undoes), cmocka_unit_test(undo_is_refused), cmocka_unit_test(runs_what_was_undone),
+		cmocka_unit_test(undo_files_have_the_checksum_of_any),
 		cmocka_unit_test(names_of_the_table),
 	};
 

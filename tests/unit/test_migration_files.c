@@ -88,7 +88,8 @@ static void remove_tree(void *mem, const char *path)
 
 static int teardown(void **state)
 {
-	static const char *const names[] = { "V2__b.sql", "V10__a.sql", "V1__d.sql", "R__z.sql", "R__a.sql", "README.md", "U1__d.sql", "beforeMigrate.sql",
+	static const char *const names[] = { "V2__b.sql", "V10__a.sql", "V1__d.sql", "R__z.sql", "R__a.sql", "README.md", "U1__d.sql", "U10__a.sql", "U2__b.sql", "U02__again.sql",
+					     "U3__alone.sql", "U3__alone.sql.conf", "beforeMigrate.sql",
 					     ".hidden.sql", "V1__d.sql.conf", "V1__bom.sql", "bad.sql", "V01__other.sql", "V2__nul.sql", "V3__latin1.sql",
 					     "V4__open.sql", "V5__fifo.sql", "V6__link.sql", "V7__dangling.sql", "R__same.sql", "V8__commit.sql", NULL };
 	struct fixture *f = *state;
@@ -125,9 +126,39 @@ static void order_and_warnings(void **state)
 	assert_string_equal(f->files->v[2].text, "select 2;\r\n");         /* the mark is not sent */
 	assert_int_equal(f->files->v[2].checksum, migration_checksum("select 2;", 9));
 	assert_int_equal(f->files->v[0].checksum, 0);
-	assert_int_equal(f->files->n_warnings, 2);
-	assert_non_null(strstr(f->files->warnings[0], "U1__d.sql"));
-	assert_non_null(strstr(f->files->warnings[1], "beforeMigrate.sql"));
+	assert_int_equal(f->files->n_warnings, 1);
+	assert_non_null(strstr(f->files->warnings[0], "beforeMigrate.sql"));
+	assert_int_equal(f->files->n_undo, 1);
+	assert_string_equal(f->files->undo[0].text, "drop table t");
+}
+
+/* What is wrong with one is said, and keeps nothing else from running. */
+static void undo_files(void **state)
+{
+	static const char *const files[] = { "V1__d.sql", "V2__b.sql", "V10__a.sql", "U10__a.sql", "U2__b.sql", "U02__again.sql", "U3__alone.sql" };
+	struct fixture *f = *state;
+	const struct migration_file *undo;
+
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+		put(f, files[i], "select 1");
+	put(f, "U3__alone.sql.conf", "executeInTransaction=false");
+	put_mode(f, "U1__d.sql", "drop\0 table", 11, 0644);
+	assert_int_equal(read_it(f), 0);
+	assert_int_equal(f->files->n, 3);
+	assert_int_equal(f->files->n_undo, 5);
+	undo = f->files->undo;
+	assert_string_equal(undo[0].version, "1");
+	assert_string_equal(undo[0].refused.text, "a NUL byte");
+	assert_non_null(strstr(undo[1].refused.text, "two undo files") ? strstr(undo[2].refused.text, "two undo files") : NULL);
+	assert_non_null(strstr(undo[1].refused.text, undo[2].path));
+	assert_string_equal(undo[3].version, "3");
+	assert_false(undo[3].transactional);
+	assert_false(error_is_set(&undo[3].refused));
+	assert_string_equal(undo[4].version, "10");
+	assert_true(undo[4].transactional && !error_is_set(&undo[4].refused));
+	assert_int_equal(f->files->n_warnings, 4);
+	assert_non_null(strstr(f->files->warnings[0], "U1__d.sql: it cannot undo anything: a NUL byte"));
+	assert_non_null(strstr(f->files->warnings[3], "U3__alone.sql: it cannot undo anything: there is no V file of its version"));
 }
 
 static void every_error_at_once(void **state)
@@ -202,7 +233,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(order_and_warnings), TEST(every_error_at_once), TEST(links_are_followed),
+		TEST(order_and_warnings), TEST(undo_files), TEST(every_error_at_once), TEST(links_are_followed),
 		TEST(directory_that_others_can_write), TEST(missing_directory), TEST(refusal_waits_for_pending),
 	};
 

@@ -233,13 +233,17 @@ static const struct {
 	{ "sub/README", MIGRATION_NAME_OTHER, 0, NULL, NULL },
 	{ "sub.sql/README", MIGRATION_NAME_OTHER, 0, NULL, NULL },
 	{ "V1__a.psql.", MIGRATION_NAME_OTHER, 0, NULL, NULL },
-	{ "U1__a.sql", MIGRATION_NAME_UNDO, 0, NULL, NULL },
-	{ "U1.sql", MIGRATION_NAME_UNDO, 0, NULL, NULL },
-	{ "U001__x.sql", MIGRATION_NAME_UNDO, 0, NULL, NULL },
-	{ "U1_2__x.sql", MIGRATION_NAME_UNDO, 0, NULL, NULL },
-	{ "U1.2.3__x.SQL", MIGRATION_NAME_UNDO, 0, NULL, NULL },
-	{ "sub/U9__x.sql", MIGRATION_NAME_UNDO, 0, NULL, NULL },
-	{ "U1__.sql", MIGRATION_NAME_UNDO, 0, NULL, NULL },
+	{ "U1__a.sql", MIGRATION_NAME_UNDO, MIGRATION_UNDO, "1", "a" },
+	{ "U1.sql", MIGRATION_NAME_UNDO, MIGRATION_UNDO, "1", "" },
+	{ "U001__x.sql", MIGRATION_NAME_UNDO, MIGRATION_UNDO, "001", "x" },
+	{ "U1_2__x.sql", MIGRATION_NAME_UNDO, MIGRATION_UNDO, "1.2", "x" },
+	{ "U1.2.3__x.SQL", MIGRATION_NAME_UNDO, MIGRATION_UNDO, "1.2.3", "x" },
+	{ "sub/U9__x.sql", MIGRATION_NAME_UNDO, MIGRATION_UNDO, "9", "x" },
+	{ "U1__.sql", MIGRATION_NAME_UNDO, MIGRATION_UNDO, "1", "" },
+	{ "U__x.sql", MIGRATION_NAME_BAD, 0, NULL, NULL },
+	{ "U1a__x.sql", MIGRATION_NAME_BAD, 0, NULL, NULL },
+	{ "u1__x.sql", MIGRATION_NAME_BAD, 0, NULL, NULL },
+	{ "U123456789012345678901234567890123456789012345678901__x.sql", MIGRATION_NAME_BAD, 0, NULL, NULL },
 	{ "beforeMigrate.sql", MIGRATION_NAME_CALLBACK, 0, NULL, NULL },
 	{ "afterMigrate.sql", MIGRATION_NAME_CALLBACK, 0, NULL, NULL },
 	{ "beforeMigrate__x.sql", MIGRATION_NAME_CALLBACK, 0, NULL, NULL },
@@ -276,7 +280,7 @@ static void each_name(void **state)
 
 		if (outcome != (int)names[i].outcome)
 			fail_msg("%s: outcome %d, wanted %d", names[i].name, outcome, (int)names[i].outcome);
-		if (outcome == MIGRATION_NAME_OK) {
+		if (outcome == MIGRATION_NAME_OK || outcome == MIGRATION_NAME_UNDO) {
 			assert_int_equal(file.type, names[i].type);
 			assert_text(names[i].name, "version", file.version, names[i].version);
 			assert_text(names[i].name, "description", file.description, names[i].description);
