@@ -130,7 +130,7 @@ static const struct {
 	const char *kind, *help;
 } not_changes[] = {
 	{ "reload", "a reload is taken back by the files before it, and another reload" },
-	{ "migration", "a migration is taken back by another migration" },
+	{ "migration", "a migration is taken back by another one, or by its U file: dbreconcilectl migrations TARGET undo" },
 	{ "ledger", "an order on a ledger is taken back by another: dbreconcilectl migrations" },
 	{ "suspended", "a suspension ends with dbreconcilectl resume" },
 	{ "resumed", "to stop again: dbreconcilectl suspend" },
