@@ -115,11 +115,13 @@ static void add_parse_error(struct document *doc, struct config_errors *errors)
 /* A file may promise its last line, so that a file cut between two settings is noticed as well. */
 static void check_end_marker(struct document *doc, const char *text, size_t len, struct config_errors *errors)
 {
-	static const char marker[] = "\n# end\n";
+	static const char marker[] = "\n# end";
 	const config_setting_t *s = config_setting_get_member(config_root_setting(&doc->config), "end_marker");
 
 	if (!s || config_setting_type(s) != CONFIG_TYPE_BOOL || !config_setting_get_bool(s))
 		return;
+	if (len > 0 && text[len - 1] == '\n')
+		len--;
 	if (len >= sizeof(marker) - 1 && memcmp(text + len - (sizeof(marker) - 1), marker, sizeof(marker) - 1) == 0)
 		return;
 	doc->ok = false;
@@ -141,6 +143,13 @@ struct document *document_parse(void *parent, const char *file, const char *text
 	int scanned = config_scan(file, text, len, errors);
 	if (scanned == 2)
 		return doc;
+	/* libconfig takes a comment for one only when a newline ends it */
+	if (len > 0 && text[len - 1] != '\n') {
+		text = talloc_asprintf(doc, "%s\n", text);
+		if (!text)
+			return NULL;
+		len++;
+	}
 	if (config_read_string(&doc->config, text) != CONFIG_TRUE) {
 		add_parse_error(doc, errors);
 		return doc;

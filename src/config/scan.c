@@ -337,10 +337,9 @@ static void check_end(struct scan *s)
 		scan_error(s, 2, s->levels[s->depth].line, text, "the file looks cut");
 	} else if (s->settings == 0) {
 		scan_error(s, 2, 1, "the file holds no setting", "an empty file is refused: remove it, or restore what it held");
-	} else if (s->text[s->len - 1] != '\n') {
-		scan_error(s, 1, s->line, "the last line does not end", "the file looks cut; end it with a newline");
 	} else if (!strchr(";})]", s->last)) {
-		scan_error(s, 1, s->line - 1, "the last setting does not end with ';'", "the file looks cut");
+		/* a bracket or ';' ends a setting, with or without a newline behind; a number or word may go on */
+		scan_error(s, 1, s->line - (s->text[s->len - 1] == '\n'), "the last setting does not end with ';'", "the file looks cut");
 	}
 }
 

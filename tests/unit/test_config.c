@@ -86,24 +86,42 @@ static const char manifest[] =
 	"extensions: ( { name = \"citext\"; } );\n"
 	"# the last words\n";
 
-/* Behind a complete line at the top nothing tells a cut file from a shorter one; everywhere else it is refused. */
+/* Where the last setting of the first `cut` bytes ends, when it is complete: behind its ';' or its outermost bracket. */
+static size_t complete_until(size_t cut)
+{
+	const size_t words = (size_t) (strstr(manifest, "# the last") - manifest);
+	int depth = 0;
+
+	/* a comment to the end of the line may be cut too */
+	if (cut > words)
+		cut = words;
+	while (cut > 0 && strchr(" \n", manifest[cut - 1]))
+		cut--;
+	for (size_t i = 0; i < cut; i++)
+		depth += (strchr("{([", manifest[i]) != NULL) - (strchr("})]", manifest[i]) != NULL);
+	return cut > 0 && depth == 0 && strchr(";)/", manifest[cut - 1]) ? cut : 0;
+}
+
+/* Behind a complete setting at the top nothing tells a cut file from a shorter one; everywhere else it is refused. */
 static void cut_at_every_byte(void **state)
 {
 	const size_t len = sizeof(manifest) - 1, schemas = (size_t) (strstr(manifest, "schemas") - manifest),
 		     grants = (size_t) (strstr(manifest, "grants") - manifest);
-	size_t survivors = 0;
+	size_t survivors = 0, last = 0;
 
 	(void) state;
 	assert_false(refused(manifest, len, true));
+	assert_false(refused(manifest, len - 1, true));        /* an editor that ends no last line */
 	for (size_t cut = 0; cut < len; cut++) {
-		bool complete = cut > 1 && manifest[cut - 1] == '\n' && strchr(";/", manifest[cut - 2]);
+		size_t until = complete_until(cut);
 
 		if (refused(manifest, cut, true))
 			continue;
-		survivors++;
-		if (!complete)
+		if (!until)
 			print_error("accepted when cut at %zu\n", cut);
-		assert_true(complete);
+		assert_true(until > 0);
+		survivors += last == 0 || memchr(manifest + last, '=', until - last) != NULL;
+		last = until;
 		/* never an exact manifest that names schemas and grants nothing any more */
 		assert_true(cut <= schemas || cut > grants);
 	}
@@ -117,7 +135,8 @@ static void cut_with_end_marker(void **state)
 
 	(void) state;
 	assert_false(refused(text, strlen(text), true));
-	for (size_t cut = 0; cut < strlen(text); cut++)
+	assert_false(refused(text, strlen(text) - 1, true));
+	for (size_t cut = 0; cut < strlen(text) - 1; cut++)
 		assert_true(refused(text, cut, true));
 	talloc_free(mem);
 }
