@@ -42,7 +42,7 @@ static const struct option_group database_settings_group = {
 static const struct option role_rows[] = {
 	{ .key = "name", .type = &type_string, .flags = OPT_REQUIRED | OPT_ROLE, IN(name), .help = "The name of the role." },
 	{ .key = "renamed_from", .type = &type_string, .flags = OPT_ROLE, IN(renamed_from),
-	  .help = "A former name: a role of that name is renamed instead of creating a new one." },
+	  .help = "A former name: a role of that name is renamed instead of creating a new one; one that logs in only after approval." },
 	{ .key = "ensure", .type = &type_ensure, IN(absent), .extra = offsetof(struct role_wish, external), .words = role_ensure_words,
 	  .help = "present (the default), absent (dropped, under the guard) or external (may be named, is never altered)." },
 	{ .key = "login", ATTRIBUTE(ROLE_LOGIN), .help = "Whether the role may log in." },

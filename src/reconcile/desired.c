@@ -257,16 +257,19 @@ static void add_explicit(struct desired *desired, const struct manifest *manifes
 			on.name = own->name ? own->name : own->match;
 			on.name_literal = own->name != NULL;
 		}
-		for (uint32_t c = 0; c < (wish->columns.n ? wish->columns.n : 1); c++) {
+		for (uint32_t c = 0; c < wish->columns.n; c++) {
 			rule = add_rule(desired, manifest, to, &on, wish);
-			if (wish->columns.n) {
-				rule->on.kind = OBJECT_COLUMN;
-				rule->column = wish->columns.v[c];
-			} else if (on.name && !on.name_literal && strcmp(on.name, "*") == 0 && !on.args && !on.relkind &&
-				   !wish->n_except && (!on.schema || on.schema_literal)) {
-				rule->whole = true;
-			}
+			rule->on.kind = OBJECT_COLUMN;
+			rule->column = wish->columns.v[c];
 		}
+		rule = add_rule(desired, manifest, to, &on, wish);
+		if (wish->columns.n) {
+			/* who may have these columns only must not have all of them: the table is named too, with nothing */
+			rule->privs = 0;
+			rule->all = rule->grantable = false;
+		}
+		rule->whole = on.name && !on.name_literal && strcmp(on.name, "*") == 0 && !on.args && !on.relkind && !wish->n_except &&
+			      (!on.schema || on.schema_literal);
 	}
 }
 
@@ -345,6 +348,35 @@ static int compare_memberships(const void *a, const void *b)
 	if (x->role != y->role)
 		return x->role < y->role ? -1 : 1;
 	return (x->member > y->member) - (x->member < y->member);
+}
+
+static void merge_option(bool *has, bool *value, bool more_has, bool more)
+{
+	*value = (*has && *value) || (more_has && more);
+	*has |= more_has;
+}
+
+/* member_of and memberships may both name one membership: it has what any of them says, as long as any of them says. */
+static void merge_memberships(struct desired *desired)
+{
+	uint32_t n = 0;
+
+	if (desired->n_memberships > 1)
+		qsort(desired->memberships, desired->n_memberships, sizeof *desired->memberships, compare_memberships);
+	for (uint32_t i = 0; i < desired->n_memberships; i++) {
+		struct membership_want *want = &desired->memberships[n - (n > 0)], *more = &desired->memberships[i];
+
+		if (n == 0 || compare_memberships(want, more) != 0) {
+			desired->memberships[n++] = *more;
+			continue;
+		}
+		merge_option(&want->has_admin, &want->admin, more->has_admin, more->admin);
+		merge_option(&want->has_inherit, &want->inherit, more->has_inherit, more->inherit);
+		merge_option(&want->has_set, &want->set, more->has_set, more->set);
+		if (!want->until || !more->until || strcmp(want->until, more->until) < 0)
+			want->until = want->until ? more->until : NULL;
+	}
+	desired->n_memberships = n;
 }
 
 static int compare_scopes(const void *a, const void *b)
@@ -444,8 +476,7 @@ int desired_server(void *parent, struct names *names, const struct server_settin
 	}
 	for (uint32_t d = 0; d < server->n_databases; d++)
 		add_database_manifests(desired, &server->databases[d]);
-	if (desired->n_memberships > 1)
-		qsort(desired->memberships, desired->n_memberships, sizeof *desired->memberships, compare_memberships);
+	merge_memberships(desired);
 	index_rules(desired);
 	*ret = desired;
 	return 0;

@@ -46,6 +46,8 @@ void change_block(struct change *, const char *reason, const char *remedy);
 
 void diff_roles(struct differ *);
 void diff_memberships(struct differ *);
+/* diff_admin.c. For the changes of memberships from this one on: what was granted with an ADMIN option that goes. */
+void diff_admin_dependents(struct differ *, uint32_t first);
 void diff_settings(struct differ *);
 void diff_databases(struct differ *);
 void diff_create_databases(struct differ *);
@@ -96,7 +98,7 @@ bool setting_equal(const char *name, const char *a, const char *b);
 /* Is it one of the settings whose value is a list of quoted names? */
 bool setting_is_list(const char *name);
 
-/* May role create in the schema: owner, CREATE by grant, or membership in such a one; superusers are not counted. */
+/* May role create in the schema: owner, CREATE by grant, or membership in such a one; of superusers only the owner counts. */
 struct id_list { name_id *v; uint32_t n; };
 struct id_list schema_creators(struct differ *, name_id schema);
 

@@ -95,7 +95,8 @@ static void want_schema(struct differ *d, const char *name, const char *owner, s
 	}
 	if (!owner || names_put(d->names, owner) == live_owner)
 		return;
-	change = differ_add(d, CHANGE_OWNER, DRIFT_OWNER, PHASE_OWNERS, source);
+	/* before the migrations: what they create there is made as this owner */
+	change = differ_add(d, CHANGE_OWNER, DRIFT_OWNER, PHASE_SCHEMAS, source);
 	change->object_kind = OBJECT_SCHEMA;
 	one_name(d, change, name);
 	change->role = names_put(d->names, owner);

@@ -106,7 +106,7 @@ static void add_granted_creators(struct differ *d, struct id_list *list, uint8_t
 
 	for (uint32_t i = 0; g && i < g->acl->n; i++)
 		if ((g->acl->v[i].privs & PRIV_CREATE) && !loses_create(d, names_text(d->names, schema), g->owner, &g->acl->v[i]))
-			add_id(d, list, seen, g->acl->v[i].grantee);
+			add_id(d, list, seen, role_really(d, g->acl->v[i].grantee));
 	for (uint32_t i = 0; i < n; i++) {
 		const struct rule *rule = &d->desired->rules[key[i].rule];
 
@@ -129,25 +129,25 @@ struct id_list schema_creators(struct differ *d, name_id schema)
 	const struct object_group *g = schema_group(d, schema);
 	const struct schema_wish *wish = schema_wish(d, schema);
 	struct id_list list = { NULL, 0 }, creators = { NULL, 0 };
+	name_id owner = NAME_NONE;
 
-	if (wish && wish->owner)
-		add_id(d, &list, seen, names_put(d->names, wish->owner));
-	else if (g)
-		add_id(d, &list, seen, g->owner);
+	if ((wish && wish->owner) || g)
+		owner = role_really(d, wish && wish->owner ? names_put(d->names, wish->owner) : g->owner);
+	add_id(d, &list, seen, owner);
 	add_granted_creators(d, &list, seen, schema, g);
 	add_members(d, &list, seen);
 	if (public_may_create(g))
 		differ_warn(d, "schema %s: PUBLIC may create there; objects that other roles create get no default privileges",
 			    names_text(d->names, schema));
-	/* predefined roles own nothing; superusers create everywhere and are left alone unless they are the owner by declaration */
+	/* predefined roles own nothing; superusers create everywhere and are left alone, except the owner where we may speak for him */
 	for (uint32_t i = 0; i < list.n; i++) {
 		const char *name = names_text(d->names, list.v[i]);
 		const struct role *role = server_role(d->server, list.v[i]);
-		bool declared_owner = wish && wish->owner && strcmp(wish->owner, name) == 0;
+		bool is_owner = list.v[i] == owner && (d->server->facts.is_superuser || (wish && wish->owner));
 
 		if (strncmp(name, "pg_", 3) == 0)
 			continue;
-		if ((role && (role->attrs & ROLE_SUPERUSER) && !declared_owner) || retiring(d, list.v[i]))
+		if ((role && (role->attrs & ROLE_SUPERUSER) && !is_owner) || retiring(d, list.v[i]))
 			continue;
 		if ((creators.n & (creators.n - 1)) == 0)
 			creators.v = talloc_realloc(d->temporary, creators.v, name_id, creators.n ? creators.n * 2 : 1);

@@ -246,9 +246,20 @@ static void adjust_membership(struct differ *d, const struct membership_want *wa
 				       row->set ? "true" : "false");
 }
 
+/* Does the ADMIN of the row go? What nobody declared is surplus in an exact manifest, unless it may be that of the role's
+   creator: what a superuser grants him besides is written into the same row. */
+static bool loses_admin(const struct differ *d, const struct membership_want *want, const struct membership *row, bool exact)
+{
+	const struct role *member = server_role(d->server, row->member);
+
+	if (want->has_admin)
+		return !want->admin;
+	return exact && !(d->version_num >= 160000 && row->grantor == d->server->facts.bootstrap && member && (member->attrs & ROLE_CREATEROLE));
+}
+
 /* From 16 on the same membership can exist once for each grantor, and what holds is the union: an option that is not
    wanted is taken from every row, one that is missing is given to the first. */
-static void want_membership(struct differ *d, const struct membership_want *want, uint32_t *at)
+static void want_membership(struct differ *d, const struct membership_want *want, bool exact, uint32_t *at)
 {
 	bool options = d->version_num >= 160000, first = true;
 	bool raise_admin = want->has_admin && want->admin, raise_inherit = options && want->has_inherit && want->inherit;
@@ -278,7 +289,7 @@ static void want_membership(struct differ *d, const struct membership_want *want
 
 		if (implicit_creator_edge(d, &rows[i]))
 			continue;
-		admin = (want->has_admin && !want->admin) ? false : admin || (first && raise_admin);
+		admin = loses_admin(d, want, &rows[i], exact) ? false : admin || (first && raise_admin);
 		if (options) {
 			inherit = (want->has_inherit && !want->inherit) ? false : inherit || (first && raise_inherit);
 			set = (want->has_set && !want->set) ? false : set || (first && raise_set);
@@ -311,9 +322,8 @@ static uint8_t *exact_members(struct differ *d)
 	return exact;
 }
 
-static void surplus_memberships(struct differ *d)
+static void surplus_memberships(struct differ *d, const uint8_t *exact)
 {
-	uint8_t *exact = exact_members(d);
 	uint32_t at = 0;
 
 	for (uint32_t i = 0; i < d->server->n_memberships; i++) {
@@ -336,15 +346,20 @@ static void surplus_memberships(struct differ *d)
 
 void diff_memberships(struct differ *d)
 {
+	const uint8_t *exact = exact_members(d);
+	uint32_t at = 0, first = d->plan->n_changes;
 	bool any_exact = false;
-	uint32_t at = 0;
 
-	for (uint32_t i = 0; i < d->desired->n_memberships; i++)
-		want_membership(d, &d->desired->memberships[i], &at);
+	for (uint32_t i = 0; i < d->desired->n_memberships; i++) {
+		const struct membership_want *want = &d->desired->memberships[i];
+
+		want_membership(d, want, exact[want->member], &at);
+	}
 	for (uint32_t i = 0; i < d->desired->n_roles; i++)
 		any_exact |= d->desired->roles[i].exact;
 	if (any_exact)
-		surplus_memberships(d);
+		surplus_memberships(d, exact);
+	diff_admin_dependents(d, first);
 }
 
 /* --- settings ------------------------------------------------------------------------------------------------------ */

@@ -69,9 +69,16 @@ static bool share_an_object(const struct change *a, const struct change *b)
 	return false;
 }
 
+static bool lessens_membership(const struct change *c)
+{
+	return c->phase == PHASE_REVOKES && (c->op == CHANGE_REVOKE_MEMBERSHIP || c->op == CHANGE_GRANT_MEMBERSHIP);
+}
+
 /* Does b take away what a was granted from? Then a must go first (2BP01 otherwise). */
 static bool hangs_on(const struct change *a, const struct change *b)
 {
+	if (lessens_membership(a) && lessens_membership(b))
+		return a->grantor != NAME_NONE && a->other == b->other && a->grantor == b->role;
 	return is_privilege_revoke(a) && is_privilege_revoke(b) && a->grantor != NAME_NONE && a->grantor == b->role && (a->privs & b->privs) &&
 	       same_family(a->object_kind, b->object_kind) && a->schema == b->schema && share_an_object(a, b);
 }
@@ -98,7 +105,7 @@ static void sort_chains(const struct change **order, uint32_t n)
 static bool any_foreign(const struct plan *plan)
 {
 	for (uint32_t i = 0; i < plan->n_changes; i++)
-		if (is_privilege_revoke(&plan->changes[i]) && plan->changes[i].grantor)
+		if ((is_privilege_revoke(&plan->changes[i]) || lessens_membership(&plan->changes[i])) && plan->changes[i].grantor)
 			return true;
 	return false;
 }

@@ -265,8 +265,7 @@ def creators(meaning, schema, owner, acl, members, superusers):
         more = {member for (role, member), options in members.items() if role in found and options[1]}
         grown = not more <= found
         found |= more
-    declared = {s.get("owner") for s in meaning.manifest.get("schemas", ()) if s["name"] == schema}
-    return {role for role in found if not role.startswith("pg_") and (role not in superusers or role in declared)}
+    return {role for role in found if not role.startswith("pg_") and (role not in superusers or role == owner)}
 
 
 # --- the prediction --------------------------------------------------------------------------------------------------------
@@ -279,6 +278,8 @@ def columns_of(meaning, state, table):
 def predict_table(meaning, state, table, acl, owner, old_owner, out):
     """A table with its columns: a REVOKE on the table takes the same privilege from the columns, when the grantor is the same."""
     rules = [r for r in meaning.rules if not r.column and speaks_of(r, table)]
+    # whoever is given columns only is to have nothing more of the table
+    rules += [r._replace(column=None, privileges=(), option=False) for r in meaning.rules if r.column and speaks_of(r, table)]
     want = meaning.wants(rules, table.kind)
     within = meaning.exact and table.schema in meaning.scopes
     scope = Scope(PUBLIC in want) if meaning.exact and (rules or within) else None
@@ -407,6 +408,9 @@ def predict_memberships(manifest, live, inherits, major):
         if major < 16:
             options = (options[0], None, None)
             there = (there[0], inherits.get(key[1], True), True)
+        # exact: ADMIN that nobody declared is surplus (no role of these pairs makes roles)
+        if options[0] is None and manifest.get("authority") == "exact" and key[1] in declared and there[1:] != (False, False):
+            options = (False,) + options[1:]
         out[key] = tuple(there[i] if options[i] is None else options[i] for i in range(3))
         # ADMIN alone, by the bootstrap superuser, is what PostgreSQL 16 gives the creator of a role: it is left alone, and no
         # membership unless exactly that is asked for

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: PostgreSQL
+"""What an exact manifest covers, and for whom a level holds in future."""
+
+import pytest
+
+ROLES = 'roles: ( { name = "reader"; login = true; }, { name = "writer"; }, { name = "lead"; } );\n'
+
+
+def make(daemon, pg, orders, platform=ROLES, **more):
+    server = {"name": "prod", "conninfo": pg.conninfo(), "manifests": ["platform"], "databases": ({"name": "orders", "manifests": ["orders"], **more},)}
+    return daemon(servers=server, manifests={"platform": platform, "orders": orders}, guard={"max_percent": 100})
+
+
+def nothing_left(pg, d):
+    mark = pg.log_mark()
+    assert d.once().code == 0
+    assert pg.changes(mark) == []
+
+
+@pytest.mark.majors(14, 18)
+def test_a_grant_on_columns_names_the_table(pg, daemon):
+    """Who may read one column must not be able to read all of them because the table itself was granted by hand."""
+    pg.create_database("orders", "CREATE SCHEMA app", "CREATE TABLE app.users (id int, email text, secret text)")
+    d = make(daemon, pg, 'authority = "exact";\ngrants: ( { to = "reader"; privileges = "SELECT"; on = "table app.users"; columns = [ "id" ]; } );\n')
+    assert d.once().code == 0
+    pg.sql("GRANT SELECT, DELETE ON app.users TO reader; GRANT SELECT (secret) ON app.users TO writer; GRANT UPDATE ON app.users TO writer", dbname="orders")
+    assert d.once().code == 0
+    assert pg.sql("SELECT a.attname, has_column_privilege('reader', 'app.users', a.attname, 'SELECT') FROM pg_attribute a "
+                  "WHERE attrelid = 'app.users'::regclass AND attnum > 0 ORDER BY 1", dbname="orders") == [("email", False), ("id", True), ("secret", False)]
+    assert pg.value("SELECT relacl::text FROM pg_class WHERE oid = 'app.users'::regclass", dbname="orders") == "{postgres=" + (
+        "arwdDxtm" if pg.major >= 17 else "arwdDxt") + "/postgres}"
+    assert not pg.value("SELECT has_any_column_privilege('writer', 'app.users', 'SELECT, UPDATE')", dbname="orders")
+    nothing_left(pg, d)
+
+
+@pytest.mark.majors(14, 15, 18)
+def test_a_level_holds_for_what_the_owners_make(pg, daemon):
+    """The owner of the schema creates there, also as a superuser, and in pg_database_owner's schema the owner of the database."""
+    pg.sql("CREATE ROLE dba LOGIN; GRANT dba TO postgres")
+    pg.create_database("orders", "CREATE SCHEMA app", "ALTER DATABASE orders OWNER TO dba")
+    d = make(daemon, pg, 'grants: ( { to = "reader"; level = "read-only"; schema = [ "app", "public" ]; } );\n')
+    assert d.once().code == 0
+    pg.sql("CREATE TABLE app.made_by_postgres (id int)", dbname="orders")
+    assert pg.value("SELECT has_table_privilege('reader', 'app.made_by_postgres', 'SELECT')", dbname="orders")
+    if pg.major >= 15:
+        pg.sql("CREATE TABLE public.made_by_dba (id int)", dbname="orders", user="dba")
+        assert pg.value("SELECT has_table_privilege('reader', 'public.made_by_dba', 'SELECT')", dbname="orders")
+    nothing_left(pg, d)
+
+
+def grants_of(pg, role):
+    return pg.sql("SELECT m.rolname, g.rolname, a.admin_option FROM pg_auth_members a JOIN pg_roles m ON m.oid = member JOIN pg_roles g ON g.oid = grantor "
+                  "WHERE roleid = %s::regrole ORDER BY 1, 2", (role,))
+
+
+@pytest.mark.majors(14, 18)
+def test_admin_that_nobody_declared_is_surplus(pg, daemon):
+    pg.create_database("orders")
+    platform = 'authority = "exact";\nroles: ( { name = "team"; }, { name = "ann"; member_of = "team"; }, { name = "bob"; member_of = "team"; } );\n' \
+        'memberships: ( { role = "team"; members = "bob"; admin = true; } );\n'
+    d = make(daemon, pg, "schemas: ( );\n", platform)
+    assert d.once().code == 0
+    pg.sql("GRANT team TO ann WITH ADMIN OPTION")
+    assert d.once().code == 0
+    assert grants_of(pg, "team") == [("ann", "postgres", False), ("bob", "postgres", True)]
+    nothing_left(pg, d)
+
+
+@pytest.mark.majors(16, 18)
+def test_admin_goes_after_what_was_granted_with_it(pg, daemon):
+    """From 16 on memberships hang on their grantor's ADMIN: ends of the chain first, and what is wanted is granted by us."""
+    pg.create_database("orders")
+    platform = 'authority = "exact";\nroles: ( { name = "team"; }, { name = "ann"; member_of = "team"; }, { name = "bob"; }, { name = "lead"; } );\n'
+    d = make(daemon, pg, "schemas: ( );\n", platform)
+    assert d.once().code == 0
+    pg.sql("REVOKE team FROM ann; GRANT team TO lead WITH ADMIN OPTION; SET ROLE lead; GRANT team TO bob WITH ADMIN OPTION; SET ROLE bob; GRANT team TO ann")
+    mark = pg.log_mark()
+    assert d.once().code == 0
+    assert grants_of(pg, "team") == [("ann", "postgres", False)]
+    assert "dependent privileges exist" not in pg.log_since(mark)
+    nothing_left(pg, d)
+
+
+@pytest.mark.majors(18)
+def test_admin_that_somebody_unmanaged_needs_is_blocked_once(pg, daemon):
+    pg.create_database("orders")
+    platform = 'authority = "exact";\nroles: ( { name = "team"; }, { name = "lead"; } );\n'
+    d = make(daemon, pg, "schemas: ( );\n", platform)
+    assert d.once().code == 0
+    pg.sql("CREATE ROLE guest; GRANT team TO lead WITH ADMIN OPTION; SET ROLE lead; GRANT team TO guest")
+    mark = pg.log_mark()
+    result = d.once()
+    assert result.code == 5
+    assert "guest holds a membership in team that lead granted" in result.err
+    assert pg.changes(mark) == []
+
+
+@pytest.mark.majors(15)
+def test_a_schema_is_handed_over_before_its_migrations(pg, daemon):
+    """An application moves to a migration user: the first pass makes it the owner and then runs the files."""
+    pg.create_database("orders", "CREATE SCHEMA app", "CREATE TABLE app.users (id int)")
+    d = make(daemon, pg, 'schemas: ( { name = "app"; owner = "migrator"; } );\n', 'roles: ( { name = "migrator"; login = true; } );\n',
+             migrations={"directory": "orders", "user": "migrator"})
+    d.migration("orders", "V001__items.sql", "CREATE TABLE app.items (id int);\n")
+    assert d.once().code == 0
+    assert pg.value("SELECT tableowner FROM pg_tables WHERE tablename = 'items'", dbname="orders") == "migrator"
