@@ -98,7 +98,7 @@ def test_admin_that_somebody_unmanaged_needs_is_blocked_once(pg, daemon):
 @pytest.mark.majors(15)
 def test_a_schema_is_handed_over_before_its_migrations(pg, daemon):
     """An application moves to a migration user: the first pass makes it the owner and then runs the files."""
-    pg.create_database("orders", "CREATE SCHEMA app", "CREATE TABLE app.users (id int)")
+    pg.create_database("orders", "CREATE SCHEMA app")
     d = make(daemon, pg, 'schemas: ( { name = "app"; owner = "migrator"; } );\n', 'roles: ( { name = "migrator"; login = true; } );\n',
              migrations={"directory": "orders", "user": "migrator"})
     d.migration("orders", "V001__items.sql", "CREATE TABLE app.items (id int);\n")
