@@ -83,6 +83,9 @@ static const struct option migration_rows[] = {
 	{ .key = "wave", .type = &type_count, IN(wave), .min = 1, .max = 1000, .fallback = "1",
 	  .help = "Databases of wave 2 are migrated when all of wave 1 that share a directory are at the version and have soaked, and so on, "
 		  "over all servers; a failure stops its own wave and all later ones." },
+	{ .key = "lock_timeout", .type = &type_duration, .flags = OPT_QUIET, IN(lock_timeout), .max = HOUR, .fallback = "0s",
+	  .help = "How long a statement of a file may wait for a lock, and others behind it; then it is tried again. With 0s it is what the "
+		  "migration user's own setting says, or 500ms when that is off. A file may set its own, and CONCURRENTLY runs without." },
 	{ .key = "before", .type = &type_string, IN(before),
 	  .help = "A command that runs before the first pending migration of a pass, pg_dump for example: a whole path and arguments, without "
 		  "a shell, as the migration user. When it fails nothing runs." },

@@ -39,6 +39,7 @@ struct migration_settings {
 	const char *table_schema, *table_name;   /* default dbreconcile, migration_ledger */
 	uint32_t wave;                /* 1 first */
 	msec_t soak;                  /* how long later waves wait when this one is at the version */
+	msec_t lock_timeout;          /* of the files' statements; <= 0: as the user's own setting says */
 	const char *before, *after;   /* command lines, or NULL */
 	msec_t hook_timeout;
 	const char *seed;             /* absolute path of a directory, or NULL */

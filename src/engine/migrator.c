@@ -42,6 +42,7 @@ static const struct migrator_step steps[MIGRATOR_STATES] = {
 	[MS_RECORD] = { "record", record_begin, record_over, file_error, file_lost },
 	[MS_COMMIT] = { "commit", commit_begin, commit_over, commit_error, commit_lost },
 	[MS_CLEAN] = { "clean", clean_begin, clean_over, NULL, NULL },
+	[MS_BLOCKER] = { "rollback", blocker_begin, blocker_over, blocker_error, blocker_error },
 	[MS_ROLLBACK] = { "rollback", rollback_begin, rollback_over, NULL, NULL },
 	[MS_TABLE] = { "ledger", split_table_begin, split_table_over, split_own_error, split_lost },
 	[MS_SETUP] = { "begin", split_setup_begin, split_setup_over, split_own_error, split_lost },
@@ -188,8 +189,6 @@ struct migrator *migrator_new(void *parent, const struct migrator_params *params
 	m->params.schema = talloc_strdup(m, params->schema);
 	m->params.table = talloc_strdup(m, params->table);
 	m->params.session = (struct session_config){ 0 };     /* the session has its own copy */
-	if (m->params.lock_timeout <= 0)
-		m->params.lock_timeout = 5000;
 	if (m->params.lock_wait <= 0)
 		m->params.lock_wait = 30000;
 	if (m->params.file_timeout <= 0)

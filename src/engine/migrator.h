@@ -35,7 +35,7 @@ struct migrator_params {
 	uint64_t system_identifier;           /* likewise */
 	bool ledger_expected;                 /* there was a ledger: a missing one stops, it is not an empty one */
 	const struct ledger_order *order;     /* mend the ledger instead of running what is pending; must outlive the migrator. NULL = run */
-	msec_t lock_timeout;                  /* of each file's statements, as SET LOCAL; <= 0 is 5 s. A file may set its own */
+	msec_t lock_timeout;                  /* of each file's statements, as SET LOCAL; <= 0 is the user's own, or 500 ms. A file may set its own */
 	msec_t lock_wait;                     /* how long to poll for the ledger's lock; <= 0 is 30 s */
 	msec_t file_timeout;                  /* our deadline for one file; <= 0 is 24 h */
 };

@@ -376,8 +376,9 @@ void file_error(struct migrator *m, msec_t now)
 		return;
 	}
 	if (lock)
-		error_hint(&err, "somebody else holds a lock on it; tried %u times, and with the next pass again", m->attempts);
-	file_fail(m, m->failed->failure, &err);
+		blocker_find(m, m->failed->failure, &err, now);
+	else
+		file_fail(m, m->failed->failure, &err);
 }
 
 void rollback_begin(struct migrator *m, msec_t now)

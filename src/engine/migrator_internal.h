@@ -13,7 +13,7 @@
 
 enum migrator_state {
 	MS_CONNECT, MS_IDENTITY, MS_WATCHFUL, MS_ASK, MS_LOCK, MS_HOLDER, MS_RELATION, MS_JUDGE, MS_READ, MS_CREATE,
-	MS_BEGIN, MS_SCRIPT, MS_RECORD, MS_COMMIT, MS_CLEAN, MS_ROLLBACK,
+	MS_BEGIN, MS_SCRIPT, MS_RECORD, MS_COMMIT, MS_CLEAN, MS_ROLLBACK, MS_BLOCKER,
 	MS_TABLE, MS_SETUP, MS_REPLAY, MS_LOOK, MS_VERDICT, MS_INTENT, MS_ALONE, MS_DONE, MS_OPEN, MS_STATEMENT, MS_NOTE, MS_CLOSE,
 	MS_AGAIN, MS_FAIL, MS_FINISH, MS_MEND_TABLE, MS_MEND,
 	MS_UNLOCK, MS_END, MIGRATOR_STATES
@@ -82,6 +82,7 @@ struct migrator {
 	enum progress_state verdict;      /* of the lookup, to be noted */
 	char *verdict_text;
 	char *saved_lock_timeout, *saved_statement_timeout;
+	char *blocked_relations;          /* array text: on one of them there is a lock that was not to be had */
 	struct error reason;              /* of the statement that failed, while it is recorded */
 	enum failure reason_failure;
 
@@ -180,11 +181,18 @@ void file_end_cancelled(struct migrator *);
 msec_t file_backoff(unsigned attempt);
 bool file_wants_lock(const struct migrator *);           /* the statement failed because somebody else holds a lock */
 #define FILE_ATTEMPTS_MAX 5
+/* It gave up: the file fails with err, which names who holds the lock, as far as that can be found. */
+void blocker_find(struct migrator *, enum failure, const struct error *err, msec_t now);
 /* SET LOCAL of all that the file may have changed, so that our own statements mean what they say: four of them. */
 void file_pin(struct migrator *);
 void file_add_lock_check(struct migrator *);
 void file_add_record(struct migrator *, bool success);
 void file_lock_was_released(struct migrator *);
+
+/* migrator_blocker.c */
+void blocker_begin(struct migrator *, msec_t now);
+void blocker_over(struct migrator *, msec_t now);
+void blocker_error(struct migrator *, msec_t now);
 
 /* migrator_split.c */
 void split_table_begin(struct migrator *, msec_t now);

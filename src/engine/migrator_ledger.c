@@ -15,6 +15,7 @@
 #include "model/quote.h"
 
 #define LOCK_POLL 250
+#define LOCK_TIMEOUT 500        /* readers queue behind us that long */
 
 static void fail(struct migrator *m, enum migrator_status status, enum failure failure, const char *hint, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
@@ -40,6 +41,8 @@ void identity_begin(struct migrator *m, msec_t now)
 {
 	migrator_begin_own(m);
 	migrator_add(m, query_get(QUERY_PLACE, session_server_version(m->session), false)->sql, 0, NULL);
+	migrator_add(m, "SELECT (pg_catalog.date_part('epoch', pg_catalog.current_setting('lock_timeout')::pg_catalog.interval) * 1000)"
+		     "::pg_catalog.int4", 0, NULL);
 	migrator_add(m, "COMMIT", 0, NULL);
 	migrator_submit(m, BATCH_PIPELINE, 0, now);
 }
@@ -88,6 +91,10 @@ void identity_over(struct migrator *m, msec_t now)
 
 	talloc_free(m->login);
 	m->login = talloc_strdup(m, login ? login : "");      /* not reported: like no other */
+	if (m->params.lock_timeout <= 0)
+		m->params.lock_timeout = (msec_t)number(migrator_cell(m, 3, 0));
+	if (m->params.lock_timeout <= 0)
+		m->params.lock_timeout = LOCK_TIMEOUT;
 	check_identity(m);
 	migrator_go(m, m->in_doubt ? MS_ASK : MS_WATCHFUL, now);
 }

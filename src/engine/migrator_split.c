@@ -341,8 +341,7 @@ void split_statement_error(struct migrator *m, msec_t now)
 	if (lock && ++m->attempts < FILE_ATTEMPTS_MAX) {
 		migrator_go(m, MS_AGAIN, now);
 	} else if (lock) {
-		error_hint(&m->reason, "somebody else holds a lock on it; tried %u times, and with the next pass again", m->attempts);
-		file_fail(m, m->reason_failure, &m->reason);
+		blocker_find(m, m->reason_failure, &m->reason, now);
 	} else {
 		migrator_go(m, MS_FAIL, now);
 	}

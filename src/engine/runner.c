@@ -54,7 +54,7 @@ static int start_files(struct target *t, const char *password, msec_t now, struc
 		.database_oid = t->look->database_state->facts.database_oid,
 		.system_identifier = t->look->database_state->facts.system_identifier,
 		.ledger_expected = t->look->database_state->ledger.exists,
-		.file_timeout = FILE_TIMEOUT,
+		.lock_timeout = m->lock_timeout, .file_timeout = FILE_TIMEOUT,
 	};
 
 	if (seed && seed_begin(t, &params, err) != 0)

@@ -100,6 +100,38 @@ def test_hazard_readers_do_not_queue_behind_a_waiting_alter(runner):
     assert runner.finish(process)[0]["status"] == "done"
 
 
+@pytest.mark.majors(14, 18)
+def test_hazard_who_keeps_a_lock_from_us_is_named(pg, daemon):
+    made = Team(pg, daemon, {"V1__users.sql": FIRST}, {"lock_timeout": "50ms"})
+    made.daemon.start()
+    made.daemon.wait_in_sync()
+    old = pg.connect("orders", autocommit=False, application_name="report")
+    old.cursor().execute("SELECT * FROM app.users")
+    made.file("V2__x.sql", "SELECT 1;\nALTER TABLE app.users ADD COLUMN c int;")
+    text = f"process {old.info.backend_pid} (user postgres, application 'report') holds AccessShareLock on app.users; tried 5 times"
+    made.wait_failed("V2__x.sql:2: canceling statement due to lock timeout", text)
+    old.rollback()
+    made.daemon.ctl("reconcile", "--wait", "prod/orders", expect=0)
+
+
+@pytest.mark.majors(18)
+def test_hazard_how_long_others_queue_behind_a_file(pg, daemon):
+    """migrations.md 4.5: half a second, unless the file, the configuration or the migration user's own setting says otherwise."""
+    tell = "CREATE TABLE app.t{0} AS SELECT current_setting('lock_timeout') AS v;"
+    made = Team(pg, daemon, {"V1__a.sql": tell.format(1), "V2__b.sql": "SET LOCAL lock_timeout = '7s';" + tell.format(2),
+                             "V3__c.sql": "-- dbreconcile:transaction=false\n" + tell.format(3)})
+    made.daemon.start()
+    made.daemon.wait_in_sync()
+    pg.sql("ALTER ROLE migrator SET lock_timeout = '3s'")
+    made.file("V4__d.sql", tell.format(4))
+    made.daemon.reconcile("prod/orders")
+    made.daemon.write("dbreconciled.conf", open(made.daemon.config_file, encoding="utf-8").read().replace('user = "migrator";', 'user = "migrator"; lock_timeout = "1s";'))
+    made.daemon.reload()
+    made.file("V5__e.sql", tell.format(5))
+    made.daemon.reconcile("prod/orders")
+    assert [made.value(f"SELECT v FROM app.t{i}") for i in range(1, 6)] == ["500ms", "7s", "500ms", "3s", "1s"]
+
+
 @pytest.mark.majors(15)
 def test_hazard_idle_timeouts_do_not_end_the_connection_that_holds_the_lock(runner):
     """migrations.md 4.17: the lock, the file and the ledger are on one connection, and our waits do not count as idle."""

@@ -57,7 +57,7 @@ def test_statements_outside_of_a_transaction_run_one_by_one(runner):
     assert progress(runner) == []
     assert index_is_valid(runner, 'app."Ü;"') is True and index_is_valid(runner, "app.i") is None
     assert runner.value("SELECT count(*) FROM app.t") == 2 and runner.value("SELECT app.two()") == 2
-    assert runner.rows("SELECT * FROM app.seen") == [('"$user", public', "5s")]
+    assert runner.rows("SELECT * FROM app.seen") == [('"$user", public', "500ms")]
     assert runner.run()[0]["total"] == 0
 
 
