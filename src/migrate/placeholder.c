@@ -5,6 +5,8 @@
  * The text that comes out is what runs; positions in it are led back to the
  * file through the spans.
  */
+#include "config.h"       /* strcasestr */
+
 #include "migrate/migration.h"
 
 #include <errno.h>
@@ -169,20 +171,17 @@ int migration_files_render(void *parent, const struct migration_files *raw, cons
 	return 0;
 }
 
-static bool mentions(const struct migration_file *v, uint32_t n, const char *word, size_t len)
+static bool mentions(const struct migration_file *v, uint32_t n, const char *word)
 {
 	for (uint32_t i = 0; i < n; i++)
-		for (const char *p = v[i].text; *p != '\0'; p++)
-			if (strncasecmp(p, word, len) == 0)
-				return true;
+		if (strcasestr(v[i].text, word))
+			return true;
 	return false;
 }
 
 bool migration_files_mention(const struct migration_files *files, const char *word)
 {
-	size_t len = strlen(word);
-
-	return mentions(files->v, files->n, word, len) || mentions(files->undo, files->n_undo, word, len);
+	return mentions(files->v, files->n, word) || mentions(files->undo, files->n_undo, word);
 }
 
 size_t migration_raw_offset(const struct migration_file *file, size_t at)

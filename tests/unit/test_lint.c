@@ -126,6 +126,9 @@ static const struct { const char *sql, *expected; } table[] = {
 	{ "UPDATE t SET a = 1", "update-all ROW EXCLUSIVE t rewrites" },
 	{ "UPDATE t SET a = 1 WHERE b", "" },
 	{ "INSERT INTO t VALUES (1)", "" },
+	/* its first word says enough: hundreds of thousands of these are not parsed */
+	{ "insert\ninto t VALUES (1) RETURNING WITH (OLD AS o) o.a", "" },
+	{ "INSERT_ALL INTO t", "not-classified no lock -" },
 	{ "VACUUM t", "" },
 	{ "VACUUM FULL t", "rewrite " AE " t rewrites" },
 	{ "CLUSTER t USING i", "rewrite " AE " t rewrites" },
