@@ -78,8 +78,9 @@ def test_shown_and_never_written(pg, daemon, tool):
     shown = answer(d)
     assert states(d) == expected and shown["current_version"] == version and shown["ledger_format"] == tool
     assert f"read-only ledger of {tool}: 1 pending" in shown["reason"] and "read-only ledger" in d.ctl("migrations", "prod/orders").out
-    refused = d.ctl("migrations", "prod/orders", "repair")
-    assert refused.code != 0 and "read-only ledger" in refused.err, refused
+    for verb in ("repair", "undo"):
+        refused = d.ctl("migrations", "prod/orders", verb)
+        assert refused.code != 0 and "read-only ledger" in refused.err, refused
     # Somebody runs the tool.
     for statement in more.split("; "):
         pg.sql(statement, dbname="orders")

@@ -6,6 +6,7 @@ None of this depends on the version of the server: one major.
 
 import json
 import os
+import random
 import threading
 
 import pytest
@@ -13,7 +14,9 @@ from dbr import wait_for
 from jsonschema import Draft202012Validator
 from test_flyway import HISTORY, PLATFORM, checksum, history, insert
 from test_ledger_orders import TARGET, events, order, unchanged_by_dry_run
+from test_migration_kills import SEED
 from test_migrations import FIRST, Team
+from test_migrator import FLYWAY_KEY, java_hash
 from test_waves import Fleet
 
 pytestmark = pytest.mark.majors(15)
@@ -258,3 +261,68 @@ def test_an_undo_is_no_schema_drift(pg, daemon):
     pg.sql("ALTER TABLE app.users ADD by_hand int", dbname="orders")
     made.daemon.ctl("reconcile", "--wait", TARGET, expect=None)
     wait_for(lambda: "by_hand" in str(made.migrations()["schema_drift"]), 20, "drift is seen", made.daemon.log_tail)
+
+
+SLOW = """CREATE TABLE app.s (a int);
+CREATE FUNCTION app.slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(2); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER x AFTER INSERT ON app.s DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION app.slow();
+"""
+
+
+@pytest.mark.parametrize("meanwhile", ("nothing", "another version"))
+def test_the_connection_is_lost_when_an_undo_commits(team, meanwhile):
+    """It was rolled back, so it is done again; but never to a version that somebody else applied in between."""
+    made = team({"V1__users.sql": FIRST + SLOW, "V2__two.sql": TWO, "U2__two.sql": "DROP TABLE app.two;\nINSERT INTO app.s VALUES (1);"})
+    results = []
+    asking = threading.Thread(target=lambda: results.append(order(made, "undo", expect=None)))
+    asking.start()
+    sleeping = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = 'orders'"
+    wait_for(lambda: made.pg.value(sleeping) == 1, 20, "COMMIT sleeps", made.daemon.log_tail)
+    if meanwhile == "another version":
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        flyway = threading.Thread(target=apply_beside, args=(made,))
+        flyway.start()
+        wait_for(lambda: made.pg.value(waiting) == 1, 20, "somebody waits for the lock", made.daemon.log_tail)
+    made.pg.kill_backends("orders", "dbreconciled migrations")
+    if meanwhile == "another version":
+        flyway.join()
+    asking.join()
+    (result,) = results
+    if meanwhile == "nothing":
+        assert result.code == 0, result
+        assert not has(made, "two") and [row[1] for row in rows(made)] == ["SQL", "SQL", "UNDO_SQL"]
+        assert made.value("SELECT count(*) FROM app.s") == 1
+    else:
+        assert result.code == 5 and "version 2 is not the newest: applied after it: 3" in result.err, result
+        assert has(made, "two") and [row[1] for row in rows(made)] == ["SQL", "SQL", "SQL"]
+
+
+def apply_beside(made):
+    """A run of Flyway that gets the lock as soon as it is free."""
+    with made.pg.connect("orders", user="migrator") as other, other.cursor() as cursor:
+        key = FLYWAY_KEY + java_hash('"dbreconcile"."migration_ledger"')
+        cursor.execute("SELECT pg_advisory_lock(%s)", (key,))
+        cursor.execute("INSERT INTO dbreconcile.migration_ledger VALUES (3, '3', 'three', 'SQL', 'V3__three.sql', 1, 'x', now(), 0, true)")
+        cursor.execute("SELECT pg_advisory_unlock(%s)", (key,))
+    other.close()
+
+
+def test_kill_9_at_random_moments_of_an_undo(team):
+    """The table is there exactly when the ledger says so, whenever it was killed."""
+    chosen = random.Random(SEED)
+    made = team({"V1__users.sql": FIRST, "V2__two.sql": TWO, "U2__two.sql": "SELECT pg_sleep(0.02);\nDROP TABLE app.two;\nSELECT pg_sleep(0.02);\n"})
+    for _ in range(12):
+        undone = not has(made, "two")
+        asking = threading.Thread(target=order, args=(made, *(("run", "2") if undone else ("undo",))), kwargs={"expect": None})
+        asking.start()
+        asking.join(chosen.uniform(0, 0.1))
+        made.daemon.kill()
+        asking.join()
+        wait_for(lambda: not made.pg.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dbreconciled migrations'"), 20,
+                 "the server has noticed", made.pg.log_tail)
+        kinds = [row[1] for row in rows(made)[1:]]
+        assert kinds == (["SQL", "UNDO_SQL"] * len(kinds))[:len(kinds)], f"seed {SEED}"
+        assert has(made, "two") == (kinds[-1] == "SQL"), f"seed {SEED}"
+        made.daemon.start()
+        wait_for(lambda: made.states().get("V2__two.sql") == ("applied" if has(made, "two") else "undone"), 20, "it is seen", made.daemon.log_tail)
+        assert [row[1] for row in rows(made)[1:]] == kinds        # nothing by itself
