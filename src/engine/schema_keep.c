@@ -86,7 +86,10 @@ char *schema_mark(void *parent, const struct target *t)
 		return talloc_asprintf(parent, "%s %016" PRIx64, was[0] != '\0' ? was : "-", scope_of(t));
 	}
 	for (uint32_t i = 0; i < list->n; i++)
-		mix_entry(&ledger, &list->v[i]);
+		if (list->v[i].state != MIGRATION_UNDONE)       /* has its place by its file */
+			mix_entry(&ledger, &list->v[i]);
+	if (list->last_undo > 0)
+		mix(&ledger, &list->last_undo, sizeof list->last_undo);
 	return talloc_asprintf(parent, "%016" PRIx64 " %016" PRIx64, ledger, scope_of(t));
 }
 

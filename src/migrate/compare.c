@@ -150,6 +150,8 @@ static void find_limits(struct comparison *c)
 
 		if (row->rank > c->list->last_rank)
 			c->list->last_rank = row->rank;
+		if (is_undo(row) && row->rank > c->list->last_undo)
+			c->list->last_undo = row->rank;
 		if (!type_is(row, "SCHEMA"))
 			empty = false;
 		if (c->gone[i] || !row->success || is_undo(row) || !row->version)

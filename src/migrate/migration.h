@@ -164,7 +164,7 @@ struct migration_list {
 	struct migration *v;
 	uint32_t n;
 	uint32_t counts[MIGRATION_STATES];
-	int last_rank;
+	int last_rank, last_undo;            /* of all rows, of those that undo; 0 = none does */
 	const char *current_version;         /* highest applied, NULL = none */
 	const char **warnings;               /* future versions, what the files warned of */
 	uint32_t n_warnings;
