@@ -349,7 +349,7 @@ bool migration_is_late(const struct migration_list *list, const char *version)
 	return version && at_most(version, list->current_version);
 }
 
-/* A text that was never undone is new, and whoever changed it wants it to run. What differs by blanks or a byte order mark is the same. */
+/* A text that was never undone is new, and whoever changed it wants it to run. One that differs by line ends or the like is the same. */
 static bool is_another_text(const struct migration_file *file, const struct ledger_row *was)
 {
 	return was && was->has_checksum && was->checksum != file->checksum && !migration_checksum_explain(file, was->checksum);

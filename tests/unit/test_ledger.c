@@ -348,6 +348,12 @@ static void undone(void **state)
 	assert_true(migration_runs(&list->v[1]));
 	rows[3].checksum = 22;
 	assert_true(compare(mem, files, N(files), rows, 5, "1 applied, 2 undone, 3 pending, view pending")->blocked);
+	/* ... but for what is called no change elsewhere: line ends */
+	files[1].text = "a\n";
+	files[1].len = 2;
+	files[1].checksum = migration_checksum("a", 1);
+	rows[3].checksum = -571825913;
+	assert_true(compare(mem, files, N(files), rows, 5, "1 applied, 2 undone, 3 pending, view pending")->blocked);
 	/* what is to run before it does not wait for it */
 	files[1].checksum = 33;
 	list = compare(mem, files, N(files), rows, 9, "1 applied, 2 pending, 3 undone, view pending");
