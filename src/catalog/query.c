@@ -389,13 +389,14 @@ static const char exact_sizes_sql[] =
 	"::pg_catalog.regclass AS rel) r"
 	" WHERE c.relname = ANY ($1::pg_catalog.name[]) AND " USER_SCHEMA("n") NAMED_SCHEMAS " ORDER BY 1, 2" AT_MOST;
 
-/* Of users, and not those that the ledgers are; rather the ledger of another tool than any other. */
+/* Of users, and not those that the ledgers are; rather the ledger of another tool than one beside ours, and that than any other. */
 static const char user_tables_sql[] =
 	"SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
 	" WHERE c.relkind IN ('r', 'p', 'm') AND c.relpersistence <> 't' AND " USER_OID("c.oid") " AND " USER_SCHEMA("n")
 	" AND NOT (n.nspname = $1::pg_catalog.name AND c.relname = ANY ($2::pg_catalog.name[]))"
 	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = " CATALOG("pg_class") " AND d.objid = c.oid AND d.deptype = 'e')"
-	" ORDER BY c.relname = ANY ('{flyway_schema_history,schema_version}'::pg_catalog.name[]) DESC LIMIT 1";
+	" ORDER BY c.relname = ANY ('{flyway_schema_history,schema_version}'::pg_catalog.name[]) DESC,"
+	" n.nspname = $1::pg_catalog.name DESC, 1, 2 LIMIT 1";
 
 /* What REINDEX CONCURRENTLY calls its own until it is over. While it works it holds this lock on the table; so does VACUUM, for a while. */
 static const char index_leftovers_sql[] =

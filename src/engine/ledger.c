@@ -85,8 +85,9 @@ static bool is_gone(struct target *t)
 	return true;
 }
 
-/* No ledger yet. Tables all the same say that this is another database than was meant, or one with a history that we cannot see:
-   Flyway does not begin there, either. What we have created ourselves has its tables from its template. */
+/* No ledger yet. Tables in the schema where it would be say that this is another database than was meant, or one whose history we
+   cannot see: Flyway does not begin there, either. So does a history of Flyway's, wherever it is. What we have created ourselves
+   has its tables from its template. */
 static bool none_begin(struct target *t, msec_t now)
 {
 	struct ledger_read *l;
@@ -111,19 +112,25 @@ static bool none_begin(struct target *t, msec_t now)
 
 static void none_over(struct target *t, const struct rowset *rows)
 {
-	const char *schema = rows->rows > 0 ? rowset_text(rows, 0, 0) : NULL, *table = rows->rows > 0 ? rowset_text(rows, 0, 1) : "";
+	const struct migration_settings *m = &t->db->migrations;
+	const char *schema = rows->rows > 0 ? rowset_text(rows, 0, 0) : "", *table = rows->rows > 0 ? rowset_text(rows, 0, 1) : "";
+	bool flyway = strcmp(table, "flyway_schema_history") == 0 || strcmp(table, "schema_version") == 0;
 	struct error err;
 
 	error_clear(&err);
-	error_set(&err, "the database holds tables (%s.%s) and no ledger %s.%s: nothing runs, for it may be another database than was meant, or one in "
-		  "which files have run already", schema, table, t->db->migrations.table_schema, t->db->migrations.table_name);
-	if (strcmp(table, "flyway_schema_history") == 0 || strcmp(table, "schema_version") == 0)
-		error_hint(&err, "to go on from Flyway's history write table = \"%s.%s\" into its migrations", schema, table);
-	else
+	if (flyway) {
+		error_set(&err, "the database has a history of Flyway, %s.%s, and no ledger %s.%s: nothing runs, for files have run there already", schema,
+			  table, m->table_schema, m->table_name);
+		error_hint(&err, "to go on from it write table = \"%s.%s\" into its migrations; if it is of something else, say which files the database has, "
+			   "0 for none of them: dbreconcilectl migrations TARGET baseline VERSION", schema, table);
+	} else {
+		error_set(&err, "schema %s holds tables (%s) and no ledger %s: nothing runs, for it may be another database than was meant, or one in which "
+			  "files have run already", schema, table, m->table_name);
 		error_hint(&err, "say which files it has, 0 for none of them: dbreconcilectl migrations TARGET baseline VERSION; a history that is "
 			   "elsewhere is named with table in its migrations");
+	}
 	error_name_target(&err, t->name);
-	migrations_without_ledger(t, schema != NULL ? &err : NULL);
+	migrations_without_ledger(t, flyway || strcmp(schema, m->table_schema) == 0 ? &err : NULL);
 }
 
 static bool lock_begin(struct target *t, msec_t now)

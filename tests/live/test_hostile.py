@@ -228,6 +228,9 @@ def test_a_literal_of_a_type_of_somebody_else_is_not_parsed(pg, daemon, name):
     d.ctl("approve", "prod/hostile", row["plan"], expect=0)
     d.wait_in_sync("prod/hostile")
     assert not canary(pg)
+    # To undo it would be to write the trap back.
+    change = [e for e in d.json("events")["events"] if e["object"] and "ALTER POLICY own" in e["object"]][-1]
+    assert "has a literal whose type may be of somebody else" in d.ctl("undo", str(change["id"]), expect=5).err
 
 
 @pytest.mark.majors(15)

@@ -214,27 +214,36 @@ def test_missing_ledger_is_not_an_empty_one(team):
 @pytest.mark.majors(18)
 def test_tables_and_no_ledger_are_another_database_than_was_meant(pg, daemon):
     """Of a daemon that has never seen it: nothing runs and nothing is written before somebody says what the database has."""
-    made = Team(pg, daemon, {"V1__users.sql": FIRST}, prepare=("CREATE TABLE public.of_somebody (id int)",))
+    made = Team(pg, daemon, {"V1__users.sql": FIRST}, {"table": "public.history"},
+                prepare=("CREATE TABLE public.of_somebody (id int); GRANT CREATE ON SCHEMA public TO PUBLIC",))
     assert made.daemon.once().code == 5
-    assert made.value("SELECT to_regclass('app.users') IS NULL AND to_regclass('dbreconcile.migration_ledger') IS NULL")
+    assert made.value("SELECT to_regclass('app.users') IS NULL AND to_regclass('public.history') IS NULL")
     made.daemon.start()
-    answer = made.wait_blocked("holds tables (public.of_somebody)", "no ledger dbreconcile.migration_ledger", "baseline VERSION")
+    answer = made.wait_blocked("schema public holds tables (of_somebody)", "no ledger history", "baseline VERSION")
     assert answer["counts"]["pending"] == 1 and answer["migrations"][0]["lint"] == []
     made.daemon.ctl("migrations", "prod/orders", "baseline", "0", expect=0)
     made.daemon.wait_in_sync()
-    assert [row[:3] for row in made.ledger()] == [("0", "<< Flyway Baseline >>", "BASELINE"), ("1", "users", "SQL")]
+    assert made.value("SELECT array_agg(type::text ORDER BY installed_rank) FROM public.history") == ["BASELINE", "SQL"]
+
+
+@pytest.mark.majors(18)
+def test_tables_elsewhere_are_no_ledgers_business(team):
+    made = team({"V1__users.sql": FIRST}, prepare=("CREATE TABLE public.of_somebody (id int)",))
+    made.daemon.wait_in_sync()
 
 
 @pytest.mark.majors(18)
 def test_a_flyway_history_that_is_not_named_is_found(team):
     made = team({"V1__users.sql": FIRST}, prepare=("CREATE TABLE public.aaa (); CREATE TABLE public.flyway_schema_history ()",))
-    assert "table = \"public.flyway_schema_history\"" in made.wait_blocked("holds tables (public.flyway_schema_history)")["hint"]
+    assert "table = \"public.flyway_schema_history\"" in made.wait_blocked("a history of Flyway, public.flyway_schema_history")["hint"]
 
 
 @pytest.mark.majors(18)
-def test_what_an_extension_brings_is_no_table_of_users(team):
-    made = team({"V1__users.sql": FIRST}, prepare=("CREATE EXTENSION earthdistance CASCADE; CREATE VIEW public.v AS SELECT 1; CREATE TABLE"
-                                                   " public.e (); ALTER EXTENSION cube ADD TABLE public.e",))
+def test_what_an_extension_brings_is_no_table_of_users(pg, daemon):
+    made = Team(pg, daemon, {"V1__users.sql": FIRST}, {"table": "public.history"}, prepare=(
+        "CREATE EXTENSION earthdistance CASCADE; CREATE VIEW public.v AS SELECT 1; CREATE TABLE public.e (); ALTER EXTENSION cube ADD TABLE "
+        "public.e; GRANT CREATE ON SCHEMA public TO PUBLIC",))
+    made.daemon.start()
     made.daemon.wait_in_sync()
     assert made.states() == {"V1__users.sql": "applied"}
 
