@@ -127,6 +127,7 @@ static void read_setting(struct reader *reader, struct setting *v, struct settin
 	}
 	setting->name = talloc_strndup(v, text, (size_t)(equals - text));
 	setting->value = equals + 1;
+	setting->at = reader->row;
 	if (!setting->name)
 		abort();
 }

@@ -274,14 +274,16 @@ void undo_context(struct target *t, void *memory, struct plan_context *context)
 	undone_context(t, memory, context);
 }
 
+/* What hangs together is planned together: a privilege that is not asked for while the one it hangs on is held back may be
+   again later. So the marks go together, when a plan asks for none of them. */
 void undo_planned(struct target *t)
 {
-	for (uint32_t i = 0; t->undo != NULL && i < t->undo->undone.n;) {
-		if (t->undo->undone.v[i].wanted)
-			i++;
-		else
-			entry_drop(t, "undone", &t->undo->undone, i);
-	}
+	bool wanted = t->undo != NULL && t->undo->pending.n > 0;
+
+	for (uint32_t i = 0; t->undo != NULL && i < t->undo->undone.n; i++)
+		wanted |= t->undo->undone.v[i].wanted;
+	while (!wanted && t->undo != NULL && t->undo->undone.n > 0)
+		entry_drop(t, "undone", &t->undo->undone, t->undo->undone.n - 1);
 }
 
 /* ---- history ---- */
@@ -339,11 +341,12 @@ static void done(struct target *t, uint32_t at)
 	pending_end(t, at);
 }
 
+/* In whose name counts here: what one grantor takes back is still undone of another. */
 static bool repeats_any(const struct changes *made, const struct changes *undone)
 {
 	for (uint32_t i = 0; i < made->n; i++)
 		for (uint32_t k = 0; k < undone->n; k++)
-			if (change_repeats(&made->v[i], &undone->v[k]))
+			if (change_repeats(&made->v[i], &undone->v[k]) && made->v[i].grantor == undone->v[k].grantor)
 				return true;
 	return false;
 }

@@ -92,7 +92,8 @@ struct change_was {
 	privs_t privs, options;       /* GRANT: of privs, what the same grantor had given. REVOKE: of privs, what was grantable.
 	                                 OWNER: what the new owner held from the old one */
 	bool named;                   /* OWNER: the list names the new owner as a grantee, privs and own hold */
-	privs_t own;                  /* OWNER: what the old owner held himself */
+	privs_t own, own_options;     /* OWNER: what the old owner held himself */
+	const char *behind;           /* RESET of a setting: see change.behind */
 	struct column_taken *columns;
 	uint32_t n_columns;
 	const char *no_inverse;       /* why it cannot be taken back exactly, though changes of its kind can */
@@ -125,6 +126,7 @@ struct change {
 	const char *column;
 	privs_t privs;
 	bool grantable;               /* WITH GRANT OPTION / ADMIN */
+	bool own;                     /* REVOKE of what the owner holds himself: part of giving an object back, no harm to him */
 	bool inherit, set, admin;     /* membership options */
 	unsigned attrs, attrs_mask;   /* roles: bits to set, and which */
 	bool has_connection_limit; int32_t connection_limit;
@@ -134,10 +136,12 @@ struct change {
 	const char *value;            /* wanted value or text; for CHANGE_SET_PASSWORD the verifier: never shown */
 	const char *extra;            /* second text: check expression, schema of an extension, script name */
 	const char *roles;            /* policy roles as SQL list text */
+	const char *behind;           /* SET of a setting that comes back: the names that stood behind it, a line each */
 	char command;                 /* policy: '*' r a w d */
 	bool permissive, enable, force, has_enable, has_force;
 	bool lends_usage;             /* the grantor has no USAGE on the schema: it is lent to him, by lender if that is somebody else than we */
 	name_id lender;
+	bool undone;                  /* somebody took it back: held, whatever the budgets allow */
 	bool retires;                 /* part of retiring a role: done before it is dropped */
 	const char *approval;         /* a migration that a policy holds, an undo: under which id it is approved */
 	struct migration_finding *findings;   /* of a migration: what it does to others (migrate/lint.h) */

@@ -43,6 +43,7 @@ struct setting {
 	name_id database;          /* NAME_NONE = all databases */
 	const char *name;          /* as the server spells it */
 	const char *value;         /* as stored */
+	uint32_t at;               /* grows in the order in which the server has those of one role and database */
 };
 
 #endif

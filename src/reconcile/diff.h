@@ -90,6 +90,8 @@ typedef void (*acl_emit)(void *data, const struct change *like);
 void diff_acl(struct differ *, const struct acl *, const struct acl_context *, const struct wanted *wanted, uint32_t n_wanted,
 	      uint32_t objects, acl_emit emit, void *data);
 
+/* For a membership that changes: the row as it is there. */
+void membership_was(struct change *, const struct membership *);
 /* For an owner that changes: what the list says of the new one, who takes the old one's place in it. */
 void owner_was(struct change *, const struct acl *);
 

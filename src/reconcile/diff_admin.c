@@ -117,6 +117,7 @@ static void revoke_row(struct edges *e, uint32_t row, const struct membership_wa
 
 	*change = (struct change){ .op = CHANGE_REVOKE_MEMBERSHIP, .kind = DRIFT_MEMBERSHIP, .phase = PHASE_REVOKES, .source = want->source,
 				   .n = 1, .role = m->member, .other = m->role, .grantor = m->grantor };
+	membership_was(change, m);
 	e->change[row] = (uint32_t) (change - e->d->plan->changes) + 1;
 	e->fate[row] = GOES;
 }
@@ -124,6 +125,7 @@ static void revoke_row(struct edges *e, uint32_t row, const struct membership_wa
 /* What a wanted membership keeps of its rows, or else a grant of our own with the same options. */
 static void grant_anew(struct edges *e, const struct membership *m, const struct membership_want *want)
 {
+	name_id own = e->d->server->facts.is_superuser ? e->d->server->facts.bootstrap : e->d->me;      /* whose row our GRANT goes to */
 	bool admin = false, inherit = false, set = false, rest_inherits = false, rest_sets = false, rest_admin = false, rest = false;
 	struct change *change;
 
@@ -153,6 +155,9 @@ static void grant_anew(struct edges *e, const struct membership *m, const struct
 	change->admin = admin;
 	change->inherit = inherit;
 	change->set = set;
+	for (uint32_t r = first_of(e, m->role); r < e->n && e->rows[r].role == m->role; r++)
+		if (e->rows[r].member == m->member && e->rows[r].grantor == own && e->fate[r] != GOES)
+			membership_was(change, &e->rows[r]);
 }
 
 static bool move_wanted(struct edges *e)

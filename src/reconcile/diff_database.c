@@ -12,8 +12,10 @@ void owner_was(struct change *c, const struct acl *acl)
 	for (uint32_t i = 0; i < acl->n; i++) {
 		const struct acl_entry *entry = &acl->v[i];
 
-		if (entry->grantee == c->other && entry->grantor == c->other)
+		if (entry->grantee == c->other && entry->grantor == c->other) {
 			c->was.own |= entry->privs;
+			c->was.own_options |= entry->grantable;
+		}
 		if (entry->grantee == c->role && entry->grantor == c->other) {
 			c->was.named = true;
 			c->was.privs |= entry->privs;

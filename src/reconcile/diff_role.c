@@ -180,7 +180,7 @@ static struct change *membership_change(struct differ *d, enum change_op op, enu
 	return change;
 }
 
-static void was_member(struct change *change, const struct membership *row)
+void membership_was(struct change *change, const struct membership *row)
 {
 	change->was.member = true;
 	change->was.admin = row->admin;
@@ -195,7 +195,7 @@ static void withdraw_membership(struct differ *d, const struct membership_want *
 		struct change *change = membership_change(d, CHANGE_REVOKE_MEMBERSHIP, PHASE_REVOKES, want->role, want->member, want->source);
 
 		change->grantor = d->version_num >= 160000 ? rows[i].grantor : NAME_NONE;
-		was_member(change, &rows[i]);
+		membership_was(change, &rows[i]);
 	}
 }
 
@@ -225,7 +225,7 @@ static void new_membership(struct differ *d, const struct membership_want *want,
 		return;
 	change = grant_membership(d, want);
 	if (edge && d->server->facts.is_superuser)
-		was_member(change, edge);
+		membership_was(change, edge);
 	change->admin = want->has_admin ? want->admin : edge && d->server->facts.is_superuser;
 	change->inherit = inherit;
 	change->set = set;
@@ -241,7 +241,7 @@ static void adjust_membership(struct differ *d, const struct membership_want *wa
 	change->inherit = inherit;
 	change->set = set;
 	change->grantor = d->version_num >= 160000 ? row->grantor : NAME_NONE;
-	was_member(change, row);
+	membership_was(change, row);
 	change->from = talloc_asprintf(d->plan, "admin %s, inherit %s, set %s", row->admin ? "true" : "false", row->inherit ? "true" : "false",
 				       row->set ? "true" : "false");
 }
@@ -337,7 +337,7 @@ static void surplus_memberships(struct differ *d, const uint8_t *exact)
 			continue;
 		change = membership_change(d, CHANGE_REVOKE_MEMBERSHIP, PHASE_REVOKES, m->role, m->member, (struct source){ 0 });
 		change->grantor = d->version_num >= 160000 ? m->grantor : NAME_NONE;
-		was_member(change, m);
+		membership_was(change, m);
 		for (uint32_t r = 0; r < d->desired->n_roles; r++)
 			if (d->desired->roles[r].name == m->member)
 				change->source = d->desired->roles[r].wish->source;
@@ -386,6 +386,31 @@ static struct change *setting_change(struct differ *d, enum change_op op, name_i
 	return change;
 }
 
+/* The server appends what is set anew: to put a setting back where it stood, those behind it have to follow it. */
+static void reset_setting(struct differ *d, const struct setting *live, struct source source)
+{
+	struct change *change = setting_change(d, CHANGE_RESET_SETTING, live->role, live->database, live->name, source);
+	uint32_t at = live->at, next;
+	char *behind = NULL;
+
+	change->from = live->value;
+	for (;; at = next) {
+		const struct setting *found = NULL;
+
+		for (uint32_t i = 0; i < d->server->n_settings; i++) {
+			const struct setting *s = &d->server->settings[i];
+
+			if (s->role == live->role && s->database == live->database && s->at > at && (!found || s->at < found->at))
+				found = s;
+		}
+		if (!found)
+			break;
+		next = found->at;
+		behind = behind ? talloc_asprintf_append(behind, "%s\n", found->name) : talloc_asprintf(d->plan, "%s\n", found->name);
+	}
+	change->was.behind = behind;
+}
+
 static void surplus_settings(struct differ *d, const struct setting_scope *scope)
 {
 	for (uint32_t i = 0; i < d->server->n_settings; i++) {
@@ -400,7 +425,7 @@ static void surplus_settings(struct differ *d, const struct setting_scope *scope
 			wanted = want->role == s->role && want->database == s->database && strcasecmp(want->name, s->name) == 0;
 		}
 		if (!wanted)
-			setting_change(d, CHANGE_RESET_SETTING, s->role, s->database, s->name, (struct source){ 0 })->from = s->value;
+			reset_setting(d, s, (struct source){ 0 });
 	}
 }
 
@@ -416,8 +441,7 @@ void diff_settings(struct differ *d)
 			change->value = want->value;
 			change->from = live ? live->value : NULL;
 		} else if (!want->value && live) {
-			change = setting_change(d, CHANGE_RESET_SETTING, want->role, want->database, want->name, want->source);
-			change->from = live->value;
+			reset_setting(d, live, want->source);
 		}
 	}
 	for (uint32_t i = 0; i < d->desired->n_setting_scopes; i++)

@@ -30,7 +30,7 @@ bool guard_touches_role(const struct change *c)
 	case CHANGE_SET_SETTING: case CHANGE_RESET_SETTING: case CHANGE_GRANT_MEMBERSHIP: case CHANGE_REVOKE_MEMBERSHIP:
 	case CHANGE_DROP_ROLE: case CHANGE_REASSIGN_OWNED: case CHANGE_END_SESSIONS: case CHANGE_REVOKE:
 	case CHANGE_REVOKE_GRANT_OPTION: case CHANGE_DEFAULT_REVOKE:
-		return c->role != NAME_NONE;
+		return c->role != NAME_NONE && !c->own;
 	default:
 		return false;
 	}
@@ -140,7 +140,7 @@ static void release_drops(struct differ *d)
 	for (uint32_t i = 0; i < d->plan->n_changes; i++) {
 		struct change *c = &d->plan->changes[i];
 
-		if (is_drop(c) && c->state == CHANGE_HELD) {
+		if (is_drop(c) && c->state == CHANGE_HELD && !c->undone) {
 			c->state = CHANGE_READY;
 			c->reason = NULL;
 		}

@@ -20,7 +20,7 @@ static struct change bare(const struct change *c)
 	copy.reason = copy.remedy = copy.approval = copy.from = NULL;
 	copy.findings = NULL;
 	copy.n_findings = 0;
-	copy.lends_usage = copy.retires = false;
+	copy.lends_usage = copy.retires = copy.undone = false;
 	copy.lender = NAME_NONE;
 	copy.was = (struct change_was){ .attrs = 0 };
 	copy.undo = NULL;
@@ -81,7 +81,10 @@ static void back_comment(struct back *b, const struct change *c)
 
 static void back_setting(struct back *b, const struct change *c)
 {
-	add(b, c, c->from ? CHANGE_SET_SETTING : CHANGE_RESET_SETTING)->value = c->from;
+	struct change *part = add(b, c, c->from ? CHANGE_SET_SETTING : CHANGE_RESET_SETTING);
+
+	part->value = c->from;
+	part->behind = c->was.behind;
 }
 
 static void grant_as_it_was(struct back *b, const struct change *c)
@@ -160,8 +163,11 @@ static void back_owner(struct back *b, const struct change *c)
 	like.other = NAME_NONE;
 	like.kind = DRIFT_GRANT;
 	like.role = c->other;
+	like.own = true;
 	add_privs(b, &like, CHANGE_REVOKE, c->was.privs & ~c->was.own, false);
+	add_privs(b, &like, CHANGE_REVOKE_GRANT_OPTION, c->was.options & c->was.own & ~c->was.own_options, false);
 	like.role = c->role;
+	like.own = false;
 	add_privs(b, &like, CHANGE_GRANT, c->was.privs & ~c->was.options, false);
 	add_privs(b, &like, CHANGE_GRANT, c->was.options, true);
 }

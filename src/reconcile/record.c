@@ -28,10 +28,10 @@ static const struct field {
 	FIELD("drift", F_DRIFT, kind), FIELD("role", F_NAME, role), FIELD("other", F_NAME, other), FIELD("grantor", F_NAME, grantor),
 	FIELD("kind", F_KIND, object_kind), FIELD("relkind", F_CHAR, relkind), FIELD("objtype", F_CHAR, objtype),
 	FIELD("schema", F_NAME, schema), FIELD("database", F_NAME, database), FIELD("column", F_TEXT, column), FIELD("privileges", F_PRIVS, privs),
-	FIELD("grantable", F_BOOL, grantable), FIELD("admin", F_BOOL, admin), FIELD("inherit", F_BOOL, inherit), FIELD("set", F_BOOL, set),
+	FIELD("grantable", F_BOOL, grantable), FIELD("own", F_BOOL, own), FIELD("admin", F_BOOL, admin), FIELD("inherit", F_BOOL, inherit), FIELD("set", F_BOOL, set),
 	FIELD("attributes", F_ATTRS, attrs), FIELD("of", F_ATTRS, attrs_mask), FIELD("limited", F_BOOL, has_connection_limit),
 	FIELD("limit", F_INT, connection_limit), FIELD("dated", F_BOOL, has_valid_until), FIELD("until", F_TEXT, valid_until),
-	FIELD("name", F_TEXT, name), FIELD("value", F_TEXT, value), FIELD("extra", F_TEXT, extra), FIELD("roles", F_TEXT, roles),
+	FIELD("name", F_TEXT, name), FIELD("value", F_TEXT, value), FIELD("extra", F_TEXT, extra), FIELD("roles", F_TEXT, roles), FIELD("behind", F_TEXT, behind),
 	FIELD("command", F_CHAR, command), FIELD("permissive", F_BOOL, permissive), FIELD("enables", F_BOOL, has_enable),
 	FIELD("enable", F_BOOL, enable), FIELD("forces", F_BOOL, has_force), FIELD("force", F_BOOL, force),
 };
@@ -139,6 +139,7 @@ char *change_record_write(void *parent, const struct names *names, const struct 
 		write_text(out, "none", record->no_inverse);
 	write_changes(out, names, "do", &record->forward);
 	write_changes(out, names, "back", &record->back);
+	text_add(out, "end\n");
 	result = talloc_strdup(parent, out->s);
 	talloc_free(out);
 	return result;
@@ -150,6 +151,7 @@ struct reading {
 	void *parent;
 	struct names *names;
 	struct change_record *record;
+	bool ended;                  /* nothing was cut off */
 	struct change *now;          /* the change whose fields come */
 	uint32_t room;               /* of its names */
 };
@@ -293,6 +295,12 @@ static int read_line(struct reading *r, const char *key, const char *value)
 {
 	bool forward = strcmp(key, "do") == 0;
 
+	if (r->ended)
+		return 1;
+	if (strcmp(key, "end") == 0) {
+		r->ended = true;
+		return 0;
+	}
 	if (forward || strcmp(key, "back") == 0)
 		return begin_change(r, forward ? &r->record->forward : &r->record->back, value);
 	if (!r->now)
@@ -344,5 +352,5 @@ int change_record_read(void *parent, struct names *names, const char *text, stru
 		bad = read_line(&r, line, space ? space + 1 : "");
 	}
 	talloc_free(copy);
-	return bad || ret->forward.n == 0 || !whole(&ret->forward) || !whole(&ret->back);
+	return bad || !r.ended || ret->forward.n == 0 || !whole(&ret->forward) || !whole(&ret->back);
 }

@@ -6,6 +6,7 @@
 #include "reconcile/inverse.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <talloc.h>
 
 #include "reconcile/diff.h"
@@ -28,8 +29,9 @@ static const struct plan_undone *undone_by(const struct plan_context *context, c
 static void hold_undone(struct change *c, const struct plan_undone *u)
 {
 	*u->wanted = true;
-	if (c->state != CHANGE_READY)
+	if (c->state == CHANGE_BLOCKED)
 		return;
+	c->undone = true;
 	c->state = CHANGE_HELD;
 	c->reason = u->reason;
 }
@@ -58,6 +60,35 @@ static void split_undone(struct differ *d, uint32_t at)
 	c->n = n_mine;
 }
 
+/* What the owner to be holds meanwhile becomes his own with the object: taking it from him is drift only as long as the change
+   of owner is held back, and would take his own afterwards. */
+static bool is_of_owner_to_be(const struct differ *d, const struct change *c)
+{
+	if (c->op != CHANGE_REVOKE && c->op != CHANGE_REVOKE_GRANT_OPTION)
+		return false;
+	for (uint32_t i = 0; i < d->plan->n_changes; i++) {
+		const struct change *owner = &d->plan->changes[i];
+
+		if (owner->op == CHANGE_OWNER && owner->undone && owner->role == c->role && change_touches(c, owner))
+			return true;
+	}
+	return false;
+}
+
+static void leave_owner_to_be(struct differ *d)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < d->plan->n_changes; i++) {
+		const struct change c = d->plan->changes[i];
+		bool leave = is_of_owner_to_be(d, &c);
+
+		if (!leave)
+			d->plan->changes[kept++] = c;
+	}
+	d->plan->n_changes = kept;
+}
+
 void undone_hold(struct differ *d)
 {
 	uint32_t n = d->plan->n_changes;
@@ -71,9 +102,16 @@ void undone_hold(struct differ *d)
 			split_undone(d, i);
 		hold_undone(&d->plan->changes[i], u);
 	}
+	if (d->context->n_undone)
+		leave_owner_to_be(d);
 }
 
 /* --- what is to be undone ------------------------------------------------------------------------------------------ */
+
+struct parts {
+	struct change *v;
+	uint32_t n;
+};
 
 /* The parts alone, with what the checks of every change say of them. */
 static void check_parts(struct differ *d, struct change *parts, uint32_t n)
@@ -96,26 +134,141 @@ static void check_parts(struct differ *d, struct change *parts, uint32_t n)
 	d->plan->n_changes = n_others;
 }
 
+static const struct setting *live_setting(const struct differ *d, const struct change *c, const char *name)
+{
+	for (uint32_t i = 0; i < d->server->n_settings; i++) {
+		const struct setting *s = &d->server->settings[i];
+
+		if (s->role == c->role && s->database == c->database && strcmp(s->name, name) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+static void add_part(struct differ *d, struct parts *parts, const struct change *c)
+{
+	parts->v = talloc_realloc(d->plan, parts->v, struct change, parts->n + 1);
+	if (!parts->v)
+		abort();
+	parts->v[parts->n++] = *c;
+}
+
+/* Those that stood behind it and still do come behind it again, with the values that they have now. For the sake of a dump
+   alone, so not where somebody else than a superuser might be refused. */
+static void add_settings_behind(struct differ *d, struct parts *parts, const struct change *c)
+{
+	for (const char *name = c->behind, *end; d->server->facts.is_superuser && name && (end = strchr(name, '\n')); name = end + 1) {
+		const struct setting *s = live_setting(d, c, talloc_strndup(d->plan, name, (size_t)(end - name)));
+		struct change again = *c;
+
+		if (!s)
+			continue;
+		again.behind = NULL;
+		again.name = s->name;
+		again.value = s->value;
+		again.op = CHANGE_RESET_SETTING;
+		add_part(d, parts, &again);
+		again.op = CHANGE_SET_SETTING;
+		add_part(d, parts, &again);
+	}
+}
+
+static void grant_column(struct differ *d, struct parts *parts, const struct change *revoke, const char *column, const char *table,
+			 privs_t privs, bool grantable)
+{
+	struct change again = *revoke;
+
+	if (!privs)
+		return;
+	again.op = CHANGE_GRANT;
+	again.object_kind = OBJECT_COLUMN;
+	again.relkind = 0;
+	again.column = column;
+	again.privs = privs;
+	again.grantable = grantable;
+	again.n = 1;
+	again.names = talloc_array(d->plan, const char *, 1);
+	again.names[0] = table;
+	add_part(d, parts, &again);
+}
+
+static void keep_columns(struct differ *d, struct parts *parts, const struct change *revoke, const struct object_group *g,
+			 const struct acl_entry *entry)
+{
+	bool option_alone = revoke->op == CHANGE_REVOKE_GRANT_OPTION;
+	privs_t taken = revoke->privs & (option_alone ? entry->grantable : entry->privs);
+	size_t cursor = 0, len;
+	const char *name;
+
+	if (!taken || entry->grantee != revoke->role || entry->grantor != (revoke->grantor ? revoke->grantor : g->owner))
+		return;
+	while ((name = object_group_next(g, &cursor, d->scratch, &len))) {
+		const char *table = talloc_strndup(d->plan, name, len);
+
+		if (!change_names_object(revoke, table))
+			continue;
+		grant_column(d, parts, revoke, g->column, table, taken & ~entry->grantable, false);
+		grant_column(d, parts, revoke, g->column, table, taken & entry->grantable, true);
+	}
+}
+
+/* Did the grantee of this entry pass some of it on? */
+static bool passed_on(const struct acl *acl, const struct acl_entry *entry, privs_t privs)
+{
+	for (uint32_t i = 0; i < acl->n; i++)
+		if (acl->v[i].grantor == entry->grantee && entry->grantee != entry->grantor && (acl->v[i].privs & entry->grantable & privs))
+			return true;
+	return false;
+}
+
+/* A REVOKE on a table takes from its columns too what was granted on them alone: that is given back at once. */
+static void add_columns_kept(struct differ *d, struct parts *parts, const struct change *c)
+{
+	uint32_t at = parts->n - 1;
+
+	if (!d->database || c->object_kind != OBJECT_TABLE || (c->op != CHANGE_REVOKE && c->op != CHANGE_REVOKE_GRANT_OPTION))
+		return;
+	for (uint32_t i = 0; i < d->database->n_objects; i++) {
+		const struct object_group *g = &d->database->objects[i];
+
+		if (g->kind != OBJECT_COLUMN || g->schema != c->schema)
+			continue;
+		for (uint32_t e = 0; e < g->acl->n; e++) {
+			uint32_t before = parts->n;
+
+			keep_columns(d, parts, c, g, &g->acl->v[e]);
+			if (parts->n > before && passed_on(g->acl, &g->acl->v[e], c->privs))
+				change_block(&parts->v[at], "a column of the table carries privileges granted on from one that the REVOKE on the table would "
+					     "take along", "revoke those by hand");
+		}
+	}
+}
+
 static void add_undo(struct differ *d, const struct plan_undo *wish)
 {
 	struct undo_change *undo = talloc_zero(d->plan, struct undo_change);
-	struct change *parts = talloc_memdup(d->plan, wish->parts, wish->n_parts * sizeof *parts), *change;
+	struct parts parts = { NULL, 0 };
+	struct change *change;
 
-	if (!undo || !parts)
+	if (!undo)
 		abort();
-	check_parts(d, parts, wish->n_parts);
-	*undo = (struct undo_change){ .id = wish->id, .parts = parts, .n_parts = wish->n_parts, .forward = wish->forward,
-				      .n_forward = wish->n_forward };
-	change = differ_add(d, CHANGE_UNDO, parts[0].kind, PHASE_DROPS, (struct source){ NULL, 0 });
+	for (uint32_t i = 0; i < wish->n_parts; i++) {
+		add_part(d, &parts, &wish->parts[i]);
+		add_settings_behind(d, &parts, &wish->parts[i]);
+		add_columns_kept(d, &parts, &wish->parts[i]);
+	}
+	check_parts(d, parts.v, parts.n);
+	*undo = (struct undo_change){ .id = wish->id, .parts = parts.v, .n_parts = parts.n, .forward = wish->forward, .n_forward = wish->n_forward };
+	change = differ_add(d, CHANGE_UNDO, parts.v[0].kind, PHASE_DROPS, (struct source){ NULL, 0 });
 	change->undo = undo;
 	change->approval = wish->approval;
 	change->state = wish->approved ? CHANGE_READY : CHANGE_HELD;
 	change->reason = wish->approved ? NULL : wish->reason;
-	for (uint32_t i = 0; i < wish->n_parts; i++) {
-		if (parts[i].n > change->n)
-			change->n = parts[i].n;
-		if (parts[i].state == CHANGE_BLOCKED)
-			change_block(change, parts[i].reason, parts[i].remedy);
+	for (uint32_t i = 0; i < parts.n; i++) {
+		if (parts.v[i].n > change->n)
+			change->n = parts.v[i].n;
+		if (parts.v[i].state == CHANGE_BLOCKED)
+			change_block(change, parts.v[i].reason, parts.v[i].remedy);
 	}
 }
 

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: PostgreSQL
 """undo: a recorded change is taken back, exactly, when somebody says so twice, and the daemon does not make it again."""
 
+import difflib
 import re
+import shutil
+import subprocess
 
 import pytest
 from dbr import wait_for
@@ -21,9 +24,9 @@ def undo(d, change):
     answer = d.json("undo", str(change), expect=0)
     d.ctl("approve", answer["target"], answer["plan"], expect=0)
     d.reconcile(answer["target"], expect=None)
-    done = changes(d, answer["target"])[-1]
-    assert done["result"] == "ok" and done["object"].startswith(f"UNDO {change}: "), (done, d.log_tail())
-    return done
+    done = [e for e in changes(d, answer["target"]) if e["object"].startswith(f"UNDO {change}: ")]
+    assert done and done[-1]["result"] == "ok", (answer, done, d.log_tail())
+    return done[-1]
 
 
 def has(pg, privilege, role="app", table="app.orders"):
@@ -75,3 +78,233 @@ def test_a_change_is_undone_when_it_is_approved_and_not_made_again(pg, daemon):
     d.wait_in_sync()
     pg.sql("REVOKE SELECT ON app.orders FROM reporting", dbname="orders")
     wait_for(lambda: has(pg, "SELECT", "reporting"), 10, "drift is gone", d.log_tail)
+
+
+# ---- the way there and back ------------------------------------------------------------------------------------------
+
+BEFORE = """
+CREATE ROLE owner_a;
+CREATE ROLE owner_b CREATEDB CONNECTION LIMIT 2 VALID UNTIL '2031-02-03 04:05:06+00';
+CREATE ROLE app LOGIN CONNECTION LIMIT 5 VALID UNTIL '2030-01-01 00:00:00+00' PASSWORD 'SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVk:c2VydmVy';
+CREATE ROLE boss CREATEROLE LOGIN;
+CREATE ROLE ro;
+CREATE ROLE other;
+CREATE ROLE "O'Brien ""x"" \\" LOGIN;
+CREATE ROLE grp1;
+CREATE ROLE grp2;
+CREATE ROLE grp3;
+COMMENT ON ROLE app IS 'the old
+comment, it''s two lines';
+COMMENT ON ROLE ro IS 'stays';
+GRANT grp1 TO boss WITH ADMIN OPTION;
+GRANT grp2 TO boss WITH ADMIN OPTION;
+GRANT grp3 TO ro;
+SET SESSION AUTHORIZATION boss;
+GRANT grp1 TO app;
+GRANT grp2 TO app WITH ADMIN OPTION;
+RESET SESSION AUTHORIZATION;
+ALTER ROLE app SET work_mem = '8MB';
+ALTER ROLE app SET search_path = app, "$user", "Odd, name";
+ALTER ROLE app SET statement_timeout = '1min';
+ALTER ROLE app SET lock_timeout = '3s';
+ALTER ROLE app IN DATABASE orders SET work_mem = '64kB';
+ALTER DATABASE orders SET default_transaction_isolation = 'repeatable read';
+ALTER ROLE ALL SET lc_messages = 'C';
+ALTER DATABASE orders CONNECTION LIMIT 17;
+ALTER DATABASE orders OWNER TO owner_a;
+GRANT CONNECT, TEMPORARY ON DATABASE orders TO ro WITH GRANT OPTION;
+GRANT CREATE ON DATABASE orders TO owner_b;
+GRANT CREATE ON TABLESPACE pg_default TO app WITH GRANT OPTION;
+"""
+
+INSIDE = """
+CREATE SCHEMA app AUTHORIZATION owner_a;
+GRANT USAGE ON SCHEMA app TO ro, app WITH GRANT OPTION;
+GRANT USAGE ON SCHEMA app TO PUBLIC;
+SET ROLE owner_a;
+CREATE TABLE app.t1 (id int, a text, b text);
+CREATE TABLE app.t2 (id int, a text, b text);
+CREATE TABLE app.t3 (id int);
+CREATE VIEW app.v AS SELECT 1 AS one;
+CREATE SEQUENCE app.s;
+CREATE FUNCTION app.f(integer, text) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE PROCEDURE app.p() LANGUAGE sql AS 'SELECT 1';
+CREATE TYPE app.mood AS ENUM ('x');
+CREATE DOMAIN app.email AS text;
+GRANT SELECT, INSERT ON app.t1 TO ro WITH GRANT OPTION;
+GRANT UPDATE ON app.t1 TO ro;
+GRANT SELECT, DELETE ON app.t1 TO owner_b WITH GRANT OPTION;
+GRANT INSERT ON app.t1 TO owner_b;
+GRANT SELECT (a), UPDATE (b) ON app.t2 TO ro;
+GRANT SELECT (a) ON app.t1 TO ro WITH GRANT OPTION;
+GRANT SELECT ON app.t3 TO app;
+GRANT UPDATE (id) ON app.t3 TO app WITH GRANT OPTION;
+GRANT SELECT ON app.t2, app.t3, app.v TO PUBLIC;
+GRANT USAGE ON SEQUENCE app.s TO ro WITH GRANT OPTION;
+REVOKE EXECUTE ON FUNCTION app.f(integer, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.f(integer, text) TO ro;
+ALTER DEFAULT PRIVILEGES IN SCHEMA app GRANT SELECT ON TABLES TO ro WITH GRANT OPTION;
+ALTER DEFAULT PRIVILEGES IN SCHEMA app GRANT INSERT ON TABLES TO app;
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+RESET ROLE;
+SET ROLE ro;
+GRANT SELECT ON app.t1 TO app;
+GRANT INSERT ON app.t1 TO other;
+RESET ROLE;
+ALTER TABLE app.t1 ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.t2 FORCE ROW LEVEL SECURITY;
+CREATE POLICY kept ON app.t1 FOR SELECT TO "O'Brien ""x"" \\" USING (a = current_user) ;
+COMMENT ON POLICY kept ON app.t1 IS 'it''s kept';
+CREATE POLICY altered ON app.t1 USING (id > 3) WITH CHECK (id > 4);
+CREATE POLICY replaced ON app.t1 AS RESTRICTIVE FOR DELETE USING (b IS NOT NULL);
+CREATE POLICY gone ON app.t1 FOR INSERT TO ro WITH CHECK (id > 5);
+COMMENT ON POLICY gone ON app.t1 IS 'went';
+"""
+
+CLUSTER_WIDE = """
+authority = "exact";
+roles: (
+  { name = "newbie"; login = true; connection_limit = 3; valid_until = "2030-05-05"; comment = "new"; settings: { work_mem = "1MB"; };
+    member_of = ( "grp3" ); },
+  { name = "app"; login = true; createdb = true; connection_limit = 9; valid_until = "2029-09-09"; comment = "the new comment";
+    settings: { statement_timeout = "5min"; idle_in_transaction_session_timeout = "1h"; };
+    database_settings: ( { database = "orders"; settings: { work_mem = "128kB"; lock_timeout = "1s"; }; } ); },
+  { name = "boss"; login = true; inherit = false; },
+  { name = "owner_a"; comment = "had none"; }, { name = "owner_b"; createdb = false; connection_limit = -1; },
+  { name = "ro"; comment = ""; }, { name = "other"; }, { name = "grp1"; }, { name = "grp2"; }, { name = "grp3"; },
+  { name = "obrien"; renamed_from = "O'Brien \\"x\\" \\\\"; }
+);
+memberships: (
+  { role = "grp1"; members = [ "app" ]; admin = true; },
+  { role = "grp1"; members = [ "boss" ]; admin = false; },
+  { role = "grp2"; members = [ "boss" ]; admin = true; }
+);
+databases: ( { name = "orders"; owner = "owner_b"; connection_limit = 8; settings: { default_transaction_isolation = "serializable"; }; } );
+settings: ( { name = "deadlock_timeout"; value = "2s"; }, { name = "lc_messages"; ensure = "absent"; } );
+grants: (
+  { to = [ "app", "newbie" ]; privileges = [ "CONNECT" ]; on = "database orders"; },
+  { to = "PUBLIC"; privileges = [ ]; on = "database orders"; },
+  { to = "ro"; privileges = [ "CREATE" ]; on = "tablespace pg_default"; grant_option = true; }
+);
+"""
+
+IN_ORDERS = """
+authority = "exact";
+extensions: ( { name = "pg_prewarm"; } );
+schemas: ( { name = "app"; owner = "owner_b"; }, { name = "fresh"; owner = "app"; } );
+owners: ( { on = "table app.t1"; owner = "owner_b"; }, { on = "table app.t3"; owner = "owner_b"; }, { on = "sequence app.s"; owner = "owner_b"; },
+          { on = "function app.f"; owner = "owner_b"; } );
+grants: (
+  { to = "app"; level = "read-write"; schema = "app"; },
+  { to = "newbie"; level = "read-only"; schema = "app"; },
+  { to = "app"; privileges = [ "SELECT" ]; on = "table app.t1"; grant_option = true; },
+  { to = "ro"; privileges = [ "SELECT" ]; on = "table app.t2"; columns = [ "id" ]; },
+  { to = "PUBLIC"; privileges = [ ]; on = [ "table app.t2", "schema app" ]; }
+);
+default_privileges: ( { for = "owner_a"; on = "functions"; to = "app"; privileges = [ "EXECUTE" ]; } );
+row_security: (
+  { table = "app.t1"; enable = false; force = true; policies = (
+      { name = "altered"; using = "id > 30"; check = "id > 40"; },
+      { name = "replaced"; command = "UPDATE"; to = [ "app" ]; using = "b = 'x'"; },
+      { name = "gone"; ensure = "absent"; },
+      { name = "added"; command = "SELECT"; to = [ "app" ]; using = "true"; } ); },
+  { table = "app.t2"; enable = true; force = false; policies = ( ); }
+);
+"""
+
+# What pg_dumpall -g and pg_dump read, as it stands in the catalogs. An access control list that is equal to the default is the
+# default; in which order it holds its entries says nothing.
+ACL = """(SELECT string_agg(format('%%s=%%s/%%s%%s', CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE x.grantee::regrole::text END, x.privilege_type,
+         x.grantor::regrole, CASE WHEN x.is_grantable THEN '*' ELSE '' END), ' ' ORDER BY x.grantee::regrole::text, x.privilege_type, x.grantor::regrole::text)
+         FROM aclexplode(coalesce(%s, acldefault('%s', %s))) x)"""
+SHARED = [
+    "SELECT 'role', rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls, rolconnlimit,"
+    " rolpassword, coalesce(rolvaliduntil, 'infinity')::text, shobj_description(oid, 'pg_authid') FROM pg_authid",
+    "SELECT 'member', roleid::regrole::text, member::regrole::text, grantor::regrole::text, to_jsonb(m) - 'oid' - 'roleid' - 'member' - 'grantor'"
+    " FROM pg_auth_members m",
+    "SELECT 'setting', setrole::regrole::text, coalesce(datname, '-'), setconfig::text FROM pg_db_role_setting LEFT JOIN pg_database d ON d.oid = setdatabase",
+    f"SELECT 'database', datname, datdba::regrole::text, datconnlimit, {ACL % ('datacl', 'd', 'datdba')} FROM pg_database",
+    f"SELECT 'tablespace', spcname, spcowner::regrole::text, {ACL % ('spcacl', 't', 'spcowner')} FROM pg_tablespace",
+]
+LOCAL = [
+    f"SELECT 'schema', nspname, nspowner::regrole::text, {ACL % ('nspacl', 'n', 'nspowner')} FROM pg_namespace WHERE nspname !~ '^pg_'",
+    f"SELECT 'relation', oid::regclass::text, relowner::regrole::text, relrowsecurity, relforcerowsecurity, {ACL % ('relacl', 'r', 'relowner')}"
+    " FROM pg_class WHERE relnamespace = 'app'::regnamespace AND relkind <> 'S'",
+    f"SELECT 'sequence', oid::regclass::text, relowner::regrole::text, {ACL % ('relacl', 's', 'relowner')}"
+    " FROM pg_class WHERE relnamespace = 'app'::regnamespace AND relkind = 'S'",
+    f"SELECT 'column', attrelid::regclass::text, attname, {ACL % ('attacl', 'c', 'relowner')} FROM pg_attribute JOIN pg_class c ON c.oid = attrelid"
+    " WHERE relnamespace = 'app'::regnamespace AND attnum > 0",
+    f"SELECT 'routine', oid::regprocedure::text, proowner::regrole::text, {ACL % ('proacl', 'f', 'proowner')} FROM pg_proc WHERE pronamespace = 'app'::regnamespace",
+    f"SELECT 'type', oid::regtype::text, typowner::regrole::text, {ACL % ('typacl', 'T', 'typowner')} FROM pg_type WHERE typnamespace = 'app'::regnamespace",
+    "SELECT 'default', defaclrole::regrole::text, defaclnamespace::regnamespace::text, defaclobjtype::text, (SELECT array_agg(x::text ORDER BY x::text)"
+    " FROM unnest(defaclacl) x)::text FROM pg_default_acl",
+    "SELECT 'policy', polrelid::regclass::text, polname, polcmd::text, polpermissive, (SELECT array_agg(r::regrole::text ORDER BY 1) FROM unnest(polroles) r)::text,"
+    " pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid), obj_description(oid, 'pg_policy') FROM pg_policy",
+    "SELECT 'extension', extname, extversion FROM pg_extension",
+]
+
+
+def snapshot(pg):
+    found = []
+    for where, queries in (("postgres", SHARED), ("orders", LOCAL)):
+        for query in queries:
+            found += sorted((tuple(map(str, r)) for r in pg.sql(query, dbname=where)))
+    return found
+
+
+def dump(pg):
+    """pg_dumpall -g, byte for byte, and pg_dump -s, where their version (Debian's, 15) can read the server."""
+    where = "/usr/lib/postgresql/15/bin:/usr/bin"
+    if pg.major > 15 or shutil.which("pg_dumpall", path=where) is None:
+        return None
+    texts = []
+    for args in (["pg_dumpall", "-g"], ["pg_dump", "-s", "-C", "orders"]):
+        done = subprocess.run([shutil.which(args[0], path=where), *args[1:], "-h", pg.host, "-p", "5432", "-U", "postgres"],
+                              capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        texts.append(re.sub(r"(?m)^\\(un)?restrict .*\n", "", done.stdout))
+    # in which order the list of an object holds its entries is the server's
+    texts[1] = re.sub(r"SET SESSION AUTHORIZATION (.*);\n(.*)\nRESET SESSION AUTHORIZATION;\n", r"GRANT as \1: \2\n", texts[1])
+    texts[1] = re.sub(r"(?m)(^GRANT .*\n)+", lambda grants: "".join(sorted(grants[0].splitlines(True))), texts[1])
+    return texts
+
+
+def approve_all(d, *targets):
+    """Until nothing is held any more."""
+    for _ in range(20):
+        held = [r for r in d.json("status")["targets"] if r["held"]]
+        d.ctl("reconcile", "--wait")
+        held = [r for r in d.json("status")["targets"] if r["held"]]
+        for r in held:
+            d.ctl("approve", r["target"], r["plan"], expect=0)
+        if not held and all(r["state"] == "in_sync" for r in d.json("status")["targets"]):
+            return
+    raise AssertionError(d.ctl("status").out + d.ctl("diff", "--cached").out)
+
+
+@pytest.mark.majors(14, 18)
+def test_everything_comes_back(pg, daemon):
+    pg.create_database("orders")
+    pg.sql(BEFORE)
+    pg.sql(INSIDE, dbname="orders")
+    before, dumped = snapshot(pg), dump(pg)
+    d = daemon(servers={"name": "prod", "conninfo": pg.conninfo(), "manifests": ["wide"], "databases": ({"name": "orders", "manifests": ["orders"]},)},
+               manifests={"wide": CLUSTER_WIDE, "orders": IN_ORDERS}, daemon={"interval": "1h"},
+               guard={"max_revokes": 1000, "max_drops": 100, "max_percent": 100}).start()
+    approve_all(d)
+    made = changes(d)
+    assert {e["result"] for e in made} == {"ok"} and len(made) > 60, d.ctl("events").out
+    assert snapshot(pg) != before
+    undone = set()
+    while True:                  # what is declared anew when, say, an owner is back, is a change too, and the newest
+        made = [e for e in changes(d) if e["result"] == "ok" and not e["object"].startswith("UNDO") and e["id"] not in undone]
+        if not made:
+            break
+        undo(d, made[-1]["id"])
+        undone.add(made[-1]["id"])
+        assert len(undone) < 200
+    after = snapshot(pg)
+    assert after == before, "\n".join(f"{'-' if r in before else '+'} {r}" for r in sorted(set(before) ^ set(after)))
+    if dumped is not None:
+        for was, now in zip(dumped, dump(pg)):
+            assert now == was, "\n".join(difflib.unified_diff(was.split("\n"), now.split("\n"), lineterm=""))

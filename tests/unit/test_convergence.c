@@ -18,6 +18,7 @@
 #include <talloc.h>
 
 #include "base/text.h"
+#include "reconcile/inverse.h"
 #include "world.h"
 
 static uint64_t pairs = 10000, seed = 20261121;
@@ -255,11 +256,22 @@ struct scene {
 	const struct manifest *manifests[1];
 	struct guard_settings guard;
 	uint64_t pair;
+	const struct plan_undo *undo;        /* for the next plan; NULL = none */
+	struct journal *journal;             /* NULL = nobody will undo it */
+};
+
+/* What was done, as the history keeps it. */
+struct journal {
+	char *records[1024];
+	char *described[1024];
+	uint32_t n, of_server;
+	const char *no_inverse;
 };
 
 static struct plan *make_plan_approved(void *parent, struct scene *s, bool of_server, bool grouped, const char *approved)
 {
-	struct plan_context context = { .guard = &s->guard, .server = "s", .target = of_server ? "s" : "s/d", .approved = approved };
+	struct plan_context context = { .guard = &s->guard, .server = "s", .target = of_server ? "s" : "s/d", .approved = approved,
+					.undos = s->undo, .n_undos = s->undo != NULL };
 	struct server_state *server = world_server(parent, s->world);
 	struct error err = { 0 };
 	struct desired *desired;
@@ -320,6 +332,21 @@ static void describe_failure(struct scene *s, const struct plan *plan, const str
 		 s->world->version_num / 10000, change_describe(NULL, plan, c), why);
 }
 
+static void record(struct scene *s, const struct plan *plan, const struct change *c)
+{
+	struct change_record record = { .version_num = s->world->version_num };
+	const char *why;
+
+	if (!s->journal)
+		return;
+	change_forward(s->journal, c, &record.forward);
+	why = change_inverse(s->journal, c, s->world->version_num, &record.back);
+	s->journal->no_inverse = why ? why : s->journal->no_inverse;
+	assert_true(s->journal->n < 1024);
+	s->journal->described[s->journal->n] = change_describe(s->journal, plan, c);
+	s->journal->records[s->journal->n++] = change_record_write(s->journal, plan->names, &record);
+}
+
 /* The ready changes of the phases from..to, as the engine applies them. */
 static uint32_t apply_ready(struct scene *s, const struct plan *plan, enum change_phase from, enum change_phase to)
 {
@@ -338,6 +365,7 @@ static uint32_t apply_ready(struct scene *s, const struct plan *plan, enum chang
 		assert_true(statements.n > 0);
 		if (getenv("VERBOSE"))
 			printf("pair %llu: %s\n", (unsigned long long)s->pair, change_describe(NULL, plan, &plan->changes[i]));
+		record(s, plan, &plan->changes[i]);
 		if (world_apply(s->world, plan, &plan->changes[i], &why))
 			describe_failure(s, plan, &plan->changes[i], why);
 		applied++;
@@ -390,6 +418,75 @@ static void random_pairs_converge(void **state)
 		talloc_free(memory);
 	}
 	printf("%llu random pairs converged (seed %llu)\n", (unsigned long long)pairs, (unsigned long long)seed);
+}
+
+/* By a plan, as the engine does it. */
+static void undo(struct scene *s, uint32_t which)
+{
+	void *memory = talloc_new(NULL);
+	struct change_record record;
+	const struct change *c;
+	struct plan_undo wish = { .id = which + 1, .approval = "0123456789abcdef", .approved = true };
+	struct plan *plan;
+	const char *why;
+
+	assert_int_equal(change_record_read(s->journal, s->world->names, s->journal->records[which], &record), 0);
+	assert_true(record.back.n > 0);
+	wish.parts = record.back.v;
+	wish.n_parts = record.back.n;
+	wish.forward = record.forward.v;
+	wish.n_forward = record.forward.n;
+	s->undo = &wish;
+	plan = make_plan(memory, s, which < s->journal->of_server, rnd(2));
+	s->undo = NULL;
+	c = &plan->changes[plan->n_changes - 1];
+	assert_true(plan->n_changes > 0 && c->op == CHANGE_UNDO);
+	if (c->state != CHANGE_READY)
+		s->journal->no_inverse = c->reason;
+	for (uint32_t i = 0; c->state == CHANGE_READY && i < c->undo->n_parts; i++)
+		if (world_apply(s->world, plan, &c->undo->parts[i], &why))
+			describe_failure(s, plan, &c->undo->parts[i], talloc_asprintf(s->journal, "%s, to undo %s", why, s->journal->described[which]));
+	talloc_steal(s->journal, memory);        /* the world points into it */
+}
+
+static void first_difference(const struct scene *s, const char *before, const char *after)
+{
+	size_t at = 0, line = 0;
+
+	for (; before[at] && before[at] == after[at]; at++)
+		line = before[at] == '\n' ? at + 1 : line;
+	fail_msg("pair %llu (seed %llu, PostgreSQL %d): was \"%.*s\", is \"%.*s\"", (unsigned long long)s->pair, (unsigned long long)seed,
+		 s->world->version_num / 10000, (int)strcspn(before + line, "\n"), before + line, (int)strcspn(after + line, "\n"), after + line);
+}
+
+/* Every change of random plans, undone the newest first, leaves what was there before the first. */
+static void what_is_undone_was_never_done(void **state)
+{
+	uint64_t exact = 0, changes = 0;
+
+	(void)state;
+	for (uint64_t pair = 0; pair < pairs / 2; pair++) {
+		void *memory = talloc_new(NULL);
+		struct scene scene;
+		char *before, *after;
+
+		setup_scene(&scene, memory, pair + 3000000);
+		scene.journal = talloc_zero(memory, struct journal);
+		before = world_text(memory, scene.world);
+		converge(&scene, true);
+		scene.journal->of_server = scene.journal->n;
+		converge(&scene, false);
+		for (uint32_t i = scene.journal->n; !scene.journal->no_inverse && i-- > 0;)
+			undo(&scene, i);
+		after = world_text(memory, scene.world);
+		if (!scene.journal->no_inverse && strcmp(before, after) != 0)
+			first_difference(&scene, before, after);
+		exact += !scene.journal->no_inverse;
+		changes += scene.journal->no_inverse ? 0 : scene.journal->n;
+		talloc_free(memory);
+	}
+	printf("%llu changes of %llu random pairs were undone\n", (unsigned long long)changes, (unsigned long long)exact);
+	assert_true(exact * 10 > pairs / 2 * 9);
 }
 
 static int compare_strings(const void *a, const void *b)
@@ -456,7 +553,7 @@ static void the_same_input_gives_the_same_plan(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(random_pairs_converge), cmocka_unit_test(grouping_does_not_matter),
+		cmocka_unit_test(random_pairs_converge), cmocka_unit_test(what_is_undone_was_never_done), cmocka_unit_test(grouping_does_not_matter),
 		cmocka_unit_test(the_same_input_gives_the_same_plan),
 	};
 

@@ -2,6 +2,7 @@
 #include "world.h"
 
 #include <assert.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -127,7 +128,7 @@ static int change_acl(struct world *w, struct world_acl *acl, enum object_kind k
 	name_id grantor = c->grantor ? c->grantor : owner;
 
 	if (c->op == CHANGE_GRANT) {
-		world_grant(w, acl, kind, owner, owner, c->role, c->privs, c->grantable);
+		world_grant(w, acl, kind, owner, grantor, c->role, c->privs, c->grantable);
 		return 0;
 	}
 	return revoke(w, acl, kind, owner, grantor, c->role, c->privs, c->op == CHANGE_REVOKE_GRANT_OPTION, ret_why);
@@ -260,13 +261,17 @@ static int apply_role(struct world *w, const struct change *c)
 			role = &w->roles[i];
 	if (!role)
 		return 1;
+	if (c->op == CHANGE_DROP_ROLE) {
+		*role = w->roles[--w->n_roles];
+		return 0;
+	}
 	role->attrs = (role->attrs & ~c->attrs_mask) | (c->attrs & c->attrs_mask);
 	if (c->has_connection_limit)
 		role->connection_limit = c->connection_limit;
 	if (c->has_valid_until)
 		role->valid_until = c->valid_until;
 	if (c->op == CHANGE_COMMENT_ROLE)
-		role->comment = *c->value ? c->value : NULL;
+		role->comment = c->value && *c->value ? c->value : NULL;
 	return 0;
 }
 
@@ -282,6 +287,8 @@ static int apply_membership(struct world *w, const struct change *c)
 		if (c->op == CHANGE_REVOKE_MEMBERSHIP) {
 			*m = w->memberships[--w->n_memberships];
 		} else {
+			if (w->version_num < 160000 && c->admin && !m->admin)
+				m->grantor = grantor;
 			m->admin = c->admin;
 			if (w->version_num >= 160000) {
 				m->inherit = c->inherit;
@@ -312,7 +319,7 @@ static int apply_setting(struct world *w, const struct change *c)
 		return 0;
 	}
 	if (c->op == CHANGE_SET_SETTING)
-		w->settings[w->n_settings++] = (struct setting){ c->role, c->database, c->name, c->value };
+		w->settings[w->n_settings++] = (struct setting){ .role = c->role, .database = c->database, .name = c->name, .value = c->value };
 	return 0;
 }
 
@@ -321,7 +328,7 @@ int world_apply(struct world *w, const struct plan *plan, const struct change *c
 	*ret_why = "";
 	(void)plan;
 	switch (c->op) {
-	case CHANGE_CREATE_ROLE: case CHANGE_ALTER_ROLE: case CHANGE_COMMENT_ROLE:
+	case CHANGE_CREATE_ROLE: case CHANGE_ALTER_ROLE: case CHANGE_COMMENT_ROLE: case CHANGE_DROP_ROLE:
 		return apply_role(w, c);
 	case CHANGE_GRANT_MEMBERSHIP: case CHANGE_REVOKE_MEMBERSHIP:
 		return apply_membership(w, c);
@@ -330,6 +337,15 @@ int world_apply(struct world *w, const struct plan *plan, const struct change *c
 	case CHANGE_CREATE_SCHEMA:
 		world_object(w, OBJECT_SCHEMA, NULL, c->name, names_text(w->names, c->role ? c->role : w->superuser));
 		return 0;
+	case CHANGE_DROP_SCHEMA:
+		for (uint32_t i = 0; i < w->n_objects; i++) {
+			if (w->objects[i].kind != OBJECT_SCHEMA || strcmp(w->objects[i].name, c->name) != 0)
+				continue;
+			w->objects[i] = w->objects[--w->n_objects];
+			return 0;
+		}
+		*ret_why = "3F000 no such schema";
+		return 1;
 	case CHANGE_OWNER: case CHANGE_GRANT: case CHANGE_REVOKE: case CHANGE_REVOKE_GRANT_OPTION:
 		return apply_grant(w, c, ret_why);
 	case CHANGE_DEFAULT_GRANT: case CHANGE_DEFAULT_REVOKE:
@@ -338,6 +354,92 @@ int world_apply(struct world *w, const struct plan *plan, const struct change *c
 		*ret_why = "not in this model";
 		return 1;
 	}
+}
+
+/* --- comparing ----------------------------------------------------------------------------------------------------- */
+
+struct lines {
+	char *v[4096];
+	uint32_t n;
+};
+
+static int compare_lines(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void add_line(struct lines *lines, void *parent, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void add_line(struct lines *lines, void *parent, const char *format, ...)
+{
+	va_list ap;
+
+	assert(lines->n < sizeof lines->v / sizeof *lines->v);
+	va_start(ap, format);
+	lines->v[lines->n++] = talloc_vasprintf(parent, format, ap);
+	va_end(ap);
+}
+
+static bool is_default(struct world *w, const struct world_acl *acl, enum object_kind kind, name_id owner)
+{
+	struct world_acl dflt = { .is_null = true };
+	uint32_t found = 0;
+
+	materialise(w, &dflt, kind, owner);
+	for (uint32_t i = 0; i < acl->n; i++)
+		for (uint32_t k = 0; k < dflt.n; k++)
+			found += memcmp(&acl->v[i], &dflt.v[k], sizeof *dflt.v) == 0;
+	return acl->n == dflt.n && found == dflt.n;
+}
+
+static void acl_lines(struct world *w, struct lines *lines, void *parent, const char *of, struct world_acl acl, enum object_kind kind, name_id owner)
+{
+	materialise(w, &acl, kind, owner);
+	for (uint32_t i = 0; i < acl.n; i++)
+		add_line(lines, parent, "%s: %s by %s %x *%x", of, names_text(w->names, acl.v[i].grantee), names_text(w->names, acl.v[i].grantor),
+			 acl.v[i].privs, acl.v[i].grantable);
+}
+
+static void object_lines(struct world *w, struct lines *lines, void *parent, const struct world_object *o)
+{
+	char *name = talloc_asprintf(parent, "%s %s.%s of %s", object_kind_info(o->kind)->name, names_text(w->names, o->schema), o->name,
+				     names_text(w->names, o->owner));
+
+	add_line(lines, parent, "%s", name);
+	acl_lines(w, lines, parent, name, o->acl, o->kind, o->owner);
+	for (uint32_t c = 0; c < o->n_columns; c++)
+		acl_lines(w, lines, parent, talloc_asprintf(parent, "%s (%s)", name, o->columns[c].name), o->columns[c].acl, OBJECT_COLUMN, o->owner);
+}
+
+char *world_text(void *parent, struct world *w)
+{
+	struct lines *lines = talloc_zero(parent, struct lines);
+	char *text = talloc_strdup(parent, "");
+
+	for (uint32_t i = 0; i < w->n_roles; i++)
+		add_line(lines, lines, "role %s %x %d %s '%s'", names_text(w->names, w->roles[i].name), w->roles[i].attrs, w->roles[i].connection_limit,
+			 w->roles[i].valid_until ? w->roles[i].valid_until : "-", w->roles[i].comment ? w->roles[i].comment : "");
+	for (uint32_t i = 0; i < w->n_memberships; i++)
+		add_line(lines, lines, "member %s of %s by %s %d %d %d", names_text(w->names, w->memberships[i].member),
+			 names_text(w->names, w->memberships[i].role), names_text(w->names, w->memberships[i].grantor), w->memberships[i].admin,
+			 w->memberships[i].inherit, w->memberships[i].set);
+	for (uint32_t i = 0; i < w->n_settings; i++)
+		add_line(lines, lines, "setting of %s in %s %s=%s", names_text(w->names, w->settings[i].role), names_text(w->names, w->settings[i].database),
+			 w->settings[i].name, w->settings[i].value);
+	for (uint32_t i = 0; i < w->n_objects; i++)
+		object_lines(w, lines, lines, &w->objects[i]);
+	for (uint32_t i = 0; i < w->n_defaults; i++) {
+		struct world_default *d = &w->defaults[i];
+
+		if (d->acl.is_null || (d->schema == NAME_NONE && is_default(w, &d->acl, kind_of(d->objtype), d->role)))
+			continue;
+		acl_lines(w, lines, lines, talloc_asprintf(lines, "default %c of %s in %s", d->objtype, names_text(w->names, d->role),
+							   names_text(w->names, d->schema)), d->acl, kind_of(d->objtype), d->role);
+	}
+	qsort(lines->v, lines->n, sizeof *lines->v, compare_lines);
+	for (uint32_t i = 0; i < lines->n; i++)
+		text = talloc_asprintf_append_buffer(text, "%s\n", lines->v[i]);
+	talloc_free(lines);
+	return text;
 }
 
 /* --- observing ----------------------------------------------------------------------------------------------------- */

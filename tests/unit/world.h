@@ -53,6 +53,9 @@ void world_grant(struct world *, struct world_acl *, enum object_kind, name_id o
 struct server_state *world_server(void *parent, struct world *);
 struct database_state *world_database(void *parent, struct world *, bool grouped);
 
+/* Everything in it as sorted lines: equal for worlds that are the same. */
+char *world_text(void *parent, struct world *);
+
 /* 0 applied; 1 PostgreSQL would refuse: *ret_why. */
 int world_apply(struct world *, const struct plan *, const struct change *, const char **ret_why);
 
