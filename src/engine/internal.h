@@ -131,6 +131,7 @@ struct pass {
 	msec_t runner_deadline;
 	int64_t migration_event;          /* the one that is stored and open */
 	msec_t recorded;                  /* when events of migrations were written last */
+	msec_t told;                      /* when the view was told last what the runner does */
 	bool cancelled, file_failed;
 	struct ledger_read *ledger;
 	struct expressions *expressions;
@@ -486,6 +487,8 @@ void migrations_compare(struct target *, void *ctx, const struct ledger_row *row
 void migrations_warn(struct target *, const char *text);  /* about the list of the last comparison; copied */
 /* There is none yet. why: what is pending must not run without somebody's word; NULL = it may. */
 void migrations_without_ledger(struct target *, const struct error *why);
+/* A file that failed and left no row is pending: its note says why. */
+void migrations_note_failure(struct target *, const struct error *err);
 void migrations_unknown(struct target *, const struct error *why);
 void migrations_append(struct target *, struct plan *);
 uint32_t migrations_pending(const struct target *);
@@ -494,6 +497,9 @@ bool migrations_wants(const struct target *);            /* there is something t
 bool migrations_runnable(const struct target *);
 void migrations_run(struct target *, msec_t now);
 void migrations_turn(struct target *, msec_t now);
+struct migrator_progress;
+void runner_tell(struct target *, const struct migrator_progress *, msec_t now);
+void runner_tell_hook(struct target *, msec_t now);
 void migrations_forget(struct target *);                 /* the pass is over: ends the runner */
 
 /* ---- ledger_order.c: what operators order to be done to a ledger ---- */
@@ -512,6 +518,8 @@ void suspension_expire(struct target *);
 /* ---- publish.c ---- */
 void publish_start(struct target *);
 void publish_state(struct target *);
+/* A message until the pass is over. */
+void publish_doing(struct target *, const char *message);
 void publish_rest(struct target *, msec_t now);
 void publish_failure(struct target *, enum failure, const struct error *, msec_t now);
 void publish_server_down(struct server *, msec_t now);

@@ -7,6 +7,7 @@
 #include "engine/internal.h"
 #include "engine/seed.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <talloc.h>
 
@@ -96,6 +97,20 @@ static void warn_of_superuser(struct target *t)
 /* A first run of very many files is not read through: nobody uses their tables yet. A policy asks for all of them. */
 #define LINTED_MAX 50
 
+void migrations_note_failure(struct target *t, const struct error *err)
+{
+	for (uint32_t i = 0; err->file[0] != '\0' && i < t->migrations->n; i++) {
+		struct migration *m = &t->migrations->v[i];
+		char place[48] = "";
+
+		if (!migration_runs(m) || m->note != NULL || strncmp(m->file->path, err->file, sizeof(err->file) - 1) != 0)
+			continue;
+		if (err->line > 0)
+			snprintf(place, sizeof(place), err->column > 0 ? "line %u:%u: " : "line %u: ", err->line, err->column);
+		m->note = talloc_asprintf(t->migrations, "failed: %s%s", place, err->text);
+	}
+}
+
 /* Compared: t->migrations is new. */
 static void review(struct target *t)
 {
@@ -104,6 +119,8 @@ static void review(struct target *t)
 	if (t->migrations->blocked && t->brake.kind == BRAKE_FILE)
 		brake_release(t);             /* the ledger says more: a failed row, or what was interrupted */
 	brake_review(t);
+	if (t->brake.kind == BRAKE_FILE)
+		migrations_note_failure(t, &t->brake.error);
 	waves_note(t);
 	warn_of_superuser(t);
 }

@@ -323,5 +323,6 @@ void migrator_progress(const struct migrator *m, struct migrator_progress *ret)
 	*ret = (struct migrator_progress){
 		.status = m->status, .phase = steps[m->state].name, .done = m->done, .total = m->total, .current = m->file,
 		.list = m->list, .failure = m->failure, .error = &m->error,
+		.statement = m->file && !m->file->transactional ? m->at + 1 : 0, .holder = m->lock_deadline == MSEC_NEVER ? NULL : m->holder,
 	};
 }

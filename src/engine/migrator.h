@@ -53,6 +53,8 @@ struct migrator_progress {
 	const char *phase;                    /* "connect", "lock", "script", ...: for people */
 	uint32_t done, total;                 /* files of this run */
 	const struct migration_file *current; /* NULL outside of a file */
+	uint32_t statement;                   /* of a file that runs statement by statement, from 1; 0 = it runs as a whole */
+	const char *holder;                   /* who has held the lock of the ledger for a second; NULL = we wait for nobody */
 	const struct migration_list *list;    /* compared under the lock, before anything ran; NULL until then */
 	enum failure failure;
 	const struct error *error;            /* of a migration: file, line, column, sqlstate, the line itself; never NULL */

@@ -50,6 +50,7 @@ struct migrator {
 
 	bool watchful;                    /* the server can notice that we are gone while it works */
 	msec_t lock_deadline;
+	char *holder;                     /* who has the lock of the ledger; NULL = not asked yet */
 	bool ledger_exists;
 	void *run;                        /* rows and list of the last comparison */
 	struct migration_list *list;

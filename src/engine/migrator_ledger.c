@@ -15,6 +15,7 @@
 #include "model/quote.h"
 
 #define LOCK_POLL 250
+#define HOLDER_AFTER 1000       /* who waits longer says for whom */
 #define LOCK_TIMEOUT 500        /* readers queue behind us that long */
 
 static void fail(struct migrator *m, enum migrator_status status, enum failure failure, const char *hint, const char *format, ...)
@@ -141,7 +142,7 @@ void lock_over(struct migrator *m, msec_t now)
 	if (got && *got == 't') {
 		m->lock_deadline = MSEC_NEVER;
 		migrator_go(m, MS_RELATION, now);
-	} else if (now >= m->lock_deadline) {
+	} else if (now >= m->lock_deadline || (!m->holder && now >= m->lock_deadline - m->params.lock_wait + HOLDER_AFTER)) {
 		migrator_go(m, MS_HOLDER, now);
 	} else {
 		/* not all at the same moment */
@@ -171,13 +172,16 @@ void holder_over(struct migrator *m, msec_t now)
 {
 	const char *pid = migrator_cell(m, 2, 0), *user = migrator_cell(m, 2, 1), *program = migrator_cell(m, 2, 2);
 
-	(void)now;
-	if (!pid)
+	talloc_free(m->holder);
+	m->holder = !pid ? talloc_strdup(m, "somebody") :
+		    talloc_asprintf(m, "process %s (user %s, application '%s')", pid, user ? user : "?", program ? program : "");
+	if (now < m->lock_deadline)
+		migrator_wait(m, MS_LOCK, LOCK_POLL, now);
+	else if (!pid)
 		fail(m, MIGRATOR_FAILED, FAILURE_LOCK, NULL, "the lock of the ledger was held all the time; it is tried again");
 	else
 		fail(m, MIGRATOR_FAILED, FAILURE_LOCK, "if that is a Flyway run or another daemon, let it end; it is tried again",
-		     "the lock of the ledger is held by process %s (user %s, application '%s')", pid, user ? user : "?",
-		     program ? program : "");
+		     "the lock of the ledger is held by %s", m->holder);
 }
 
 /* ---- the ledger ---- */

@@ -87,6 +87,11 @@ void publish_state(struct target *t)
 		t->view.status = TARGET_RUNNING;
 }
 
+void publish_doing(struct target *t, const char *message)
+{
+	view_texts(t, message, t->view.sqlstate, t->view.last_error);
+}
+
 static char *message_suspended(const struct target *t, void *parent)
 {
 	return talloc_asprintf(parent, "suspended%s%s", t->suspend_reason != NULL ? ": " : "", t->suspend_reason != NULL ? t->suspend_reason : "");

@@ -89,6 +89,8 @@ static void run_failed(struct target *t, enum failure failure, struct error *err
 		brake_set(t, brakes[t->pass->run], err);
 		*err = t->brake.error;
 	}
+	if (t->pass->run == RUN_FILES)
+		migrations_note_failure(t, err);
 	if (!stop || t->pass->run != RUN_BEFORE)      /* where nothing was begun, nothing has failed: it is blocked */
 		pass_note_failure(t->pass, failure == FAILURE_NONE ? FAILURE_SQL : failure, err);
 	t->pass->run = RUN_OVER;
@@ -137,6 +139,7 @@ static void step_done(struct target *t, msec_t now)
 		held_owe_after(t, t->pass->run == RUN_FILES && t->db->migrations.after != NULL);
 	TALLOC_FREE(t->pass->migrator);
 	TALLOC_FREE(t->pass->hook);
+	t->pass->told = 0;
 	t->pass->run++;
 	next_step(t, now);
 }
@@ -272,6 +275,7 @@ static void migrator_step(struct target *t, msec_t now)
 	t->pass->runner_deadline = migrator_deadline(m);
 	if (migrator_has_news(m) && t->pass->recorded + RECORD_EVERY < t->pass->runner_deadline)
 		t->pass->runner_deadline = t->pass->recorded + RECORD_EVERY;
+	runner_tell(t, &progress, now);
 }
 
 static void hook_step(struct target *t, msec_t now)
@@ -283,6 +287,7 @@ static void hook_step(struct target *t, msec_t now)
 		hook_terminate(t->pass->hook);
 	switch (hook_turn(t->pass->hook, now, &err)) {
 	case 0:
+		runner_tell_hook(t, now);
 		t->pass->runner_deadline = hook_deadline(t->pass->hook, now);
 		break;
 	case 1:

@@ -152,8 +152,8 @@ static void has_failed(struct resume *r)
 	if (strcmp(why->file, path))
 		return;                /* it is about another one */
 	error_clear(why);
-	error_set_at(why, path, line_of_statement(r, r->p->done), "version %s failed in %s; the statements before it are done", r->label,
-		     r->m->note);
+	error_set_at(why, path, line_of_statement(r, r->p->done), "version %s failed in statement %u of %u: %s%s", r->label,
+		     r->p->done + 1, r->p->statements, r->p->message, r->p->done ? "; the statements before it are done" : "");
 	error_hint(why, "put the database right, then: dbreconcilectl migrations TARGET repair (it deletes the failed row); the file goes on "
 		   "with statement %u", r->p->done + 1);
 }

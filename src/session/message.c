@@ -20,6 +20,14 @@ static void copy_sqlstate(char *to, const char *from)
 	memcpy(to, from, 6);
 }
 
+/* The innermost line of the context, and that of the function it is in: "SQL statement ..." alone says not where. */
+static size_t context_len(const char *context)
+{
+	size_t first = strcspn(context, "\n"), more = context[first] == '\n' ? strcspn(context + first + 1, "\n") : 0;
+
+	return strncmp(context, "SQL ", 4) == 0 && more > 0 ? first + 1 + more : first;
+}
+
 /* Lines joined with "; ", without a final one. */
 static void add_joined(struct text *to, const char *s, size_t len)
 {
@@ -60,7 +68,7 @@ void message_from_result(const PGresult *res, bool with_context, struct error *e
 	}
 	if (context) {
 		text_add(text, " [");
-		add_joined(text, context, strcspn(context, "\n"));
+		add_joined(text, context, context_len(context));
 		text_add(text, "]");
 	}
 	error_set(err, "%s", text_escape(text, text->s, text->len, SERVER_TEXT_MAX));

@@ -9,7 +9,7 @@ import os
 import psycopg2
 import pytest
 from dbr import wait_for
-from test_migrator import FLYWAY
+from test_migrator import FLYWAY, FLYWAY_KEY, java_hash
 
 FIRST = "CREATE TABLE app.users (id int PRIMARY KEY, email text);\n"
 SECOND = "COPY app.users FROM stdin;\n1\tada@example.org\n2\tit's ü\n\\.\nCREATE VIEW app.names AS SELECT email FROM app.users;\n"
@@ -246,6 +246,56 @@ def test_what_an_extension_brings_is_no_table_of_users(pg, daemon):
     made.daemon.start()
     made.daemon.wait_in_sync()
     assert made.states() == {"V1__users.sql": "applied"}
+
+
+@pytest.mark.majors(18)
+def test_a_file_that_failed_says_so_where_migrations_are_listed(team):
+    made = team({"V1__users.sql": FIRST, "V2__bad.sql": "SELECT 1;\nSELECT nope;", "V3__later.sql": "SELECT 1"})
+    made.wait_failed("V2__bad.sql:2:8")
+
+    def notes():
+        return {row["script"]: (row["state"], row["note"]) for row in made.migrations()["migrations"]}
+    wanted = ("pending", 'failed: line 2:8: column "nope" does not exist, at: SELECT nope;')
+    assert notes()["V2__bad.sql"] == wanted and notes()["V3__later.sql"] == ("pending", None)
+    made.daemon.stop()
+    made.daemon.start()                              # and after a restart, though nothing runs again
+    wait_for(lambda: notes()["V2__bad.sql"][1], 20, "the note is there")
+    assert 'column "nope" does not exist' in made.daemon.ctl("migrations", "prod/orders").out
+    made.file("V2__bad.sql", "DO $$\nBEGIN\n  PERFORM 1/0;\nEND $$;")
+    made.wait_failed("division by zero", "line 3 at PERFORM")
+    made.file("V2__bad.sql", "SELECT 2;")
+    made.daemon.wait_in_sync()
+    assert notes()["V2__bad.sql"] == ("applied", None)
+
+
+@pytest.mark.majors(18)
+def test_what_runs_is_said_while_it_runs(team):
+    made = team({"V1__users.sql": FIRST})
+    made.daemon.wait_in_sync()
+
+    def message(*words):
+        row = made.daemon.json("status", "prod/orders")["targets"][0]
+        assert row["state"] == "running" and all(word in row["message"] for word in words), row
+        return True
+    blocker = made.pg.connect("orders")
+    blocker.cursor().execute("SELECT pg_advisory_lock(1)")
+    made.file("V2__long.sql", "SELECT pg_advisory_lock(1), pg_advisory_unlock(1);")
+    made.file("V3__parts.sql", "-- dbreconcile:transaction=false\nSELECT 1;\nSELECT pg_advisory_lock(2), pg_advisory_unlock(2);\nSELECT 3;")
+    made.pg.sql("ALTER ROLE migrator SET lock_timeout = '1min'")
+    made.daemon.ctl("reconcile", "prod/orders")
+    wait_for(lambda: message("migration V2__long.sql runs (1 of 2)"), 20, "V2 runs", made.daemon.log_tail)
+    blocker.cursor().execute("SELECT pg_advisory_lock(2), pg_advisory_unlock(1)")
+    wait_for(lambda: message("migration V3__parts.sql runs (2 of 2), statement 2 of 3"), 20, "V3 runs", made.daemon.log_tail)
+    blocker.cursor().execute("SELECT pg_advisory_unlock(2)")
+    made.daemon.wait_in_sync()
+    assert made.daemon.json("status", "prod/orders")["targets"][0]["message"] == "in sync"
+    blocker.cursor().execute("SELECT pg_advisory_lock(%s)", (FLYWAY_KEY + java_hash('"dbreconcile"."migration_ledger"'),))
+    made.file("V4__more.sql", "SELECT 1;")
+    made.daemon.ctl("reconcile", "prod/orders")
+    held = f"waits for the lock of the ledger, which is held by process {blocker.info.backend_pid} (user postgres, application 'test')"
+    wait_for(lambda: message(held), 20, "it says for whom it waits", made.daemon.log_tail)
+    blocker.close()
+    made.daemon.wait_in_sync()
 
 
 @pytest.mark.majors(14, 18)
