@@ -348,7 +348,8 @@ static void next_group(struct target *t, msec_t now)
 		preflight(t, now);
 }
 
-/* One bad change must not keep its neighbours from being made: the group is tried again change by change. */
+/* One bad change must not keep its neighbours from being made: the group is tried again change by change. Not row security:
+   switched on without all of its policies it would hide the rows from those who need them. */
 static void split(struct target *t)
 {
 	struct apply *a = t->pass->apply;
@@ -384,7 +385,7 @@ static void group_over(struct target *t, msec_t now)
 		t->pass->progress = true;
 		t->pass->applied_us = clock_monotonic_us() - t->pass->started_us;
 	} else {
-		retried = group_now(a)->n > 1 && !failure_is_transient(a->failure) && a->n_events > 0;
+		retried = group_now(a)->n > 1 && group_now(a)->phase != PHASE_ROW_SECURITY && !failure_is_transient(a->failure) && a->n_events > 0;
 		apply_events_failed(t, &a->error, retried);
 		if (retried)
 			split(t);

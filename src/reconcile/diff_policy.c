@@ -60,7 +60,16 @@ static void hold_policy(struct change *change, const char *reason)
 	change->reason = reason;
 }
 
-static void want_flags(struct differ *d, const struct row_security_wish *wish, const struct object_group *g)
+/* Whether some policy of the table that is wanted cannot be made now; the changes about it begin at `first`. */
+static bool lacks_policies(const struct differ *d, uint32_t first)
+{
+	for (uint32_t i = first; i < d->plan->n_changes; i++)
+		if (d->plan->changes[i].op == CHANGE_CREATE_POLICY && d->plan->changes[i].state != CHANGE_READY)
+			return true;
+	return false;
+}
+
+static void want_flags(struct differ *d, const struct row_security_wish *wish, const struct object_group *g, uint32_t first)
 {
 	bool enable = wish->has_enable && wish->enable != g->row_security;
 	bool force = wish->has_force && wish->force != g->force_row_security;
@@ -76,6 +85,9 @@ static void want_flags(struct differ *d, const struct row_security_wish *wish, c
 	/* enabling comes after the policies, disabling before: an enabled table without policies shows nobody anything */
 	if ((enable && !wish->enable) || (force && !wish->force))
 		hold_policy(change, "row security would be weakened");
+	else if (lacks_policies(d, first))
+		change_block(change, "not all of its policies can be made, and without them nobody would see the rows",
+			     "see what blocks the policies of this table");
 }
 
 /* The expression as the parser understands it, printed again: blanks, case, parentheses that change nothing are gone,
@@ -278,10 +290,9 @@ static void want_policy(struct differ *d, const struct row_security_wish *wish, 
 	change->roles = roles_sql(d, &policy->to);
 	change->from = live->using_expr ? live->using_expr : live->check_expr;
 	was_policy(d, change, live);
-	hold_policy(change, "altering a policy changes who sees which rows");
 	if (using_state == EXPRESSION_UNKNOWN || check_state == EXPRESSION_UNKNOWN)
-		change->reason = talloc_asprintf(d->plan, "the expression reads back differently and could not be compared: %s",
-						 reason ? reason : "not compared yet");
+		hold_policy(change, talloc_asprintf(d->plan, "the expression reads back differently and could not be compared: %s",
+						    reason ? reason : "not compared yet"));
 	block_unknown_roles(d, policy, change);
 	block_trap(d, policy, change);
 }
@@ -301,6 +312,7 @@ static void want_row_security(struct differ *d, const struct row_security_wish *
 {
 	const struct object_group *g = find_table(d, wish->schema, wish->table);
 	name_id schema = names_put(d->names, wish->schema);
+	uint32_t first = d->plan->n_changes;
 
 	if (!g) {
 		change_block(policy_change(d, CHANGE_ROW_SECURITY, wish, NULL),
@@ -310,7 +322,41 @@ static void want_row_security(struct differ *d, const struct row_security_wish *
 	}
 	for (uint32_t i = 0; i < wish->n_policies; i++)
 		want_policy(d, wish, &wish->policies[i], live_policy(d, schema, wish->table, wish->policies[i].name));
-	want_flags(d, wish, g);
+	want_flags(d, wish, g, first);
+}
+
+static bool policy_declared(const struct differ *d, const struct policy *live)
+{
+	uint32_t n;
+	const struct manifest *const *manifests = desired_manifests(d->desired, &n);
+	const char *schema = names_text(d->names, live->schema);
+
+	for (uint32_t m = 0; m < n; m++) {
+		for (uint32_t i = 0; i < manifests[m]->n_row_security; i++) {
+			const struct row_security_wish *wish = &manifests[m]->row_security[i];
+
+			if (strcmp(wish->schema, schema) != 0 || strcmp(wish->table, live->table) != 0)
+				continue;
+			for (uint32_t p = 0; p < wish->n_policies; p++)
+				if (strcmp(wish->policies[p].name, live->name) == 0)
+					return true;
+		}
+	}
+	return false;
+}
+
+/* A policy is an object, so not even an exact manifest drops one that it does not name; but one more may open the table. */
+static void tell_undeclared(struct differ *d, const struct row_security_wish *wish)
+{
+	name_id schema = names_put(d->names, wish->schema);
+
+	for (uint32_t i = 0; wish->n_policies > 0 && i < d->database->n_policies; i++) {
+		const struct policy *live = &d->database->policies[i];
+
+		if (live->schema == schema && strcmp(live->table, wish->table) == 0 && !policy_declared(d, live))
+			differ_warn(d, "table %s.%s has policy %s, which no manifest declares; ensure = \"absent\" would drop it", wish->schema,
+				    wish->table, live->name);
+	}
 }
 
 void diff_row_security(struct differ *d)
@@ -318,9 +364,13 @@ void diff_row_security(struct differ *d)
 	uint32_t n;
 	const struct manifest *const *manifests = desired_manifests(d->desired, &n);
 
-	for (uint32_t m = 0; m < n; m++)
-		for (uint32_t i = 0; i < manifests[m]->n_row_security; i++)
+	for (uint32_t m = 0; m < n; m++) {
+		for (uint32_t i = 0; i < manifests[m]->n_row_security; i++) {
 			want_row_security(d, &manifests[m]->row_security[i]);
+			if (manifests[m]->authority == AUTHORITY_EXACT)
+				tell_undeclared(d, &manifests[m]->row_security[i]);
+		}
+	}
 }
 
 static void add_pair(void *parent, struct expression_pair **pairs, uint32_t *n, const struct row_security_wish *wish, const char *wanted,

@@ -7,7 +7,7 @@
  * bootstrap superuser, predefined roles and protected names.
  * Held until approved: drops over the budget, revokes over the budget (by
  * number, or by share of what lives in scope), and what the diff itself marked
- * (loss of login, weaker row security).
+ * (loss of login, weaker row security, expressions that cannot be compared).
  */
 #include "reconcile/diff.h"
 
@@ -105,7 +105,7 @@ static bool is_revoke(const struct change *c)
 
 static bool is_drop(const struct change *c)
 {
-	return c->op == CHANGE_DROP_ROLE || c->op == CHANGE_DROP_EXTENSION || c->op == CHANGE_DROP_POLICY ||
+	return c->op == CHANGE_DROP_ROLE || c->op == CHANGE_DROP_EXTENSION || c->op == CHANGE_DROP_POLICY || c->op == CHANGE_REPLACE_POLICY ||
 	       (c->retires && (c->op == CHANGE_ALTER_ROLE || c->op == CHANGE_END_SESSIONS));
 }
 

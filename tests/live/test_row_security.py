@@ -70,27 +70,40 @@ def test_expressions_are_compared_by_meaning(pg, start):
     assert d.ctl("diff", expect=0)
 
 
-def test_a_changed_policy_is_held_and_altered_in_place_when_approved(pg, start):
+def test_a_changed_policy_is_altered_in_place(pg, start):
+    """Somebody lets everybody see everything: that is corrected like any drift, and the policy stays the same one."""
     d = start(manifest([("mine", "ALL", "owner = current_user")]))
     d.wait_in_sync()
     before = pg.value("SELECT oid FROM pg_policy", dbname="orders")
-    pg.sql("ALTER POLICY mine ON app.t USING (true)", dbname="orders")
-    d.ctl("reconcile", "--wait")
-    plan = d.json("diff", "prod/orders", expect=1)["plans"][0]
-    assert [c["state"] for c in plan["changes"]] == ["held"]
-    assert pg.value("SELECT pg_get_expr(polqual, polrelid) FROM pg_policy", dbname="orders") == "true"
-    d.ctl("approve", "prod/orders", plan["plan"], expect=0)
+    pg.sql("ALTER POLICY mine ON app.t TO PUBLIC USING (true)", dbname="orders")
+    d.reconcile()
+    assert policies(pg) == [("mine", "(owner = CURRENT_USER)")]
+    assert pg.sql("SELECT oid, polroles::regrole[]::text FROM pg_policy", dbname="orders") == [(before, "{reader}")]
+    mark = pg.log_mark()
+    d.reconcile()
+    assert pg.changes(mark) == []
+
+
+@pytest.mark.majors(15)
+def test_a_policy_of_another_command_is_replaced_within_the_budget_for_drops(pg, start):
+    d = start(manifest([("mine", "SELECT", "owner = current_user")]))
     d.wait_in_sync()
-    assert pg.value("SELECT pg_get_expr(polqual, polrelid) FROM pg_policy", dbname="orders") == "(owner = CURRENT_USER)"
-    assert pg.value("SELECT oid FROM pg_policy", dbname="orders") == before
+    pg.sql("DROP POLICY mine ON app.t; CREATE POLICY mine ON app.t FOR ALL TO reader USING (owner = current_user)", dbname="orders")
+    d.ctl("reconcile", "--wait", expect=1)
+    assert [c["state"] for c in d.json("diff", "prod/orders", expect=1)["plans"][0]["changes"]] == ["held"]
+    with open(d.config_file, encoding="utf-8") as file:
+        d.write("dbreconciled.conf", file.read() + "guard: { max_drops = 1; };\n")
+    d.reload()
+    d.wait_in_sync()
+    assert pg.value("SELECT polcmd FROM pg_policy", dbname="orders") == "r"
 
 
 def test_parentheses_that_matter_are_seen(pg, start):
     d = start(manifest([("p", "SELECT", "hidden OR n > 1 AND n < 5")]))
     d.wait_in_sync()
     pg.sql("ALTER POLICY p ON app.t USING ((hidden OR n > 1) AND n < 5)", dbname="orders")
-    d.ctl("reconcile", "--wait")
-    assert d.json("diff", "prod/orders", expect=1)["plans"][0]["summary"]["held"] == 1
+    d.reconcile()
+    assert policies(pg) == [("p", "(hidden OR ((n > 1) AND (n < 5)))")]
 
 
 def test_disabling_is_held_enabling_is_not(pg, start):
@@ -116,3 +129,23 @@ def test_a_policy_for_a_role_that_is_not_there_is_not_tried(pg, start):
     d.reconcile()
     assert policies(pg) == [("p", "true")]
     assert not [line for line in pg.log_since(mark).splitlines() if "ERROR:" in line]
+
+
+@pytest.mark.majors(15)
+@pytest.mark.parametrize("policy", ['to = [ "reader", "nobody_made_it" ]; using = "true"', 'using = "no_such_column > 1"'])
+def test_row_security_is_not_switched_on_without_its_policies(pg, start, policy):
+    """A table that shows nobody anything because its policy could not be made is an outage."""
+    d = start('row_security: ( { table = "app.t"; enable = true; force = true; policies = ( '
+              '{ name = "p"; to = "writer"; using = "true"; }, { name = "q"; ' + policy + '; } ); } );\n')
+    assert d.ctl("reconcile", "--wait").code == 5
+    assert pg.sql("SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = 'app.t'::regclass", dbname="orders") == [(False, False)]
+
+
+@pytest.mark.majors(15)
+def test_a_policy_that_nobody_declared_is_told(pg, start):
+    d = start('authority = "exact";\ngrants: ( );\n' + manifest([("mine", "SELECT", "n > 0")]))
+    d.wait_in_sync()
+    pg.sql("CREATE POLICY everything ON app.t USING (true)", dbname="orders")
+    d.reconcile()
+    assert "policy everything, which no manifest declares" in d.ctl("show", "prod/orders").out
+    assert [name for name, _ in policies(pg)] == ["everything", "mine"]
