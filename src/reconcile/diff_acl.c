@@ -328,8 +328,8 @@ static void emit_removal(struct differ *d, const struct acl *acl, const struct a
 		if (owners_voice(d, c, entry))
 			block_owners_voice(d, c, &like);
 		else
-			change_block(&like, "privileges that stay were granted from this one, to roles that no manifest names or by such",
-				     "revoke those by hand, or declare the roles");
+			change_block(&like, "somebody keeps a privilege that was granted with this one, and no manifest speaks of it",
+				     "declare that grant, which the owner makes then, or revoke it by hand");
 		emit(data, &like);
 	}
 }

@@ -184,12 +184,31 @@ static void lower_last(struct edges *e)
 			e->d->plan->changes[e->change[row] - 1].phase = PHASE_REVOKES;
 }
 
+/* What a role that is to go has granted would keep it from being dropped: we grant the same instead. */
+static void take_over(struct edges *e, const struct retiring *r)
+{
+	const struct role *role = server_role(e->d->server, r->role);
+
+	if (!role || (role->attrs & ROLE_LOGIN))
+		return;               /* its retirement has not begun */
+	for (uint32_t row = 0; row < e->n; row++) {
+		const struct membership *m = &e->rows[row];
+		const struct membership_want as_it_is = { .role = m->role, .member = m->member, .source = r->wish->source };
+		const struct membership_want *want = want_of(e, m);
+
+		if (m->grantor != r->role || e->fate[row] == GOES || m->member == r->role || m->role == r->role)
+			continue;
+		revoke_row(e, row, want ? want : &as_it_is);
+		grant_anew(e, m, want ? want : &as_it_is);
+	}
+}
+
 void diff_admin_dependents(struct differ *d, uint32_t first)
 {
 	struct edges e = { .d = d, .rows = d->server->memberships, .n = d->server->n_memberships };
-	bool any = false;
+	bool any = d->n_retiring > 0;
 
-	if (d->version_num < 160000 || d->plan->n_changes == first)
+	if (d->version_num < 160000 || (d->plan->n_changes == first && !any))
 		return;
 	e.fate = talloc_zero_array(d->temporary, uint8_t, e.n + 1);
 	e.change = talloc_zero_array(d->temporary, uint32_t, e.n + 1);
@@ -204,5 +223,7 @@ void diff_admin_dependents(struct differ *d, uint32_t first)
 		while (keep_for_others(&e))
 			;
 	} while (move_wanted(&e));
+	for (uint32_t i = 0; i < d->n_retiring; i++)
+		take_over(&e, &d->retiring[i]);
 	lower_last(&e);
 }

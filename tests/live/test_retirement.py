@@ -164,3 +164,15 @@ def test_what_is_left_in_a_template_is_nobodys_though_a_pattern_matches_it(pg, d
         assert not gone(pg)
     finally:
         pg.sql("DROP TABLE left_over", dbname="template1")
+
+
+@pytest.mark.majors(14, 18)
+def test_memberships_that_it_granted_stay_as_ours(pg, daemon):
+    """From 16 on a membership hangs on its grantor, who cannot be dropped while it is there; nobody loses it for that."""
+    pg.sql("CREATE ROLE legacy; CREATE ROLE team; CREATE ROLE guest; GRANT team TO legacy WITH ADMIN OPTION; SET ROLE legacy; GRANT team TO guest")
+    pg.create_database("orders")
+    d = daemon(servers={"name": "prod", "conninfo": pg.conninfo(), "manifests": ["platform"], "databases": ({"name": "orders"},)},
+               manifests={"platform": PLATFORM % ""}, guard={"max_drops": 5})
+    assert d.once().code == 0
+    assert pg.sql("SELECT rolname FROM pg_roles WHERE rolname = 'legacy'") == []
+    assert pg.value("SELECT pg_has_role('guest', 'team', 'USAGE')")
