@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: PostgreSQL */
+#include "config.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <talloc.h>
+#include <time.h>
 
 #include "ctl/client.h"
 
@@ -117,13 +120,27 @@ static void narrow(const struct ctl *ctl, json_t *doc)
 	json_object_set_new(doc, "events", kept);
 }
 
+/* What the daemon takes too: a span, a date, a time with or without its Z, all in UTC. */
+static bool is_since(const char *text)
+{
+	static const char *const formats[] = { "%Y-%m-%d", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S" };
+	msec_t span;
+
+	for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+		struct tm tm = { 0 };
+		const char *end = strptime(text, formats[i], &tm);
+
+		if (end && *end == '\0')
+			return true;
+	}
+	return duration_parse(text, &span) == 0;
+}
+
 static int build_path(struct ctl *ctl, struct text *path)
 {
 	const char *since = ctl_option(ctl, "since"), *limit = ctl_option(ctl, "limit");
-	int64_t ms;
-	msec_t span;
 
-	if (since && when_parse(since, &ms) != 0 && duration_parse(since, &span) != 0)
+	if (since && !is_since(since))
 		return ctl_complain(DBR_EXIT_USAGE, "--since: \"%s\" is neither a span such as 2h nor a time such as 2026-11-21T09:30:00Z", since);
 	if (limit && (!*limit || strlen(limit) > 9 || limit[strspn(limit, "0123456789")] != '\0'))
 		return ctl_complain(DBR_EXIT_USAGE, "--limit: \"%s\" is not a number", limit);

@@ -43,9 +43,16 @@ static const struct {
 
 enum run_mode target_mode(const struct target *t)
 {
+	const struct database_settings *db = t->db;
+	bool match;
+
 	if (t->engine->options.observe_only || t->gen == NULL)
 		return MODE_OBSERVE;
-	return target_is_root(t) ? t->gen->server->mode : t->db != NULL ? t->db->mode : MODE_OBSERVE;
+	if (target_is_root(t))
+		return t->gen->server->mode;
+	if (db == NULL)              /* before its first pass */
+		db = settings_database(t->gen->server, t->database, &match);
+	return db != NULL ? db->mode : MODE_OBSERVE;
 }
 
 bool target_applies(const struct target *t)

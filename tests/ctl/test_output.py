@@ -73,6 +73,8 @@ def test_json_of_streams(ctl, recorded):
     for line in lines:
         validate(json.loads(line))
     assert recorded.asked("GET", "/v1/events")[-1] == {"since": ["2h"], "follow": ["1"]}
+    ctl("events", "--follow", "--since=2026-11-21", expect=3)
+    assert recorded.asked("GET", "/v1/events")[-1] == {"since": ["2026-11-21"], "follow": ["1"]}
     text = ctl("events", "--follow", "prod/*", expect=3).out
     assert len(text.splitlines()) == 2 and "uid 1000" not in text
 

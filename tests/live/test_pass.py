@@ -153,7 +153,8 @@ def test_start_before_the_server_is_up(pg, daemon, proxy):
     d = make(daemon, gate, "orders").start()
     down = wait_state(d, "prod", "unreachable")
     assert down["failure"] == "connect" and down["message"]
-    assert wait_state(d, "prod/orders", "unreachable")["message"].startswith("server prod is not reachable")
+    below = wait_state(d, "prod/orders", "unreachable")
+    assert below["message"].startswith("server prod is not reachable") and below["mode"] == "enforce"
     gate.allow()
     d.wait_in_sync(timeout=20)
     gate.refuse()
