@@ -12,8 +12,9 @@
 
 #include "reconcile/inverse.h"
 
-#define RECORDS_AT_ONCE 500
-#define RECORDS_MAX 50000
+#define RECORDS_AT_ONCE 16
+#define RECORDS_MAX 50000             /* and so many bytes: the loop waits for it */
+#define RECORDS_BYTES (64u << 20)
 
 /* ---- what came after it ---- */
 
@@ -25,6 +26,8 @@ struct later {
 struct history {
 	struct later *touching, *undos;
 	uint32_t n_touching, n_undos, read;
+	size_t bytes;
+	bool too_long;
 };
 
 static bool touch(const struct changes *later, const struct changes *earlier)
@@ -56,6 +59,8 @@ static void note_later(struct history *h, void *parent, struct names *names, con
 	if (!read || touch(&later.forward, &record->forward))
 		later_add(parent, &h->touching, &h->n_touching, it);
 	h->read++;
+	h->bytes += row->record != NULL ? strlen(row->record) : 0;
+	h->too_long = h->read >= RECORDS_MAX || h->bytes >= RECORDS_BYTES;
 	talloc_free(scratch);
 }
 
@@ -66,7 +71,7 @@ static int read_history(struct engine *e, void *parent, struct names *names, con
 	uint32_t n = RECORDS_AT_ONCE;
 
 	*ret = (struct history){ .read = 0 };
-	while (n == RECORDS_AT_ONCE && ret->read < RECORDS_MAX) {
+	while (n == RECORDS_AT_ONCE && !ret->too_long) {
 		void *scratch = talloc_new(NULL);
 		struct state_record *rows;
 		int r = state_records(e->state, scratch, target, after, RECORDS_AT_ONCE, &rows, &n);
@@ -109,9 +114,9 @@ static int refuse_by_history(const struct history *h, const struct event *event,
 		error_hint(err, "to make it again: dbreconcilectl undo %" PRId64, by);
 		return 1;
 	}
-	if (h->read >= RECORDS_MAX) {
-		error_set(err, "more than %d changes have been made to %s since: they are not searched for what depends on change %" PRId64, RECORDS_MAX,
-			  event->target, event->id);
+	if (h->too_long) {
+		error_set(err, "too many changes have been made to %s since: they are not searched for what depends on change %" PRId64, event->target,
+			  event->id);
 		error_hint(err, "see it with dbreconcilectl events -o json, and run its \"inverse\" by hand if it still holds");
 		return 1;
 	}
@@ -285,6 +290,7 @@ static int undo(struct engine *e, const struct event *event, const char *actor, 
 	struct names *names = names_new(scratch);
 	struct change_record record;
 	struct history history;
+	struct error nowhere;
 	const char *text = NULL;
 	struct target *t;
 	bool read;
@@ -295,7 +301,8 @@ static int undo(struct engine *e, const struct event *event, const char *actor, 
 	read = change_record_read(scratch, names, text, &record) == 0;
 	if (refuse_by_record(event, text, read, &record, err) != 0)
 		return 1;
-	t = order_target(e, event->target, err);
+	error_clear(&nowhere);
+	t = order_target(e, event->target, &nowhere);
 	if (t == NULL) {
 		error_set(err, "%s, to which change %" PRId64 " was made, is not configured any more", event->target, event->id);
 		return 1;

@@ -2,8 +2,10 @@
 """undo: a recorded change is taken back, exactly, when somebody says so twice, and the daemon does not make it again."""
 
 import difflib
+import os
 import re
 import shutil
+import sqlite3
 import subprocess
 
 import pytest
@@ -282,6 +284,17 @@ def approve_all(d, *targets):
     raise AssertionError(d.ctl("status").out + d.ctl("diff", "--cached").out)
 
 
+def undo_all(d):
+    undone = set()
+    while True:                  # what is declared anew when, say, an owner is back, is a change too, and the newest
+        made = [e for e in changes(d) if e["result"] == "ok" and not e["object"].startswith("UNDO") and e["id"] not in undone]
+        if not made:
+            return
+        undo(d, made[-1]["id"])
+        undone.add(made[-1]["id"])
+        assert len(undone) < 200
+
+
 @pytest.mark.majors(14, 18)
 def test_everything_comes_back(pg, daemon):
     pg.create_database("orders")
@@ -295,16 +308,155 @@ def test_everything_comes_back(pg, daemon):
     made = changes(d)
     assert {e["result"] for e in made} == {"ok"} and len(made) > 60, d.ctl("events").out
     assert snapshot(pg) != before
-    undone = set()
-    while True:                  # what is declared anew when, say, an owner is back, is a change too, and the newest
-        made = [e for e in changes(d) if e["result"] == "ok" and not e["object"].startswith("UNDO") and e["id"] not in undone]
-        if not made:
-            break
-        undo(d, made[-1]["id"])
-        undone.add(made[-1]["id"])
-        assert len(undone) < 200
+    undo_all(d)
     after = snapshot(pg)
     assert after == before, "\n".join(f"{'-' if r in before else '+'} {r}" for r in sorted(set(before) ^ set(after)))
     if dumped is not None:
         for was, now in zip(dumped, dump(pg)):
             assert now == was, "\n".join(difflib.unified_diff(was.split("\n"), now.split("\n"), lineterm=""))
+
+
+# ---- what is refused -------------------------------------------------------------------------------------------------
+
+REFUSALS = """
+roles: (
+  { name = "owner_role"; login = false; },
+  { name = "app"; login = true; connection_limit = 7; comment = "web service"; password_file = "%s"; },
+  { name = "nobody_grants"; },
+  { name = "guarded"; connection_limit = 5; },
+  { name = "reporting"; login = false; }
+);
+memberships: ( { role = "reporting"; members = [ "app" ]; } );
+"""
+
+
+def refused(d, number, *words, code=5):
+    result = d.ctl("undo", str(number), expect=code)
+    assert result.out == "" and all(word in result.err for word in words), result.err
+
+
+@pytest.mark.majors(18)
+def test_every_refusal_says_why(pg, daemon):
+    orders_database(pg)
+    pg.sql("CREATE ROLE guarded CONNECTION LIMIT 1")
+    d = make(daemon, pg, "orders")
+    secret = d.write("secret", "a long and good password".encode(), mode=0o600)
+    d.manifest("platform", REFUSALS % secret)
+    d.manifest("orders", """
+        schemas: ( { name = "app"; owner = "owner_role"; } );
+        grants: ( { to = "app"; privileges = [ "SELECT" ]; on = "table app.orders"; } );""")
+    d.start()
+    d.wait_in_sync()
+    refused(d, 99999, "there is no change 99999", code=2)
+    refused(d, change_of(d, "SET PASSWORD")["id"], "has no inverse", "password before it is not known")
+    d.ctl("reload", expect=0)
+    refused(d, [e for e in d.json("events")["events"] if e["kind"] == "reload"][-1]["id"], "is no change", "the files before it")
+    # a later change touched it, which must be undone first
+    limit = change_of(d, "ALTER ROLE guarded CONNECTION LIMIT 5")["id"]
+    d.manifest("platform", (REFUSALS % secret).replace("connection_limit = 5", "connection_limit = 6"))
+    d.ctl("reload", expect=0)
+    d.reconcile("prod")
+    later = change_of(d, "ALTER ROLE guarded CONNECTION LIMIT 6")["id"]
+    refused(d, limit, f"change {later} touched the same object later", f"dbreconcilectl undo {later}")
+    # undone, it is out of the way; and what was undone cannot be undone again
+    done = undo(d, later)
+    assert pg.value("SELECT rolconnlimit FROM pg_roles WHERE rolname = 'guarded'") == 5
+    refused(d, later, f"was undone already, by change {done['id']}", f"dbreconcilectl undo {done['id']}")
+    undo(d, limit)
+    assert pg.value("SELECT rolconnlimit FROM pg_roles WHERE rolname = 'guarded'") == 1
+    # suspended, observing, protected
+    grant = change_of(d, "GRANT SELECT ON table app.orders TO app")["id"]
+    d.ctl("suspend", "prod/orders", expect=0)
+    refused(d, grant, "prod/orders is suspended", "dbreconcilectl resume prod/orders")
+    d.ctl("resume", "prod/orders", expect=0)
+    member = change_of(d, "GRANT ROLE reporting TO app")["id"]
+    d.write("conf.d/guard.conf", 'guard: { protected_roles = [ "app" ]; };')
+    d.ctl("reload", expect=0)
+    refused(d, member, "role app is protected", "guard.protected_roles")
+    os.unlink(os.path.join(d.directory, "conf.d/guard.conf"))
+    d.ctl("reload", expect=0)
+    # rejected, it is dropped, and can be asked for again
+    first = d.json("undo", str(member), expect=0)
+    assert first["already"] is False and d.json("undo", str(member), expect=0)["already"] is True
+    d.ctl("reject", "prod", first["plan"], expect=0)
+    second = d.json("undo", str(member), expect=0)
+    assert second["plan"] != first["plan"] and second["already"] is False
+    d.ctl("approve", "prod", first["plan"], expect=5)
+    d.ctl("reject", "prod", second["plan"], expect=0)
+    d.stop()
+    # the record of an earlier version, another cluster, a target that is gone, observing
+    with sqlite3.connect(d.state_file) as state:
+        state.execute("UPDATE event SET record = NULL WHERE id = ?", (grant,))
+        state.execute("UPDATE event SET record = replace(record, 'system ', 'system 1') WHERE id = ?", (member,))
+    state.close()
+    d.start()
+    refused(d, grant, "too little was recorded", "earlier version")
+    refused(d, member, "another cluster")
+    comment = change_of(d, "COMMENT ON ROLE app")["id"]
+    d.stop()
+    d.start("--observe")
+    refused(d, comment, "prod is in observe mode", "enforce")
+    d.stop()
+    d.write("dbreconciled.conf", d.settings({"name": "other", "conninfo": pg.conninfo(), "manifests": ["platform"]}))
+    d.start()
+    refused(d, comment, "is not configured any more")
+
+
+@pytest.mark.majors(18)
+def test_an_undo_that_the_server_refuses_is_tried_once(pg, daemon):
+    orders_database(pg)
+    d = make(daemon, pg, "orders").start()
+    d.wait_in_sync()
+    made = change_of(d, "CREATE ROLE analytics")["id"]
+    for later in [e["id"] for e in changes(d, "prod") if "analytics" in e["object"] and e["id"] > made][::-1]:
+        undo(d, later)
+    pg.sql("CREATE TABLE held_by_it (); ALTER TABLE held_by_it OWNER TO analytics")
+    answer = d.json("undo", str(made), expect=0)
+    d.ctl("approve", "prod", answer["plan"], expect=0)
+    failed = wait_for(lambda: [e for e in changes(d, "prod") if e["object"].startswith(f"UNDO {made}:")], 10, "the event")[-1]
+    failed = wait_for(lambda: [e for e in changes(d, "prod") if e["id"] == failed["id"] and e["result"] == "failed"], 10, "its result")[-1]
+    assert failed["sqlstate"] == "2BP01"
+    refused(d, failed["id"], "was not made")
+    d.ctl("reconcile", "--wait", "prod")
+    assert len([e for e in changes(d, "prod") if e["object"].startswith(f"UNDO {made}:")]) == 1
+    assert d.json("undo", str(made), expect=0)["already"] is False
+
+
+AS_A_GUEST = """
+authority = "exact";
+roles: (
+  { name = "app"; connection_limit = 4; comment = "new"; settings: { work_mem = "2MB"; }; }, { name = "made"; login = true; },
+  { name = "reader"; }, { name = "grp"; }, { name = "keeper"; ensure = "external"; }
+);
+memberships: ( { role = "grp"; members = [ "made" ]; }, { role = "grp"; members = [ "app" ]; admin = true; } );
+"""
+
+OF_A_GUEST = """
+authority = "exact";
+schemas: ( { name = "app"; owner = "keeper"; } );
+owners: ( { on = "table app.t"; owner = "keeper"; } );
+grants: ( { to = "app"; level = "read-only"; schema = "app"; }, { to = "reader"; privileges = [ "INSERT" ]; on = "table app.t"; grant_option = true; } );
+"""
+
+
+@pytest.mark.majors(14, 18)
+def test_a_login_without_superuser_undoes_what_it_made(pg, daemon):
+    pg.sql("CREATE ROLE admin LOGIN CREATEROLE")
+    pg.sql("CREATE ROLE app CONNECTION LIMIT 3; CREATE ROLE reader; CREATE ROLE grp; CREATE ROLE keeper; ALTER ROLE app SET work_mem = '1MB';"
+           " ALTER ROLE app SET lock_timeout = '1s'; COMMENT ON ROLE app IS 'old'; GRANT keeper TO admin WITH ADMIN OPTION", user="postgres")
+    if pg.major >= 16:
+        pg.sql("GRANT app, reader, grp TO admin WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
+    pg.sql("GRANT grp TO app", user="admin")
+    pg.create_database("orders")
+    pg.sql("GRANT CREATE ON DATABASE orders TO keeper, admin")
+    pg.sql("CREATE SCHEMA app AUTHORIZATION admin; SET ROLE admin; CREATE TABLE app.t (a int, b int); GRANT SELECT, INSERT ON app.t TO reader WITH GRANT OPTION;"
+           " GRANT UPDATE ON app.t TO keeper; GRANT SELECT (a) ON app.t TO reader; GRANT USAGE ON SCHEMA app TO reader", dbname="orders")
+    before = snapshot(pg)
+    d = daemon(servers={"name": "prod", "conninfo": pg.conninfo(user="admin"), "manifests": ["wide"],
+                        "databases": ({"name": "orders", "manifests": ["orders"]},)},
+               manifests={"wide": AS_A_GUEST, "orders": OF_A_GUEST}, daemon={"interval": "1h"},
+               guard={"max_revokes": 1000, "max_drops": 100, "max_percent": 100})
+    d.start()
+    approve_all(d)
+    undo_all(d)
+    assert snapshot(pg) == before, "\n".join(f"{'-' if r in before else '+'} {r}" for r in sorted(set(before) ^ set(snapshot(pg))))
