@@ -2,6 +2,7 @@
 /* Two changes beside each other: does one do again what the other did, did both touch the same thing? */
 #include "reconcile/inverse.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -45,14 +46,22 @@ static bool same_text(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+static int compare_texts(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+void change_sort_names(struct change *c)
+{
+	if (c->names && c->n > 1)
+		qsort(c->names, c->n, sizeof *c->names, compare_texts);
+}
+
 bool change_names_object(const struct change *made, const char *name)
 {
 	if (!made->names)
 		return true;             /* of what they are was not kept: it may be */
-	for (uint32_t i = 0; i < made->n; i++)
-		if (strcmp(made->names[i], name) == 0)
-			return true;
-	return false;
+	return bsearch(&name, made->names, made->n, sizeof *made->names, compare_texts) != NULL;
 }
 
 static bool share_a_name(const struct change *a, const struct change *b)

@@ -21,6 +21,8 @@ void change_forward(void *parent, const struct change *c, struct changes *ret);
 /* Their statements as people may see them. */
 int changes_sql_display(void *parent, const struct plan *, const struct change *v, uint32_t n, int version_num, struct statements *ret);
 
+/* What follows searches names of objects: they must be sorted, as those of a plan and of a record are. */
+void change_sort_names(struct change *);
 /* Does the one do, of what the other did, at least a part? By operation, roles, privileges and names of objects. When it
    cannot be told apart, it does. */
 bool change_repeats(const struct change *planned, const struct change *made);

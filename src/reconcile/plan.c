@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "reconcile/diff.h"
+#include "reconcile/inverse.h"
 
 #define UNMANAGED_MAX 1000
 #define GROUP_OBJECTS_MAX 1000
@@ -110,18 +111,6 @@ static bool any_foreign(const struct plan *plan)
 	return false;
 }
 
-static int compare_texts(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* A look gives the members of a group in no order; a plan's id must not depend on it. */
-static void sort_names(struct change *change)
-{
-	if (change->names && change->n > 1)
-		qsort(change->names, change->n, sizeof *change->names, compare_texts);
-}
-
 static void sort_changes(struct plan *plan)
 {
 	const struct change **order = talloc_array(plan, const struct change *, plan->n_changes + 1);
@@ -134,7 +123,7 @@ static void sort_changes(struct plan *plan)
 		sort_chains(order, plan->n_changes);
 	for (uint32_t i = 0; i < plan->n_changes; i++) {
 		sorted[i] = *order[i];
-		sort_names(&sorted[i]);
+		change_sort_names(&sorted[i]);      /* a look gives the members of a group in no order; a plan's id must not depend on it */
 		if (sorted[i].names)
 			talloc_steal(sorted, sorted[i].names);
 	}

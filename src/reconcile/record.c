@@ -317,13 +317,15 @@ static int read_line(struct reading *r, const char *key, const char *value)
 	return 1;
 }
 
-/* Were all names that were counted there? */
-static bool whole(const struct changes *list)
+/* Were all names that were counted there? They are sorted then. */
+static bool whole(struct changes *list)
 {
-	for (uint32_t i = 0; i < list->n; i++)
+	for (uint32_t i = 0; i < list->n; i++) {
 		for (uint32_t k = 0; list->v[i].names && k < list->v[i].n; k++)
 			if (!list->v[i].names[k])
 				return false;
+		change_sort_names(&list->v[i]);
+	}
 	return true;
 }
 

@@ -13,15 +13,21 @@
 
 /* --- what was undone is not made again by itself ------------------------------------------------------------------- */
 
-/* Which of the undone changes this one, or its object, would make again; NULL = none. */
-static const struct plan_undone *undone_by(const struct plan_context *context, const struct change *c, const char *name)
+/* The next forward change of the undone ones, from *cursor = 0 on, that this change would make again; NULL = no more. */
+static const struct change *next_repeated(const struct plan_context *context, const struct change *c, uint32_t *cursor, const struct plan_undone **ret)
 {
+	uint32_t at = 0;
+
 	for (uint32_t i = 0; i < context->n_undone; i++) {
 		const struct plan_undone *u = &context->undone[i];
 
-		for (uint32_t k = 0; k < u->n_forward; k++)
-			if (change_repeats(c, &u->forward[k]) && (!name || change_names_object(&u->forward[k], name)))
-				return u;
+		for (uint32_t k = 0; k < u->n_forward; k++) {
+			if (at++ < *cursor || !change_repeats(c, &u->forward[k]))
+				continue;
+			*cursor = at;
+			*ret = u;
+			return &u->forward[k];
+		}
 	}
 	return NULL;
 }
@@ -40,11 +46,17 @@ static void hold_undone(struct change *c, const struct plan_undone *u)
 static void split_undone(struct differ *d, uint32_t at)
 {
 	struct change *c = &d->plan->changes[at], *rest;
+	bool *undone = talloc_zero_array(d->temporary, bool, c->n);
 	const char **mine = talloc_array(d->plan, const char *, c->n), **others = talloc_array(d->plan, const char *, c->n);
-	uint32_t n_mine = 0, n_others = 0;
+	const struct change *forward;
+	const struct plan_undone *u;
+	uint32_t n_mine = 0, n_others = 0, cursor = 0;
 
+	while ((forward = next_repeated(d->context, c, &cursor, &u)))
+		for (uint32_t i = 0; i < c->n; i++)
+			undone[i] |= change_names_object(forward, c->names[i]);
 	for (uint32_t i = 0; i < c->n; i++) {
-		if (undone_by(d->context, c, c->names[i]))
+		if (undone[i])
 			mine[n_mine++] = c->names[i];
 		else
 			others[n_others++] = c->names[i];
@@ -94,13 +106,17 @@ void undone_hold(struct differ *d)
 	uint32_t n = d->plan->n_changes;
 
 	for (uint32_t i = 0; d->context->n_undone && i < n; i++) {
-		const struct plan_undone *u = undone_by(d->context, &d->plan->changes[i], NULL);
+		const struct plan_undone *u;
+		uint32_t cursor = 0;
 
-		if (!u)
+		change_sort_names(&d->plan->changes[i]);
+		if (!next_repeated(d->context, &d->plan->changes[i], &cursor, &u))
 			continue;
 		if (d->plan->changes[i].names && d->plan->changes[i].n > 1)
 			split_undone(d, i);
 		hold_undone(&d->plan->changes[i], u);
+		while (next_repeated(d->context, &d->plan->changes[i], &cursor, &u))
+			*u->wanted = true;
 	}
 	if (d->context->n_undone)
 		leave_owner_to_be(d);

@@ -460,3 +460,35 @@ def test_a_login_without_superuser_undoes_what_it_made(pg, daemon):
     approve_all(d)
     undo_all(d)
     assert snapshot(pg) == before, "\n".join(f"{'-' if r in before else '+'} {r}" for r in sorted(set(before) ^ set(snapshot(pg))))
+
+
+@pytest.mark.majors(18)
+def test_an_undo_whose_commit_was_cut_off_is_not_done_twice(pg, daemon, proxy):
+    orders_database(pg)
+    gate = proxy(pg)
+    d = make(daemon, gate, "orders").start()
+    d.wait_in_sync()
+    grant = change_of(d, "GRANT SELECT ON table app.orders TO reporting", "prod/orders")["id"]
+    seen = set()
+
+    def watch(database, data, from_client):
+        """The server gets COMMIT, the daemon never gets the answer."""
+        if from_client and b"REVOKE SELECT" in data:
+            seen.add("revoke")
+        elif from_client and "revoke" in seen and b"COMMIT" in data:
+            seen.add("commit")
+        elif not from_client and "commit" in seen and "cut" not in seen:
+            seen.add("cut")
+            gate.drop("orders")
+
+    gate.watch = watch
+    answer = d.json("undo", str(grant), expect=0)
+    mark = pg.log_mark()
+    d.ctl("approve", "prod/orders", answer["plan"], expect=0)
+    wait_for(lambda: "cut" in seen, 10, "COMMIT is sent and its answer lost", d.log_tail)
+    wait_for(lambda: [e for e in changes(d) if e["object"].startswith("UNDO") and e["result"] == "ok"], 20, "the doubt is settled", d.log_tail)
+    held = wait_state(d, "prod/orders", "held")
+    assert f"change {grant} was undone" in held["message"]
+    assert len([e for e in changes(d) if e["object"].startswith("UNDO")]) == 1
+    assert len([text for text in pg.changes(mark) if "REVOKE SELECT" in str(text)]) == 1
+    assert not has(pg, "SELECT", "reporting")
