@@ -497,6 +497,72 @@ static void objects_that_came_since_are_not_held(void **state)
 	}
 }
 
+/* One table with one policy, of somebody else. */
+static struct database_state *database_with(struct bench *b, const char *using)
+{
+	struct database_state *state = talloc_zero(b, struct database_state);
+
+	state->names = b->names;
+	state->facts = b->server.facts;
+	state->n_objects = 1;
+	state->objects = talloc_zero(state, struct object_group);
+	state->objects[0] = (struct object_group){ .kind = OBJECT_TABLE, .relkind = 'r', .schema = ID("app"), .owner = ID("theirs"), .n = 1, .names = "t1",
+						   .names_len = 2, .acl = talloc_zero(state, struct acl) };
+	state->n_policies = 1;
+	state->policies = talloc_zero(state, struct policy);
+	state->policies[0] = (struct policy){ .schema = ID("app"), .table = "t1", .name = "p", .command = '*', .permissive = true, .roles = "{PUBLIC}",
+					      .using_expr = using };
+	return state;
+}
+
+static struct plan *database_plan(struct bench *b, const struct database_state *state, const struct plan_undo *undo)
+{
+	struct plan_context context = { .guard = &b->guard, .server = "s", .target = "s/d", .applies = true, .undos = undo, .n_undos = undo != NULL };
+	struct database_settings *settings = talloc_zero(b, struct database_settings);
+	struct desired *desired;
+	struct plan *plan;
+
+	*settings = (struct database_settings){ .name = "d", .manifests = b->manifests, .n_manifests = 1 };
+	b->settings.databases = settings;
+	b->settings.n_databases = 1;
+	assert_int_equal(desired_database(b, b->names, &b->settings, settings, "d", &desired, NULL), 0);
+	assert_int_equal(plan_database(b, &context, desired, &b->server, state, &plan, NULL), 0);
+	return plan;
+}
+
+/* What somebody else wrote into a policy is parsed as us when it is made again. */
+static void a_trap_in_the_policy_before_has_no_inverse(void **state)
+{
+	struct bench *b = *state;
+	struct policy_wish gone = { .name = "p", .ensure = ENSURE_ABSENT, .source = { "m.conf", 3 } };
+	struct row_security_wish wish = { .schema = "app", .table = "t1", .policies = &gone, .n_policies = 1, .source = { "m.conf", 2 } };
+	struct plan *plan;
+
+	b->manifest.row_security = &wish;
+	b->manifest.n_row_security = 1;
+	plan = database_plan(b, database_with(b, "(id > 3)"), NULL);
+	assert_int_equal(plan->n_changes, 1);
+	expect_inverse(b, &plan->changes[0], 160000, "CREATE POLICY \"p\" ON \"app\".\"t1\" AS PERMISSIVE FOR ALL TO PUBLIC USING ((id > 3)\n)");
+	plan = database_plan(b, database_with(b, "(tags = '{1}'::app.d[])"), NULL);
+	expect_none(b, &plan->changes[0], "somebody else");
+}
+
+static void an_undo_fires_no_event_trigger_of_others(void **state)
+{
+	struct bench *b = *state;
+	struct database_state *database = database_with(b, "true");
+	struct change back = { .op = CHANGE_REVOKE, .kind = DRIFT_GRANT, .object_kind = OBJECT_TABLE, .schema = ID("app"), .names = t1, .n = 1, .role = ID("x"),
+			       .privs = PRIV_SELECT };
+	struct plan_undo undo = { .id = 1, .approval = "00112233445566ff", .approved = true, .parts = &back, .n_parts = 1, .forward = &back, .n_forward = 1 };
+	struct event_trigger trigger = { .name = "watch", .function = "app.f()", .owner = ID("theirs") };
+
+	live_role(b, "theirs");
+	assert_int_equal(database_plan(b, database, &undo)->ready, 1);
+	database->event_triggers = &trigger;
+	database->n_event_triggers = 1;
+	assert_int_equal(database_plan(b, database, &undo)->blocked, 1);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -505,7 +571,8 @@ int main(void)
 		TEST(inverse_of_grants), TEST(inverse_of_defaults), TEST(inverse_of_memberships), TEST(inverse_of_roles), TEST(inverse_of_objects),
 		TEST(inverse_of_policies), TEST(what_has_no_inverse), TEST(a_record_has_no_secret_and_no_cut_one_is_read), TEST(repeating_and_touching),
 		TEST(an_undo_is_held_by_an_id_of_its_own), TEST(the_guard_holds_for_an_undo), TEST(what_was_undone_is_held_and_nothing_else),
-		TEST(a_budget_does_not_release_what_was_undone), TEST(objects_that_came_since_are_not_held),
+		TEST(a_budget_does_not_release_what_was_undone), TEST(a_trap_in_the_policy_before_has_no_inverse),
+		TEST(an_undo_fires_no_event_trigger_of_others), TEST(objects_that_came_since_are_not_held),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
