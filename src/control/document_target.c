@@ -273,7 +273,8 @@ void get_migrations(struct request *request)
 	if (!view)
 		return;
 	if (!list && own)
-		return reply_error(request, 503, "try again after its first look", "the migrations of '%s' were not read yet", view->name);
+		return reply_error(request, 409, "try again after its first look", "the migrations of '%s' were not read yet%s%s", view->name,
+				   view->last_error ? ": " : "", view->last_error ? view->last_error : "");
 	if (!list)
 		return reply_error(request, 404, "migrations stand in the configuration of a database", "'%s' has no migrations", view->name);
 	document = json_document("dbreconcile.migrations");

@@ -21,7 +21,7 @@ enum { LEDGER_LOCK, LEDGER_ROWS, LEDGER_SIDE_ROWS, LEDGER_AWAY, LEDGER_SAME, LED
 
 struct ledger_read {
 	unsigned step;
-	struct statement v[6];
+	struct statement v[7];
 	const char *params[4];            /* schema, ledger, schema, the table beside it */
 	const char *seed;                 /* of the rows' hashes; NULL = without */
 	bool side;                        /* it is there, and looks as we made it */
@@ -133,6 +133,14 @@ static void none_over(struct target *t, const struct rowset *rows)
 	migrations_without_ledger(t, flyway || strcmp(schema, m->table_schema) == 0 ? &err : NULL);
 }
 
+/* Our session takes bytes as they are, for names of roles may be in any encoding; what the ledger says is compared with files. */
+static bool is_converted(const struct target *t)
+{
+	const char *encoding = session_parameter(t->session, "server_encoding");
+
+	return encoding != NULL && strcmp(encoding, "UTF8") != 0 && strcmp(encoding, "SQL_ASCII") != 0;
+}
+
 static bool lock_begin(struct target *t, msec_t now)
 {
 	struct ledger_read *l = t->pass->ledger;
@@ -146,8 +154,9 @@ static bool lock_begin(struct target *t, msec_t now)
 	l->v[3].params = l->params;
 	l->v[4].params = l->params + 2;
 	l->v[5] = look_query(t, QUERY_INDEX_LEFTOVERS);
+	l->v[6] = (struct statement){ .sql = "SET LOCAL client_encoding = 'UTF8'" };
 	collect_begin(&t->pass->collect, l);
-	return target_submit(t, BATCH_PIPELINE, l->v, 6, 0, now) == 0;
+	return target_submit(t, BATCH_PIPELINE, l->v, is_converted(t) ? 7 : 6, 0, now) == 0;
 }
 
 bool ledger_begin(struct target *t, msec_t now)

@@ -74,8 +74,15 @@ void migrator_add(struct migrator *m, const char *sql, unsigned n_params, const 
 
 void migrator_begin_own(struct migrator *m)
 {
-	migrator_add(m, "BEGIN", 0, NULL);
-	migrator_add(m, "SET LOCAL search_path = pg_catalog, pg_temp", 0, NULL);
+	migrator_add(m, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", 0, NULL);
+	migrator_add(m, "SELECT pg_catalog.set_config('role', 'none', true), pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)",
+		     0, NULL);
+}
+
+void migrator_create(struct migrator *m, const char *sql, msec_t now)
+{
+	migrator_add(m, talloc_asprintf(m->step, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL ROLE NONE;\n%s;\nCOMMIT", sql), 0, NULL);
+	migrator_submit(m, BATCH_SCRIPT, 0, now);
 }
 
 void migrator_submit(struct migrator *m, enum batch_mode mode, msec_t budget, msec_t now)

@@ -400,7 +400,10 @@ void file_lost(struct migrator *m, msec_t now)
 	(void)now;
 	error_set_at(&err, m->file->path, 0, "%s; the file was rolled back", session_error(m->session)->text);
 	memcpy(err.sqlstate, session_error(m->session)->sqlstate, sizeof err.sqlstate);
-	error_hint(&err, "%s", session_error(m->session)->hint);
+	if (session_failure(m->session) == FAILURE_TIMEOUT && err.sqlstate[0])
+		error_hint(&err, "it is a setting of the migration user or of the database: take it off, or set it in the file");
+	else
+		error_hint(&err, "%s", session_error(m->session)->hint);
 	file_fail(m, session_failure(m->session), &err);
 }
 
@@ -427,8 +430,12 @@ static void fail_unknown(struct migrator *m, const char *why)
 /* While connecting, and until the question is answered. */
 void doubt_lost(struct migrator *m, msec_t now)
 {
+	struct error err = *session_error(m->session);
+
+	if (session_failure(m->session) == FAILURE_PERMISSION)
+		error_hint(&err, "the migration user needs CONNECT on the database");
 	if (!m->in_doubt)
-		migrator_end(m, MIGRATOR_FAILED, session_failure(m->session), session_error(m->session));
+		migrator_end(m, MIGRATOR_FAILED, session_failure(m->session), &err);
 	else if (m->reconnects++ == RECONNECTS_MAX)
 		fail_unknown(m, session_error(m->session)->text);
 	else

@@ -102,8 +102,11 @@ void migrator_end(struct migrator *, enum migrator_status, enum failure, const s
 void migrator_note(struct migrator *, enum migrator_event_kind, const struct error *);
 /* Cell of an outcome, or NULL. */
 const char *migrator_cell(const struct migrator *, unsigned statement, unsigned column);
-/* BEGIN and a search_path in which our own names cannot be caught; migrator_finish adds the COMMIT. */
+/* BEGIN, a search_path in which our own names cannot be caught, and no role that the login's settings or a file have put on: two
+   statements, of which the caller adds the COMMIT. */
 void migrator_begin_own(struct migrator *);
+/* A table of ours: the login's own, whatever role its settings put on. */
+void migrator_create(struct migrator *, const char *sql, msec_t now);
 
 /* What a state does: begin sends; over and error have the outcomes. error NULL: the run fails with that error. */
 struct migrator_step {

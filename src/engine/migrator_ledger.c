@@ -266,8 +266,10 @@ void judge_over(struct migrator *m, msec_t now)
 /* The one that is not there answers with no rows. */
 void read_begin(struct migrator *m, msec_t now)
 {
+	migrator_begin_own(m);
 	migrator_add(m, m->ledger_exists ? ledger_sql_select(m->step, m->params.schema, m->params.table, false) : none, 0, NULL);
 	migrator_add(m, m->progress_exists ? progress_sql_select(m->step, m->params.schema, m->params.table) : none, 0, NULL);
+	migrator_add(m, "COMMIT", 0, NULL);
 	migrator_submit(m, BATCH_PIPELINE, 0, now);
 }
 
@@ -277,12 +279,12 @@ void read_over(struct migrator *m, msec_t now)
 	struct migration_progress *progress = NULL;
 	struct error err = { 0 };
 	uint32_t n = 0, n_progress = 0;
-	bool bad = !m->outcomes[0] || !m->outcomes[1];
+	bool bad = !m->outcomes[2] || !m->outcomes[3];
 
 	if (!bad && m->ledger_exists)
-		bad = ledger_decode(m->step, &m->outcomes[0]->rows, &rows, &n, &err) != 0;
+		bad = ledger_decode(m->step, &m->outcomes[2]->rows, &rows, &n, &err) != 0;
 	if (!bad && m->progress_exists)
-		bad = progress_decode(m->step, &m->outcomes[1]->rows, &progress, &n_progress, &err) != 0;
+		bad = progress_decode(m->step, &m->outcomes[3]->rows, &progress, &n_progress, &err) != 0;
 	if (bad)
 		migrator_end(m, MIGRATOR_BLOCKED, FAILURE_NONE, &err);
 	else
@@ -382,8 +384,7 @@ static void compare(struct migrator *m, const struct ledger_row *rows, uint32_t 
 
 void create_begin(struct migrator *m, msec_t now)
 {
-	migrator_add(m, ledger_sql_create(m->step, m->params.schema, m->params.table), 0, NULL);
-	migrator_submit(m, BATCH_SCRIPT, 0, now);
+	migrator_create(m, ledger_sql_create(m->step, m->params.schema, m->params.table), now);
 }
 
 void create_over(struct migrator *m, msec_t now)

@@ -83,8 +83,7 @@ void mend_created(struct migrator *m, msec_t now)
 
 void mend_table_begin(struct migrator *m, msec_t now)
 {
-	migrator_add(m, progress_sql_create(m->step, m->params.schema, m->params.table), 0, NULL);
-	migrator_submit(m, BATCH_SCRIPT, 0, now);
+	migrator_create(m, progress_sql_create(m->step, m->params.schema, m->params.table), now);
 }
 
 void mend_table_over(struct migrator *m, msec_t now)

@@ -35,8 +35,7 @@ bool split_is_alone(const struct migrator *m)
 
 void split_table_begin(struct migrator *m, msec_t now)
 {
-	migrator_add(m, progress_sql_create(m->step, m->params.schema, m->params.table), 0, NULL);
-	migrator_submit(m, BATCH_SCRIPT, 0, now);
+	migrator_create(m, progress_sql_create(m->step, m->params.schema, m->params.table), now);
 }
 
 void split_table_over(struct migrator *m, msec_t now)
@@ -90,6 +89,7 @@ void split_setup_begin(struct migrator *m, msec_t now)
 	m->at = entry->from;
 	m->replay = 0;
 	add_setting(m, "lock_timeout", m->params.lock_timeout);
+	migrator_add(m, "SET default_transaction_read_only = off", 0, NULL);      /* as in the transaction of any other file */
 	if (m->watchful)
 		add_setting(m, "client_connection_check_interval", 2000);
 	migrator_submit(m, BATCH_PIPELINE, 0, now);
@@ -173,8 +173,8 @@ void split_next(struct migrator *m, msec_t now)
 
 void split_intent_begin(struct migrator *m, msec_t now)
 {
-	migrator_add(m, "SELECT pg_catalog.current_setting('lock_timeout'), pg_catalog.current_setting('statement_timeout')", 0, NULL);
 	migrator_add(m, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", 0, NULL);
+	migrator_add(m, "SELECT pg_catalog.current_setting('lock_timeout'), pg_catalog.current_setting('statement_timeout')", 0, NULL);
 	file_pin(m);
 	split_add_put(m, PROGRESS_RUNNING, NULL);
 	migrator_add(m, "COMMIT", 0, NULL);
@@ -191,7 +191,7 @@ void split_intent_begin(struct migrator *m, msec_t now)
 
 void split_intent_over(struct migrator *m, msec_t now)
 {
-	const char *lock = migrator_cell(m, 0, 0), *statement = migrator_cell(m, 0, 1);
+	const char *lock = migrator_cell(m, 1, 0), *statement = migrator_cell(m, 1, 1);
 
 	talloc_free(m->saved_lock_timeout);
 	talloc_free(m->saved_statement_timeout);

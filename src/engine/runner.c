@@ -234,6 +234,7 @@ static void record_events(struct target *t, msec_t now)
 static void files_over(struct target *t, const struct migrator_progress *progress, msec_t now)
 {
 	struct error err = *progress->error;
+	enum failure failure;
 	bool stop = progress->status == MIGRATOR_FAILED && !brake_harmless(progress->failure, t->pass->file_failed);
 
 	watch_close(t);
@@ -242,9 +243,10 @@ static void files_over(struct target *t, const struct migrator_progress *progres
 		return;
 	}
 	error_set(&err, "the migrations did not run");
+	failure = progress->failure == FAILURE_TIMEOUT && err.sqlstate[0] != '\0' ? FAILURE_SQL : progress->failure;     /* the server is there */
 	if (t->pass->run == RUN_SEED && progress->status == MIGRATOR_BLOCKED)
 		stop = true;                  /* nobody compares these files before they run */
-	run_failed(t, progress->failure, &err, stop);
+	run_failed(t, failure, &err, stop);
 	run_over(t, now);
 }
 

@@ -418,13 +418,15 @@ static struct migration_file as_written(const struct migration_file *file)
 bool migration_statement(void *parent, const struct migration_file *file, uint32_t index, unsigned *ret_line, char **ret_text)
 {
 	const struct migration_file raw = as_written(file);
-	size_t at;
+	size_t at, len, end;
 
 	if (index >= file->n_statements)
 		return false;
 	at = migration_raw_offset(file, file->statements[index].start);
+	end = migration_raw_offset(file, file->statements[index].start + file->statements[index].len);
+	len = strcspn(raw.text + at, "\r\n");
 	*ret_line = line_of(&raw, at);
-	*ret_text = excerpt(parent, &raw, at);
+	*ret_text = text_escape(parent, raw.text + at, end > at && end - at < len ? end - at : len, 80);
 	return true;
 }
 

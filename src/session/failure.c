@@ -13,7 +13,7 @@ static const struct {
 	[FAILURE_TIMEOUT] = { "timeout", true, "the server or the network does not answer; it is tried again" },
 	[FAILURE_AUTH] = { "auth", false, "check the user and its password source, and pg_hba.conf on the server" },
 	[FAILURE_TOO_MANY] = { "too_many_connections", true,
-		"raise max_connections, or keep slots free with reserved_connections (PostgreSQL 16 and later)" },
+		"raise max_connections, or the CONNECTION LIMIT that is named, or keep slots free with reserved_connections (PostgreSQL 16 and later)" },
 	[FAILURE_STARTING] = { "starting", true, "the server starts, stops or recovers; it is tried again" },
 	[FAILURE_PERMISSION] = { "permission", false, "give the daemon's role the right it lacks" },
 	[FAILURE_LOCK] = { "lock", true, "somebody else holds a lock; it is tried again" },
