@@ -183,7 +183,8 @@ void post_suspend(struct request *request)
 		return reply_error(request, 400, "for example 7200 or \"2h\"", "for is not a span of time");
 	if (engine_suspend(request->control->engine, request->segment, reason, span, request->actor, &err) != 0)
 		return reply_refusal(request, 409, &err);
-	acknowledge(request, NULL, span ? clock_wall() + span : 0, "corrections are suspended; looking goes on");
+	acknowledge(request, NULL, span ? clock_wall() + span : 0,
+		    error_is_set(&err) ? err.text : "corrections are suspended; looking goes on");
 }
 
 void post_resume(struct request *request)
@@ -194,7 +195,7 @@ void post_resume(struct request *request)
 		return;
 	if (engine_resume(request->control->engine, request->segment, request->actor, &err) != 0)
 		return reply_refusal(request, 409, &err);
-	acknowledge(request, NULL, 0, "corrections are on again");
+	acknowledge(request, NULL, 0, error_is_set(&err) ? err.text : "corrections are on again");
 }
 
 void post_release(struct request *request)
@@ -243,14 +244,18 @@ static int64_t expiry(struct request *request, const char *plan)
 
 void post_approve(struct request *request)
 {
+	const struct target_view *view = request_target(request);
 	struct error err = { 0 };
 	const char *plan;
 
-	if (!request_target(request) || !(plan = plan_argument(request)))
+	if (!view || !(plan = plan_argument(request)))
 		return;
 	if (engine_approve(request->control->engine, request->segment, plan, request->actor, &err) != 0)
 		return reply_refusal(request, 409, &err);
-	acknowledge(request, plan, expiry(request, plan), "approved: the next pass applies exactly this plan, once");
+	acknowledge(request, plan, expiry(request, plan),
+		    view->suspended ? "approved: exactly this plan is applied, once, when corrections are on again" :
+		    view->mode == MODE_OBSERVE ? "approved: exactly this plan is applied, once, when the mode is enforce; now it is observe" :
+		    "approved: the next pass applies exactly this plan, once");
 }
 
 void post_reject(struct request *request)

@@ -57,6 +57,7 @@ static int refuse(const struct ctl *ctl)
 static int read_options(struct ctl *ctl, int argc, char **argv)
 {
 	struct option_set set;
+	msec_t time;
 	int c, code;
 
 	build(&set, ctl->command);
@@ -69,6 +70,9 @@ static int read_options(struct ctl *ctl, int argc, char **argv)
 			ctl->values[c - OWN_BASE] = optarg ? optarg : "";
 			continue;
 		}
+		/* "-w 5" is what people write; nothing else that follows is a time */
+		if (!optarg && ctl_global_options[c - 1].arg == ARG_OPTIONAL && optind < argc && ctl_duration(argv[optind], &time) == 0)
+			optarg = argv[optind++];
 		code = ctl_global_options[c - 1].set(ctl, optarg ? optarg : "");
 		if (code != 0)
 			return code;

@@ -109,6 +109,7 @@ struct state *engine_state(struct engine *);
 int engine_reconcile(struct engine *, const char *target /* NULL = all */, const char *actor);
 /* A pass that looks and plans and writes nothing, whatever the mode; counted as a pass. 1: no such target. */
 int engine_look(struct engine *, const char *target /* NULL = all */, const char *actor);
+/* These two may be done and have something to say: 0, and err is set. */
 int engine_suspend(struct engine *, const char *target, const char *reason, int64_t for_ms, const char *actor, struct error *err);
 int engine_resume(struct engine *, const char *target, const char *actor, struct error *err);
 int engine_approve(struct engine *, const char *target, const char *plan, const char *actor, struct error *err);

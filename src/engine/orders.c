@@ -142,8 +142,10 @@ int engine_suspend(struct engine *e, const char *target, const char *reason, int
 
 	if (t == NULL)
 		return 1;
-	if (state_suspend(e->state, &s) != 0)
+	if (state_suspend(e->state, &s) != 0) {
+		error_set(err, "corrections are suspended, but that could not be stored: it ends with this process; see the log of the daemon");
 		log_target(LOG_LEVEL_WARNING, t->name, MESSAGE_STATE_NOT_STORED, "the suspension could not be stored: it ends with this process");
+	}
 	t->suspended = true;
 	t->suspend_until = s.until_ms;
 	talloc_free(t->suspend_reason);
@@ -170,8 +172,8 @@ int engine_resume(struct engine *e, const char *target, const char *actor, struc
 	if (t == NULL)
 		return 1;
 	if (!t->suspended) {
-		error_set(err, "%s is not suspended", target);
-		return 1;
+		error_set(err, "it was not suspended");
+		return 0;
 	}
 	resume(t);
 	t->retry = true;

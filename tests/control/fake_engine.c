@@ -302,8 +302,8 @@ int engine_resume(struct engine *e, const char *target, const char *actor, struc
 	struct target_view *v = find(e, target);
 
 	if (!v->suspended) {
-		error_set(err, "'%s' is not suspended", target);
-		return 1;
+		error_set(err, "it was not suspended");
+		return 0;
 	}
 	v->suspended = false;
 	record(e, target, "resumed", actor, "corrections");

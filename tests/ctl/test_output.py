@@ -260,8 +260,9 @@ def test_long_texts_are_cut_to_the_terminal(ctl, recorded):
     assert whole in on_terminal(recorded, "-o", "wide", "status", NO_COLOR="1", columns=80)
 
 
-def test_watch(recorded):
-    with subprocess.Popen([PROGRAM, "-s", recorded.path, "-o", "json", "--watch=0.1", "status", "prod"], stdout=subprocess.PIPE, text=True,
+@pytest.mark.parametrize("how", [["--watch=0.1"], ["-w", "0.1"], ["-w0.1"]])
+def test_watch(recorded, how):
+    with subprocess.Popen([PROGRAM, "-s", recorded.path, "-o", "json", *how, "status", "prod"], stdout=subprocess.PIPE, text=True,
                           env=environment()) as p:
         docs = [json.loads(p.stdout.readline()) for _ in range(3)]
         p.terminate()

@@ -98,6 +98,7 @@ def test_diff_sees_what_was_just_done(pg, fleet):
     assert "suspended" in d.ctl("status", "prod/orders").out
     assert not pg.value("SELECT has_table_privilege('analytics', 'app.items', 'SELECT')", dbname="orders")
     d.ctl("resume", "prod/orders", expect=0)
+    assert d.ctl("resume", "*", expect=0).out.count("it was not suspended") == 3
     d.ctl("reconcile", "--wait", "prod/orders", expect=0)
     assert pg.value("SELECT has_table_privilege('analytics', 'app.items', 'SELECT')", dbname="orders")
 
