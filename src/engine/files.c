@@ -17,6 +17,8 @@
 #include "migrate/foreign.h"
 
 #define CHECK_EVERY 1000        /* ms: a thousand databases of one directory do not stat it a thousand times */
+#define SETTLED 500             /* ms: what was written later than that may be half of it */
+#define SETTLE_MAX 30000        /* and who goes on writing for ever is not waited for */
 
 struct view {
 	struct view *next;
@@ -29,6 +31,8 @@ struct migration_source {
 	char *key;
 	uint64_t signature;
 	msec_t checked;
+	msec_t unsettled;                 /* since when somebody is writing them; 0 = nobody */
+	bool at_once;                     /* somebody has asked: as they are now */
 	struct source_files *files;
 	struct view *views;               /* of these files */
 	char *prefix;                     /* what the two below were looked for with; NULL = not yet */
@@ -45,7 +49,8 @@ static uint64_t mix(uint64_t hash, const void *bytes, size_t len)
 	return hash;
 }
 
-static uint64_t stat_signature(int dirfd, const char *name)
+/* newest: when anything was written last, ms of the wall clock. */
+static uint64_t stat_signature(int dirfd, const char *name, int64_t *newest)
 {
 	struct stat st;
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -53,6 +58,8 @@ static uint64_t stat_signature(int dirfd, const char *name)
 	hash = mix(hash, name, strlen(name));
 	if (fstatat(dirfd, name, &st, 0) != 0)
 		return hash;
+	if ((int64_t)st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000 > *newest)
+		*newest = (int64_t)st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000;
 	hash = mix(hash, &st.st_mtim, sizeof(st.st_mtim));
 	hash = mix(hash, &st.st_size, sizeof(st.st_size));
 	hash = mix(hash, &st.st_ino, sizeof(st.st_ino));
@@ -60,9 +67,9 @@ static uint64_t stat_signature(int dirfd, const char *name)
 }
 
 /* The order of readdir() does not matter: sums of hashes. Two levels deep, as the files are read. */
-static uint64_t directory_signature(const char *path, unsigned depth)
+static uint64_t directory_signature(const char *path, unsigned depth, int64_t *newest)
 {
-	uint64_t sum = stat_signature(AT_FDCWD, path);
+	uint64_t sum = stat_signature(AT_FDCWD, path, newest);
 	DIR *dir = opendir(path);
 	struct dirent *entry;
 
@@ -71,11 +78,11 @@ static uint64_t directory_signature(const char *path, unsigned depth)
 
 		if (entry->d_name[0] == '.')
 			continue;
-		sum += stat_signature(dirfd(dir), entry->d_name);
+		sum += stat_signature(dirfd(dir), entry->d_name, newest);
 		if (depth == 0 || (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN && entry->d_type != DT_LNK))
 			continue;
 		child = talloc_asprintf(NULL, "%s/%s", path, entry->d_name);
-		sum += directory_signature(child, depth - 1);
+		sum += directory_signature(child, depth - 1, newest);
 		talloc_free(child);
 	}
 	if (dir != NULL)
@@ -197,29 +204,83 @@ static struct migration_source *source_find(struct engine *e, const struct migra
 	return s;
 }
 
+static void ask_again(struct engine *e, const struct migration_settings *m)
+{
+	struct migration_source *s = source_find(e, m);
+
+	s->checked = -CHECK_EVERY;
+	s->at_once = true;
+}
+
 void source_files_ask_again(struct engine *e, const struct migration_settings *m)
 {
-	source_find(e, m)->checked = -CHECK_EVERY;
+	struct migration_settings seed = *m;
+	const char *directory = m->seed;
+
+	ask_again(e, m);
+	if (directory == NULL)
+		return;
+	seed.directories = &directory;
+	seed.n_directories = 1;
+	ask_again(e, &seed);
+}
+
+static uint64_t signature_of(const struct migration_settings *m, int64_t *newest)
+{
+	uint64_t signature = 0;
+
+	*newest = 0;
+	for (uint32_t i = 0; i < m->n_directories; i++)
+		signature = signature * 31 + directory_signature(m->directories[i], 4, newest);
+	return signature;
+}
+
+/* A copy or a checkout that is under way: half of a file, or the later ones without the earlier. What was read before stays in force. */
+static bool being_written(struct migration_source *s, msec_t now, int64_t newest)
+{
+	int64_t age = clock_wall() - newest;
+
+	if (s->files == NULL || s->at_once || age < 0 || age >= SETTLED || (s->unsettled != 0 && now - s->unsettled >= SETTLE_MAX)) {
+		s->unsettled = 0;
+		return false;
+	}
+	if (s->unsettled == 0)
+		s->unsettled = now;
+	return true;
+}
+
+static void source_read(struct engine *e, struct migration_source *s, const struct migration_settings *m, uint64_t signature)
+{
+	struct source_files *files = read_files(e, m);
+	int64_t newest;
+
+	if (s->files != NULL && !s->at_once && signature_of(m, &newest) != signature) {
+		source_files_unref(files);        /* changed while it was read */
+		return;
+	}
+	views_forget(s);
+	TALLOC_FREE(s->prefix);
+	source_files_unref(s->files);
+	s->files = files;
+	s->signature = signature;
+	s->at_once = false;
 }
 
 /* The files, read again when that is due. */
 static struct migration_source *source_refresh(struct engine *e, const struct migration_settings *m)
 {
 	struct migration_source *s = source_find(e, m);
-	uint64_t signature = 0;
+	uint64_t signature;
+	int64_t newest;
 
-	if (s->files == NULL || e->now - s->checked >= CHECK_EVERY) {
-		for (uint32_t i = 0; i < m->n_directories; i++)
-			signature = signature * 31 + directory_signature(m->directories[i], 4);
-		s->checked = e->now;
-		if (s->files == NULL || signature != s->signature) {
-			views_forget(s);
-			TALLOC_FREE(s->prefix);
-			source_files_unref(s->files);
-			s->files = read_files(e, m);
-			s->signature = signature;
-		}
-	}
+	if (s->files != NULL && e->now - s->checked < CHECK_EVERY)
+		return s;
+	signature = signature_of(m, &newest);
+	s->checked = e->now;
+	if (s->files != NULL && signature == s->signature)
+		s->at_once = false;
+	else if (!being_written(s, e->now, newest))
+		source_read(e, s, m, signature);
 	return s;
 }
 

@@ -5,6 +5,7 @@ What the runner does file by file, and under faults, is in test_migrator.py.
 """
 
 import os
+import time
 
 import psycopg2
 import pytest
@@ -266,6 +267,29 @@ def test_a_file_that_failed_says_so_where_migrations_are_listed(team):
     made.file("V2__bad.sql", "SELECT 2;")
     made.daemon.wait_in_sync()
     assert notes()["V2__bad.sql"] == ("applied", None)
+
+
+@pytest.mark.majors(18)
+def test_files_that_are_being_written_are_not_taken(team):
+    """A slow copy, and a checkout that writes V10 before V2: what is there in the middle of it would run, and the rest be out of order."""
+    made = team({"V1__users.sql": FIRST})
+    made.daemon.wait_in_sync()
+    path = made.file("V10__copied.sql", "SELECT 1;\n")
+    deadline = time.monotonic() + 3.5                # passes come every second
+    with open(path, "ab", buffering=0) as slow:
+        while time.monotonic() < deadline:
+            slow.write(b"SELECT 2;\n")
+            time.sleep(0.05)
+        assert made.states() == {"V1__users.sql": "applied"}
+        made.file("V2__late.sql", "SELECT 3;")
+        slow.write(b"CREATE TABLE app.whole ();\n")
+    wait_for(lambda: made.states() == {f: "applied" for f in ("V1__users.sql", "V2__late.sql", "V10__copied.sql")}, 20, "all of it",
+             made.daemon.log_tail)
+    assert made.value("SELECT to_regclass('app.whole') IS NOT NULL")
+    assert [row[0] for row in made.ledger("version")] == ["1", "2", "10"]
+    made.file("V11__now.sql", "SELECT 4;")           # who asks gets what is there
+    made.daemon.reconcile("prod/orders")
+    assert made.states()["V11__now.sql"] == "applied"
 
 
 @pytest.mark.majors(18)
