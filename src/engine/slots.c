@@ -6,6 +6,19 @@
  */
 #include "engine/internal.h"
 
+/* At the head of the queue, but behind the server itself: its databases wait for what it finds, with a connection in hand. */
+static void queue_first(struct server *s, struct target *t)
+{
+	struct target **at = &s->queue;
+
+	if (*at != NULL && target_is_root(*at))
+		at = &(*at)->queue_next;
+	t->queue_next = *at;
+	*at = t;
+	if (t->queue_next == NULL)
+		s->queue_tail = &t->queue_next;
+}
+
 void slots_queue(struct target *t, bool first)
 {
 	struct server *s = t->server;
@@ -15,10 +28,7 @@ void slots_queue(struct target *t, bool first)
 	t->queued = true;
 	t->engine->numbers.queue_depth++;
 	if (first) {
-		t->queue_next = s->queue;
-		s->queue = t;
-		if (t->queue_next == NULL)
-			s->queue_tail = &t->queue_next;
+		queue_first(s, t);
 		return;
 	}
 	t->queue_next = NULL;

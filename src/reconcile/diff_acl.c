@@ -180,6 +180,13 @@ static void block_owners_voice(struct differ *d, const struct acl_context *c, st
 		     "take SUPERUSER away from the role for the time of the revoke");
 }
 
+/* Somebody whom no manifest names and whom unmanaged_grantees = "revoke" reaches. */
+static bool is_stranger(const struct differ *d, name_id grantee)
+{
+	return grantee != d->me && grantee != d->server->facts.bootstrap && !is_ignored(d, grantee) &&
+	       !is_protected(d, names_text(d->names, grantee));
+}
+
 /* What is surplus in one entry by itself. */
 static struct fate judge(struct differ *d, const struct acl_context *c, const struct acl_entry *entry, const struct wanted *w)
 {
@@ -196,7 +203,7 @@ static struct fate judge(struct differ *d, const struct acl_context *c, const st
 	else if (entry->grantee == NAME_NONE)
 		fate.in_scope = c->public_named || w;
 	else
-		fate.in_scope = w || desired_manages(d->desired, entry->grantee) || (c->revoke_unmanaged && !is_ignored(d, entry->grantee));
+		fate.in_scope = w || desired_manages(d->desired, entry->grantee) || (c->revoke_unmanaged && is_stranger(d, entry->grantee));
 	if (!fate.in_scope)
 		return fate;
 	fate.remove = entry->privs & ~(w ? w->privs : initial) & known;

@@ -545,3 +545,17 @@ def test_what_fails_is_tried_once_a_pass(pg, daemon):
     assert d.ctl("reconcile", "--wait", "prod/orders").code == 5
     assert "no grants today" in row(d, "prod/orders")["message"]
     assert sum("ERROR:  no grants today" in line for line in pg.log_since(mark).splitlines()) == 1
+
+
+@pytest.mark.majors(15)
+def test_many_databases_ordered_together_do_not_wait_for_their_server(pg, daemon):
+    """The server is looked at first: else each handful of connections would wait for what it finds, two seconds at a time."""
+    names = [f"orders_{i}" for i in range(30)]
+    pg.sql("CREATE ROLE owner_role")
+    for name in names:
+        pg.create_database(name, "CREATE SCHEMA app AUTHORIZATION owner_role", "CREATE TABLE app.orders (id int)")
+    d = make(daemon, pg, *names, max_connections=3, daemon_settings={"interval": "1h"}).start()
+    d.wait_in_sync(timeout=60)
+    began = time.monotonic()
+    d.reconcile(timeout=120)
+    assert time.monotonic() - began < 15 * FACTOR

@@ -104,3 +104,16 @@ def test_a_schema_is_handed_over_before_its_migrations(pg, daemon):
     d.migration("orders", "V001__items.sql", "CREATE TABLE app.items (id int);\n")
     assert d.once().code == 0
     assert pg.value("SELECT tableowner FROM pg_tables WHERE tablename = 'items'", dbname="orders") == "migrator"
+
+
+@pytest.mark.majors(15)
+def test_protected_roles_are_no_strangers(pg, daemon):
+    """unmanaged_grantees = "revoke" reaches nobody who is protected: that is listed, and does not block the target for ever."""
+    pg.sql("CREATE ROLE rds_tool; CREATE ROLE stranger")
+    pg.create_database("orders", "CREATE SCHEMA app", "CREATE TABLE app.users (id int)", "GRANT SELECT ON app.users TO rds_tool, stranger, pg_monitor")
+    d = make(daemon, pg, 'authority = "exact";\nunmanaged_grantees = "revoke";\ngrants: ( { to = "reader"; level = "read-only"; schema = "app"; } );\n')
+    with open(d.config_file, encoding="utf-8") as file:
+        d.write("dbreconciled.conf", file.read().replace("max_percent = 100;", 'max_percent = 100; protected_roles = "rds*";'))
+    assert d.once().code == 0
+    assert pg.sql("SELECT has_table_privilege('rds_tool', 'app.users', 'SELECT'), has_table_privilege('pg_monitor', 'app.users', 'SELECT'), "
+                  "has_table_privilege('stranger', 'app.users', 'SELECT')", dbname="orders") == [(True, True, False)]
