@@ -239,9 +239,35 @@ static struct access_entry *add(struct access *a)
 	return &list->v[list->n++];
 }
 
-static bool policies_decide(const struct access *a, const struct object_group *g)
+/* Is one of the columns' tables among those of the group? */
+static bool columns_of(struct access *a, const struct object_group *columns, const struct object_group *tables)
 {
-	if (g->kind != OBJECT_TABLE && g->kind != OBJECT_COLUMN)
+	size_t cursor = 0, inner, len, other_len;
+	const char *name, *other;
+	bool found = false;
+
+	while (!found && (name = object_group_next(columns, &cursor, a->scratch, &len))) {
+		char *table = talloc_strndup(a->temporary, name, len);
+
+		inner = 0;
+		while (!found && (other = object_group_next(tables, &inner, a->scratch, &other_len)))
+			found = other_len == len && memcmp(other, table, len) == 0;
+		talloc_free(table);
+	}
+	return found;
+}
+
+static bool policies_decide(struct access *a, const struct object_group *g)
+{
+	/* what a column's table is like stands with the table */
+	for (uint32_t i = 0; g->kind == OBJECT_COLUMN && i < a->database->n_objects; i++) {
+		const struct object_group *t = &a->database->objects[i];
+
+		if (t->kind == OBJECT_TABLE && t->row_security && t->schema == g->schema && t->owner == g->owner && columns_of(a, g, t) &&
+		    policies_decide(a, t))
+			return true;
+	}
+	if (g->kind != OBJECT_TABLE)
 		return false;
 	return g->row_security && !(a->attrs & (ROLE_SUPERUSER | ROLE_BYPASSRLS)) && (g->force_row_security || !a->steps[INHERITED][g->owner].reached);
 }
@@ -334,6 +360,14 @@ static const struct {
 	{ "pg_maintain", OBJECT_TABLE, PRIV_MAINTAIN, 170000 },
 };
 
+static bool any_policies_decide(struct access *a)
+{
+	for (uint32_t i = 0; i < a->n_groups; i++)
+		if (policies_decide(a, a->groups[i]))
+			return true;
+	return false;
+}
+
 static void tell_predefined(struct access *a, const struct selector *on)
 {
 	for (size_t i = 0; a->database && i < sizeof predefined / sizeof *predefined; i++) {
@@ -345,6 +379,7 @@ static void tell_predefined(struct access *a, const struct selector *on)
 		if (a->server->facts.version_num < predefined[i].since || !role || (on && on->kind != like.kind) || !find_stage(a, role, &stage))
 			continue;
 		tell_chain(a, &like, stage);
+		like.row_security = like.kind == OBJECT_TABLE && like.privs != PRIV_MAINTAIN && any_policies_decide(a);
 		entry = add(a);
 		if (entry)
 			*entry = like;
@@ -383,20 +418,6 @@ static void ask(struct access *a, const struct role *role, const struct selector
 		tell_group(a, a->groups[i], on, everybody);
 }
 
-int access_of_role(void *parent, const struct server_state *server, const struct database_state *database, const char *name, struct access_list **ret)
-{
-	const struct role *role = server_role(server, names_find(server->names, name, strlen(name)));
-	struct access a;
-
-	if (!role)
-		return 1;
-	begin(&a, parent, server, database, NULL);
-	ask(&a, role, NULL, true);
-	talloc_free(a.temporary);
-	*ret = a.list;
-	return 0;
-}
-
 /* What PUBLIC has is told once, not for every role. */
 static void tell_public(struct access *a, const struct selector *on)
 {
@@ -408,6 +429,24 @@ static void tell_public(struct access *a, const struct selector *on)
 		tell_group(a, a->groups[i], on, true);
 	for (uint32_t i = before; i < a->list->n; i++)
 		a->list->v[i].role = NAME_NONE;
+}
+
+int access_of_role(void *parent, const struct server_state *server, const struct database_state *database, const char *name, struct access_list **ret)
+{
+	const struct role *role = server_role(server, names_find(server->names, name, strlen(name)));
+	bool everybody = strcmp(name, "PUBLIC") == 0;
+	struct access a;
+
+	if (!role && !everybody)
+		return 1;
+	begin(&a, parent, server, database, NULL);
+	if (everybody)
+		tell_public(&a, NULL);
+	else
+		ask(&a, role, NULL, true);
+	talloc_free(a.temporary);
+	*ret = a.list;
+	return 0;
 }
 
 struct access_list *access_to_object(void *parent, const struct server_state *server, const struct database_state *database, const struct selector *on)

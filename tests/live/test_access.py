@@ -124,3 +124,24 @@ def test_an_object_and_who_can_reach_it(pg, daemon):
     assert d.http("/v1/access?role=dev&target=nowhere").status == 404
     everything = validate(d.http("/v1/access").json())
     assert {t["target"] for t in everything["targets"]} == {"s", "s/orders"}
+
+
+@pytest.mark.majors(15)
+def test_columns_predefined_roles_and_everybody(pg, daemon):
+    """Policies decide for who has only columns, and for pg_read_all_data; PUBLIC can be asked for like a role."""
+    pg.sql("CREATE ROLE clerk; CREATE ROLE reader; GRANT pg_read_all_data TO reader")
+    pg.create_database("orders", "CREATE SCHEMA app", "GRANT USAGE ON SCHEMA app TO PUBLIC", "CREATE TABLE app.t (id int, v int)", "CREATE TABLE app.open (id int)",
+                       "ALTER TABLE app.t ENABLE ROW LEVEL SECURITY", "GRANT UPDATE (v) ON app.t TO clerk", "GRANT SELECT (id) ON app.open TO clerk",
+                       "GRANT SELECT ON app.open TO PUBLIC")
+    d = daemon(servers={"name": "prod", "conninfo": pg.conninfo(), "databases": ({"name": "orders"},)}, daemon={"mode": "observe"}).start()
+    d.wait_in_sync()
+
+    def paths(*args):
+        rows = d.ctl("-o", "tsv", "--no-legend", "access", *args, "prod/orders", expect=0).out.splitlines()
+        return {(row.split("\t")[1], row.split("\t")[3]): row.split("\t")[5] for row in rows}
+    clerk = paths("clerk")
+    assert clerk["clerk", "column v of table app.t"] == "row security decides which rows"
+    assert clerk["clerk", "column id of table app.open"] == ""
+    assert paths("table app.t")["reader", "every table"] == "row security decides which rows"
+    assert paths("table app.open")["reader", "every table"] == ""
+    assert ("PUBLIC", "table app.open") in paths("PUBLIC") and all(role == "PUBLIC" for role, _ in paths("PUBLIC"))
