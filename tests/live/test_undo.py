@@ -246,9 +246,12 @@ LOCAL = [
 ]
 
 
+PARAMETERS = f"SELECT 'parameter', parname, {ACL % ('paracl', 'p', '10')} FROM pg_parameter_acl"
+
+
 def snapshot(pg):
     found = []
-    for where, queries in (("postgres", SHARED), ("orders", LOCAL)):
+    for where, queries in (("postgres", SHARED + [PARAMETERS] * (pg.major >= 15)), ("orders", LOCAL)):
         for query in queries:
             found += sorted((tuple(map(str, r)) for r in pg.sql(query, dbname=where)))
     return found
@@ -299,10 +302,15 @@ def undo_all(d):
 def test_everything_comes_back(pg, daemon):
     pg.create_database("orders")
     pg.sql(BEFORE)
+    wide = CLUSTER_WIDE
+    if pg.major >= 15:
+        pg.sql("GRANT SET ON PARAMETER work_mem TO ro WITH GRANT OPTION; GRANT ALTER SYSTEM ON PARAMETER work_mem TO app")
+        wide = wide.replace("grants: (", """grants: (
+            { to = "app"; privileges = [ "SET" ]; on = [ "parameter work_mem", "parameter lock_timeout" ]; },""")
     pg.sql(INSIDE, dbname="orders")
     before, dumped = snapshot(pg), dump(pg)
     d = daemon(servers={"name": "prod", "conninfo": pg.conninfo(), "manifests": ["wide"], "databases": ({"name": "orders", "manifests": ["orders"]},)},
-               manifests={"wide": CLUSTER_WIDE, "orders": IN_ORDERS}, daemon={"interval": "1h"},
+               manifests={"wide": wide, "orders": IN_ORDERS}, daemon={"interval": "1h"},
                guard={"max_revokes": 1000, "max_drops": 100, "max_percent": 100}).start()
     approve_all(d)
     made = changes(d)
@@ -492,3 +500,44 @@ def test_an_undo_whose_commit_was_cut_off_is_not_done_twice(pg, daemon, proxy):
     assert len([e for e in changes(d) if e["object"].startswith("UNDO")]) == 1
     assert len([text for text in pg.changes(mark) if "REVOKE SELECT" in str(text)]) == 1
     assert not has(pg, "SELECT", "reporting")
+
+
+@pytest.mark.majors(18)
+def test_each_undo_is_decided_alone_or_all_together(pg, daemon):
+    orders_database(pg)
+    d = make(daemon, pg, "orders").start()
+    d.wait_in_sync()
+    grants = [change_of(d, what, "prod/orders")["id"] for what in ("GRANT SELECT ON table app.orders TO reporting", "GRANT .*UPDATE.* ON table app.orders TO app")]
+    one, two = (d.json("undo", str(g), expect=0) for g in grants)
+    held = wait_for(lambda: row(d, "prod/orders")["held"] == 2 and row(d, "prod/orders"), 10, "both are held", d.log_tail)
+    assert held["plan"] not in (one["plan"], two["plan"])
+    d.ctl("approve", "prod/orders", one["plan"], expect=0)
+    wait_for(lambda: not has(pg, "SELECT", "reporting"), 10, "the first undo", d.log_tail)
+    d.reconcile("prod/orders", expect=None)
+    assert has(pg, "UPDATE"), "the other was not approved"
+    d.ctl("reject", "prod/orders", two["plan"], expect=0)
+    d.reconcile("prod/orders", expect=None)
+    assert row(d, "prod/orders")["held"] == 1 and has(pg, "UPDATE")
+    # all that is held: what was undone is made again, and the other undo is made
+    d.json("undo", str(grants[1]), expect=0)
+    held = wait_for(lambda: row(d, "prod/orders")["held"] == 2 and row(d, "prod/orders"), 10, "both are held", d.log_tail)
+    d.ctl("approve", "prod/orders", held["plan"], expect=0)
+    wait_for(lambda: has(pg, "SELECT", "reporting") and not has(pg, "UPDATE"), 10, "both", d.log_tail)
+
+
+@pytest.mark.majors(18)
+def test_what_is_not_declared_any_more_stays_undone(pg, daemon):
+    orders_database(pg)
+    d = make(daemon, pg, "orders").start()
+    d.wait_in_sync()
+    grant = change_of(d, "GRANT SELECT ON table app.orders TO reporting", "prod/orders")["id"]
+    d.manifest("orders", 'schemas: ( { name = "app"; owner = "owner_role"; } );')
+    d.reload()
+    d.wait_in_sync()
+    assert has(pg, "SELECT", "reporting"), "a line that goes takes nothing away"
+    undo(d, grant)
+    d.wait_in_sync()
+    assert not has(pg, "SELECT", "reporting")
+    passes = row(d, "prod/orders")["passes"]
+    wait_for(lambda: row(d, "prod/orders")["passes"] > passes + 2, 10, "some more passes")
+    assert not has(pg, "SELECT", "reporting") and row(d, "prod/orders")["state"] == "in_sync"

@@ -368,6 +368,72 @@ static void facts(void **arg)
 }
 
 /* Somebody else holding the write lock is an error soon, never a hang. */
+/* What undo stands on is never cut: a part of it would undo a part. */
+static void records_are_whole_or_not_there(void **arg)
+{
+	struct fixture *f = *arg;
+	char *large = talloc_array(f, char, 1 << 20), *larger = talloc_array(f, char, 5 << 20);
+	struct event e = { .at_ms = 1, .target = "prod", .kind = "change", .result = "started", .record = "first" };
+	struct state_record *v;
+	const char *text;
+	int64_t id[5];
+	uint32_t n;
+
+	memset(large, 'x', 1 << 20);
+	large[(1 << 20) - 1] = '\0';
+	memset(larger, 'x', 5 << 20);
+	larger[(5 << 20) - 1] = '\0';
+	assert_int_equal(state_event_add(f->state, &e, &id[0]), 0);
+	e.record = large;
+	e.result = "ok";
+	assert_int_equal(state_event_add(f->state, &e, &id[1]), 0);
+	e.record = larger;
+	assert_int_equal(state_event_add(f->state, &e, &id[2]), 0);
+	e.record = "failed";
+	e.result = "failed";
+	assert_int_equal(state_event_add(f->state, &e, &id[3]), 0);
+	e.kind = "held";
+	e.result = "ok";
+	assert_int_equal(state_event_add(f->state, &e, &id[4]), 0);
+	reopen(f);
+	assert_int_equal(state_record(f->state, f, id[0], &text), 0);
+	assert_string_equal(text, "first");
+	assert_int_equal(state_record(f->state, f, id[1], &text), 0);
+	assert_int_equal(strlen(text), (1 << 20) - 1);
+	assert_int_equal(state_record(f->state, f, id[2], &text), 0);
+	assert_null(text);
+	assert_int_equal(state_record(f->state, f, 999, &text), 1);
+	/* those that may have been made, after one, of one target */
+	assert_int_equal(state_records(f->state, f, "prod", 0, 10, &v, &n), 0);
+	assert_int_equal(n, 3);
+	assert_int_equal(v[0].id, id[0]);
+	assert_int_equal(state_records(f->state, f, "prod", id[0], 1, &v, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(v[0].id, id[1]);
+	assert_int_equal(state_records(f->state, f, "prod/orders", 0, 10, &v, &n), 0);
+	assert_int_equal(n, 0);
+	assert_true(state_put(f->state, "undo/prod/1", larger) < 0);
+}
+
+static void facts_are_listed_by_prefix(void **arg)
+{
+	struct fixture *f = *arg;
+	struct state_fact *v;
+	uint32_t n;
+
+	assert_int_equal(state_put(f->state, "undo/prod/2", "b\nc"), 0);
+	assert_int_equal(state_put(f->state, "undo/prod/10", "a"), 0);
+	assert_int_equal(state_put(f->state, "undo/prod/orders/3", "d"), 0);
+	assert_int_equal(state_put(f->state, "undo/proe/4", "e"), 0);
+	assert_int_equal(state_put(f->state, "undo/pro", "f"), 0);
+	assert_int_equal(state_list(f->state, f, "undo/prod/", &v, &n), 0);
+	assert_int_equal(n, 3);
+	assert_string_equal(v[0].key, "undo/prod/10");
+	assert_string_equal(v[1].value, "b\nc");
+	assert_int_equal(state_list(f->state, f, "nothing/", &v, &n), 0);
+	assert_int_equal(n, 0);
+}
+
 static void busy_file_is_an_error(void **arg)
 {
 	struct fixture *f = *arg;
@@ -455,7 +521,8 @@ int main(void)
 		CASE(intents_of_a_crash_are_found), CASE(long_texts_are_cut_between_characters),
 		CASE(old_events_are_pruned_in_portions), CASE(full_history_makes_room), CASE(damaged_file_is_an_outcome),
 		CASE(other_content_is_an_outcome), CASE(newer_format_is_an_outcome), CASE(suspensions),
-		CASE(approvals_are_used_once), CASE(approvals_expire_and_are_rejected), CASE(facts), CASE(busy_file_is_an_error),
+		CASE(approvals_are_used_once), CASE(approvals_expire_and_are_rejected), CASE(facts), CASE(records_are_whole_or_not_there),
+		CASE(facts_are_listed_by_prefix), CASE(busy_file_is_an_error),
 		CASE(schemas_live_while_something_points_to_them), CASE(memory_works),
 	};
 
