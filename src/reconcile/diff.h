@@ -142,6 +142,8 @@ void guard_protect(struct differ *);
 /* undo.c. Before every check: what was undone is held. After them: what is to be undone is added. */
 void undone_hold(struct differ *);
 void undo_add(struct differ *);
+/* regrant.c. After the guard: what columns are granted again waits with the revoke that takes it from them. */
+void regrant_with_revokes(struct differ *);
 /* usage.c. Who takes back what he granted, and may not use the schema any more, is lent USAGE on it. */
 void usage_apply(struct differ *);
 bool is_protected(const struct differ *, const char *role);

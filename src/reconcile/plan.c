@@ -210,6 +210,7 @@ static void differ_end(struct differ *d, struct plan **ret)
 	rights_apply(d);
 	guard_event_triggers(d);
 	guard_apply(d);
+	regrant_with_revokes(d);
 	undo_add(d);
 	sort_changes(d->plan);
 	count(d->plan);

@@ -530,6 +530,48 @@ static struct plan *database_plan(struct bench *b, const struct database_state *
 	return plan;
 }
 
+static struct acl *granted(struct bench *b, privs_t privs)
+{
+	struct acl *acl = talloc_zero_size(b, sizeof *acl + sizeof *acl->v);
+
+	acl->n = 1;
+	acl->v[0] = (struct acl_entry){ .grantee = ID("x"), .grantor = ID("theirs"), .privs = privs };
+	return acl;
+}
+
+/* x holds SELECT on the table and on its column, and is to have that on the column alone. */
+static void a_column_is_granted_again_only_when_it_lost_something(void **state)
+{
+	struct bench *b = *state;
+	struct database_state *database = database_with(b, "true");
+	const char *to = "x", *column = "id";
+	struct selector on;
+	struct grant_wish wish = { .to = { &to, 1 }, .columns = { &column, 1 }, .privs = PRIV_SELECT, .on = &on, .n_on = 1, .source = { "m.conf", 5 } };
+	struct plan *plan;
+
+	wish_role(b, "x");
+	live_role(b, "x");
+	assert_int_equal(selector_parse(b, "table app.t1", &on, NULL), 0);
+	b->manifest.grants = &wish;
+	b->manifest.n_grants = 1;
+	database->objects = talloc_realloc(database, database->objects, struct object_group, 2);
+	database->n_objects = 2;
+	database->objects[0].acl = granted(b, PRIV_SELECT);
+	database->objects[1] = database->objects[0];
+	database->objects[1].kind = OBJECT_COLUMN;
+	database->objects[1].column = "id";
+	database->objects[1].acl = granted(b, PRIV_SELECT);
+	plan = database_plan(b, database, NULL);
+	assert_int_equal(plan->ready, 2);            /* the REVOKE takes it along */
+	b->guard.max_revokes = 0;
+	plan = database_plan(b, database, NULL);
+	assert_int_equal(plan->held, 2);             /* held, it takes nothing */
+	assert_int_equal(plan->ready, 0);
+	database->objects[1].acl = granted(b, PRIV_UPDATE);
+	plan = database_plan(b, database, NULL);
+	assert_int_equal(plan->ready, 1);            /* what is missing is granted all the same */
+}
+
 /* What somebody else wrote into a policy is parsed as us when it is made again. */
 static void a_trap_in_the_policy_before_has_no_inverse(void **state)
 {
@@ -572,6 +614,7 @@ int main(void)
 		TEST(inverse_of_policies), TEST(what_has_no_inverse), TEST(a_record_has_no_secret_and_no_cut_one_is_read), TEST(repeating_and_touching),
 		TEST(an_undo_is_held_by_an_id_of_its_own), TEST(the_guard_holds_for_an_undo), TEST(what_was_undone_is_held_and_nothing_else),
 		TEST(a_budget_does_not_release_what_was_undone), TEST(a_trap_in_the_policy_before_has_no_inverse),
+		TEST(a_column_is_granted_again_only_when_it_lost_something),
 		TEST(an_undo_fires_no_event_trigger_of_others), TEST(objects_that_came_since_are_not_held),
 	};
 
