@@ -433,6 +433,18 @@ static bool role_is_missing(const struct differ *d, const uint8_t *made, name_id
 	return made[role] & MAKES_LATER;
 }
 
+/* The role that was undone: what belongs to it waits for the same word. NULL when something else keeps it. */
+static const struct change *undone_role(const struct differ *d, name_id role)
+{
+	for (uint32_t i = 0; i < d->plan->n_changes; i++) {
+		const struct change *c = &d->plan->changes[i];
+
+		if (c->op == CHANGE_CREATE_ROLE && c->role == role && c->undone && c->state == CHANGE_HELD)
+			return c;
+	}
+	return NULL;
+}
+
 static void follow_role(struct differ *d, const uint8_t *made, struct change *c)
 {
 	const name_id roles[] = { c->role, c->other };
@@ -440,8 +452,17 @@ static void follow_role(struct differ *d, const uint8_t *made, struct change *c)
 	if (c->op == CHANGE_CREATE_ROLE || c->op == CHANGE_RENAME_ROLE || c->state == CHANGE_BLOCKED)
 		return;
 	for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
+		const struct change *role;
+
 		if (!role_is_missing(d, made, roles[i]))
 			continue;
+		role = d->database ? NULL : undone_role(d, roles[i]);
+		if (role) {
+			c->state = CHANGE_HELD;
+			c->reason = role->reason;
+			c->undone = true;
+			return;
+		}
 		change_block(c, talloc_asprintf(d->plan, "role %s does not exist yet", name_of(d, roles[i])),
 			     d->database ? talloc_asprintf(d->plan, "see the plan of target %s", d->context->server) : "see what keeps the role");
 		return;

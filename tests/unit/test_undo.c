@@ -434,6 +434,11 @@ static void what_was_undone_is_held_and_nothing_else(void **state)
 	assert_string_equal(plan->held_reason, "was undone");
 	plan = plan_of(b, NULL, &undone, plan->id);
 	assert_int_equal(plan->ready, 2);
+	b->manifest.roles[0].comment = "what belongs to it waits with it";
+	plan = plan_of(b, NULL, &undone, NULL);
+	assert_int_equal(plan->held, 2);
+	assert_int_equal(plan->blocked, 0);
+	assert_int_equal(plan_of(b, NULL, &undone, plan->id)->ready, 3);
 	wanted = false;
 	b->manifest.roles[0].name = "three";
 	plan_of(b, NULL, &undone, NULL);
