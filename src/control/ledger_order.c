@@ -8,6 +8,7 @@
 #include <talloc.h>
 
 #include "control/internal.h"
+#include "migrate/migration.h"
 
 struct ledger_wait {
 	struct engine *engine;
@@ -114,6 +115,10 @@ static int read_order(struct request *request, struct ledger_order *order)
 	if (order->verb != LEDGER_REPAIR && order->verb != LEDGER_UNDO && (!order->version || !*order->version)) {
 		reply_error(request, 400, order->verb == LEDGER_BASELINE ? "the version that the database has: what is up to it does not run" :
 			    "GET /v1/targets/{target}/migrations lists them", "%s needs version", ledger_verb_name(order->verb));
+		return 1;
+	}
+	if (order->verb == LEDGER_BASELINE && !migration_version_valid(order->version, strlen(order->version))) {
+		reply_error(request, 400, "a version is numbers joined by '.' or '_', such as 7, 001 or 1.2", "'%s' is not a version", order->version);
 		return 1;
 	}
 	order->out_of_order = order->verb == LEDGER_RUN && request_flag(request, "out_of_order");

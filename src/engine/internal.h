@@ -374,6 +374,8 @@ int look_begin(struct target *, msec_t now);
 void look_turn(struct target *, msec_t now);
 int facts_begin(struct target *, msec_t now);
 void facts_turn(struct target *, msec_t now);
+/* The pass fails with an error of the server; a lock on the ledger is named. */
+void ledger_fail(struct target *, const struct outcome *failed, msec_t now);
 bool ledger_begin(struct target *, msec_t now);          /* false: there is nothing to read */
 int ledger_turn(struct target *, msec_t now);            /* 0 more to come, 1 over, 2 the session failed */
 

@@ -381,6 +381,16 @@ static int same_turn(struct target *t, msec_t now)
 	return r < 3 ? r : t->pass == p ? 0 : 1;
 }
 
+void ledger_fail(struct target *t, const struct outcome *failed, msec_t now)
+{
+	struct error err = failed->error;
+
+	if (failed->failure == FAILURE_LOCK)
+		error_hint(&err, "somebody holds ACCESS EXCLUSIVE on the ledger %s.%s, or waits for it; it is tried again",
+			   t->db->migrations.table_schema, t->db->migrations.table_name);
+	target_fail(t, failed->failure, &err, now);
+}
+
 int ledger_turn(struct target *t, msec_t now)
 {
 	struct pass *p = t->pass;
@@ -396,7 +406,7 @@ int ledger_turn(struct target *t, msec_t now)
 		return t->pass == p ? 0 : 1;
 	}
 	if (p->collect.error != NULL) {
-		target_fail(t, p->collect.error->failure, &p->collect.error->error, now);
+		ledger_fail(t, p->collect.error, now);
 		return 1;
 	}
 	switch (p->ledger->step) {

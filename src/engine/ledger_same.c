@@ -82,7 +82,7 @@ int ledger_same_turn(struct target *t, msec_t now)
 	if (r != 1)
 		return r;
 	if (c->error != NULL && c->error->index < SAME_JUDGE) {
-		target_fail(t, c->error->failure, &c->error->error, now);
+		ledger_fail(t, c->error, now);
 		return 1;
 	}
 	if (c->error != NULL)

@@ -325,6 +325,11 @@ void migrator_cancel(struct migrator *m, msec_t now)
 	migrator_end(m, MIGRATOR_CANCELLED, FAILURE_NONE, &err);
 }
 
+void migrator_enough(struct migrator *m)
+{
+	m->enough = true;
+}
+
 void migrator_progress(const struct migrator *m, struct migrator_progress *ret)
 {
 	*ret = (struct migrator_progress){

@@ -80,6 +80,8 @@ struct session *migrator_session(struct migrator *);
 msec_t migrator_deadline(const struct migrator *);
 /* Stops: what runs is rolled back; a COMMIT that was sent is waited for. Goes on turning until it is not RUNNING. */
 void migrator_cancel(struct migrator *, msec_t now);
+/* The file under way ends as it would, and no other begins. */
+void migrator_enough(struct migrator *);
 void migrator_progress(const struct migrator *, struct migrator_progress *ret);
 bool migrator_next(struct migrator *, struct migrator_event *ret);
 bool migrator_has_news(const struct migrator *);      /* would it give one? */

@@ -42,7 +42,7 @@ void file_next(struct migrator *m, msec_t now)
 		return;
 	}
 	m->next = next_to_run(m, m->next);
-	if (m->next == m->list->n) {
+	if (m->next == m->list->n || m->enough) {
 		migrator_go(m, MS_UNLOCK, now);
 		return;
 	}
@@ -184,7 +184,7 @@ static uint32_t following(const struct migrator *m)
 {
 	uint32_t i = next_to_run(m, m->next + 1);
 
-	return i < m->list->n && !m->cancelled && m->list->v[i].file->transactional ? i : m->list->n;
+	return i < m->list->n && !m->cancelled && !m->enough && m->list->v[i].file->transactional ? i : m->list->n;
 }
 
 /* Deferred constraints are checked here, which may take as long as the file itself. */
@@ -243,7 +243,7 @@ void commit_over(struct migrator *m, msec_t now)
 		return;
 	}
 	applied(m);
-	if (m->follows == m->list->n || m->cancelled || migrator_is_end(m, m->follows)) {
+	if (m->follows == m->list->n || m->cancelled || m->enough || migrator_is_end(m, m->follows)) {
 		file_next(m, now);            /* what has begun is empty, and goes with the connection */
 		return;
 	}

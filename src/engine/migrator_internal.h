@@ -38,6 +38,7 @@ struct migrator {
 	bool waiting;                     /* for wake; then the state begins again */
 	msec_t wake;
 	bool cancelled;                   /* during COMMIT: ends after its answer */
+	bool enough;                      /* no other file begins */
 
 	/* the batch under way */
 	void *step;                       /* parent of what belongs to it */

@@ -25,6 +25,8 @@ static bool step_wanted(const struct target *t, enum run_step step)
 	const struct migration_settings *m = &t->db->migrations;
 	bool files = held_free(t) > 0, all = t->migrations == NULL || t->migrations->stop == NULL;
 
+	if (t->suspended)                     /* meanwhile */
+		return step == RUN_OVER;
 	switch (step) {
 	case RUN_BEFORE:
 		return m->before != NULL && files;
@@ -260,6 +262,8 @@ static void migrator_step(struct target *t, msec_t now)
 		t->pass->cancelled = true;
 		migrator_cancel(m, now);
 	}
+	if (t->suspended)
+		migrator_enough(m);
 	if (migrator_turn(m, t->pass->ready, now))
 		target_mark(t);
 	migrator_progress(m, &progress);

@@ -32,6 +32,7 @@ struct scan {
 	/* first statement + 1 of each sort, 0 = none: what can run in a transaction, what cannot */
 	uint32_t inside, outside;
 	enum { ASKED_NOTHING, ASKED_WHOLE, ASKED_SPLIT } asked;
+	const char *directed;             /* what a comment has asked for; NULL = none has */
 	enum { FRAME_NONE, FRAME_OPEN, FRAME_CLOSED } frame;     /* BEGIN and COMMIT around the whole file */
 	size_t framed;           /* where the frame begins */
 };
@@ -344,6 +345,9 @@ static int take_directive(struct scan *scan, size_t at, size_t end)
 	if (sscanf(s, " transaction = %31[a-z]%n", value, &taken) == 1 && at + (size_t)taken <= end &&
 	    strspn(s + taken, " \t") == end - at - (size_t)taken) {
 		if (!strcmp(value, "false") || !strcmp(value, "true")) {
+			if (scan->directed && *scan->directed != *value)
+				return refuse(scan, at - strlen(DIRECTIVE), "it contradicts the one above it", "take one of the two out");
+			scan->directed = *value == 'f' ? "false" : "true";
 			scan->asked = *value == 'f' ? ASKED_SPLIT : ASKED_WHOLE;
 			return 0;
 		}

@@ -229,6 +229,26 @@ def test_order_waits_for_the_lock_and_names_who_holds_it(team):
 
 
 @pytest.mark.majors(15)
+def test_what_is_no_version_is_wrong_usage(team):
+    made = team({"V1__users.sql": FIRST})
+    made.daemon.wait_in_sync()
+    for version in ("x", "1.x", "-1", "latest", "1..2"):
+        assert f"'{version}' is not a version" in order(made, "baseline", "--", version, expect=2).err
+
+
+@pytest.mark.majors(15)
+def test_a_ledger_that_somebody_has_locked_is_named(team):
+    made = team({"V1__users.sql": FIRST})
+    made.daemon.wait_in_sync()
+    holder = made.pg.connect("orders", autocommit=False)
+    holder.cursor().execute("LOCK TABLE dbreconcile.migration_ledger IN ACCESS EXCLUSIVE MODE")
+    made.daemon.reconcile(TARGET, expect=5)
+    assert "ACCESS EXCLUSIVE on the ledger dbreconcile.migration_ledger" in made.daemon.ctl("status", TARGET).out
+    holder.close()
+    made.daemon.wait_in_sync()
+
+
+@pytest.mark.majors(15)
 def test_server_that_vanishes_under_an_order(pg, daemon, new_pg):
     own = new_pg(15)
     made = Team(own, daemon, {"V1__users.sql": FIRST})

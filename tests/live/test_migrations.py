@@ -293,6 +293,33 @@ def test_files_that_are_being_written_are_not_taken(team):
 
 
 @pytest.mark.majors(18)
+def test_suspended_while_files_run_the_next_one_does_not_begin(team):
+    made = team({"V1__users.sql": FIRST})
+    made.daemon.wait_in_sync()
+    blocker = made.pg.connect("orders")
+    blocker.cursor().execute("SELECT pg_advisory_lock(1)")
+    made.pg.sql("ALTER ROLE migrator SET lock_timeout = '1min'")
+    made.file("V2__long.sql", "SELECT pg_advisory_lock(1), pg_advisory_unlock(1);")
+    made.file("V3__next.sql", "CREATE TABLE app.next ();")
+    made.file("V4__parts.sql", "VACUUM app.users;")
+    made.daemon.ctl("reconcile", "prod/orders")
+    wait_for(lambda: made.pg.sql("SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_advisory_lock(1), %' AND wait_event = 'advisory'"),
+             20, "V2 waits", made.daemon.log_tail)
+    passes = made.daemon.json("status", "prod/orders")["targets"][0]["passes"]
+    made.daemon.ctl("suspend", "prod/orders", expect=0)
+    blocker.close()
+
+    def over():
+        assert made.daemon.json("status", "prod/orders")["targets"][0]["passes"] > passes + 1
+        return True
+    wait_for(over, 20, "the pass is over, and another one", made.daemon.log_tail)
+    assert made.states() == {"V1__users.sql": "applied", "V2__long.sql": "applied", "V3__next.sql": "pending", "V4__parts.sql": "pending"}
+    made.daemon.ctl("resume", "prod/orders", expect=0)
+    made.daemon.wait_in_sync()
+    assert set(made.states().values()) == {"applied"}
+
+
+@pytest.mark.majors(18)
 def test_what_runs_is_said_while_it_runs(team):
     made = team({"V1__users.sql": FIRST})
     made.daemon.wait_in_sync()

@@ -120,6 +120,8 @@ static const struct {
 	{ "/* x */\n  --  dbreconcile: transaction = false  \nselect 1; vacuum", 0, NULL },
 	{ "-- dbreconcile:transaction=true\nvacuum", 2, "transaction=true" },
 	{ "-- dbreconcile:transaction=true\nselect 1", 0, NULL },
+	{ "-- dbreconcile:transaction=true\n-- dbreconcile:transaction=true\nselect 1", 0, NULL },
+	{ "-- dbreconcile:transaction=false\n-- dbreconcile:transaction=true\nselect 1", 2, "contradicts the one above" },
 	{ "select 1;\n-- dbreconcile:transaction=false\nvacuum", 3, "inside a transaction" },
 	{ "-- x\n-- dbreconcile:transaction=no\nselect 1", 2, "unknown directive" },
 	{ "-- dbreconcile:transaction=false or so\nselect 1", 1, "unknown directive" },
