@@ -53,10 +53,14 @@ static void entry_add(struct target *t, struct undo_entries *list, const struct 
 
 static void entry_drop(struct target *t, const char *word, struct undo_entries *list, uint32_t at)
 {
+	struct undo_entry *e = &list->v[at];
 	char key[320];
 
-	key_of(t, word, list->v[at].id, key, sizeof(key));
+	key_of(t, word, e->id, key, sizeof(key));
 	state_delete(t->engine->state, key);
+	talloc_free((void *)(uintptr_t)e->actor);
+	talloc_free((void *)(uintptr_t)e->approval);
+	talloc_free((void *)(uintptr_t)e->record);
 	memmove(&list->v[at], &list->v[at + 1], (list->n - at - 1) * sizeof(*list->v));
 	list->n--;
 }
@@ -375,7 +379,7 @@ void undo_applied(struct target *t, const struct change *c)
 
 	if (t->undo == NULL)
 		return;
-	if (t->undo->undone.n > 0)
+	if (t->undo->undone.n > 0 && (c->undone || c->undo != NULL))
 		made_again(t, c);
 	at = c->undo != NULL ? entry_find(&t->undo->pending, c->undo->id) : t->undo->pending.n;
 	if (at < t->undo->pending.n)

@@ -4,7 +4,7 @@
  * values as they were written (65536, 64MB, OFF), so they are compared by type:
  * lists of names element by element, numbers in the unit of the setting,
  * booleans by meaning. Source: PostgreSQL documentation, "Setting Parameters";
- * guc_tables.c for the base units.
+ * guc_tables.c for the base units. And how ALTER ... SET takes them.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 #include <talloc.h>
 
 #include "base/text.h"
+#include "model/quote.h"
 #include "reconcile/diff.h"
 
 static const char *const list_settings[] = {
@@ -159,4 +160,52 @@ bool setting_equal(const char *name, const char *a, const char *b)
 		return true;
 	/* enums are case-insensitive; free text is not, but a custom setting is text */
 	return strchr(name, '.') == NULL && strcasecmp(a, b) == 0;
+}
+
+/* search_path and its like take one literal for each element: 'a, b' in one literal is one strange name. */
+void setting_write_list(struct text *out, const char *value)
+{
+	struct text *element = text_new(out);
+	bool first = true;
+
+	while (*value) {
+		text_clear(element);
+		while (*value == ' ' || *value == ',')
+			value++;
+		if (*value == '"') {
+			for (value++; *value && !(*value == '"' && value[1] != '"'); value++) {
+				if (*value == '"')
+					value++;
+				text_add_char(element, *value);
+			}
+			value += *value == '"';
+		} else {
+			while (*value && *value != ',')
+				text_add_char(element, *value++);
+			while (element->len && element->s[element->len - 1] == ' ')
+				element->s[--element->len] = '\0';
+			if (element->len == 0)
+				break;
+		}
+		text_add(out, first ? "" : ", ");
+		quote_literal(out, element->s);
+		first = false;
+	}
+	if (first)
+		text_add(out, "''");
+	talloc_free(element);
+}
+
+/* work_mem stays plain, my.setting is quoted as it stands */
+void setting_write_name(struct text *out, const char *name)
+{
+	const char *dot = strchr(name, '.');
+
+	if (!dot) {
+		quote_ident(out, name);
+		return;
+	}
+	quote_ident_len(out, name, (size_t)(dot - name));
+	text_add_char(out, '.');
+	quote_ident(out, dot + 1);
 }

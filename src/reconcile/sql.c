@@ -252,54 +252,6 @@ static void write_comment(struct writer *w)
 	finish(w);
 }
 
-/* search_path and its like take one literal for each element: 'a, b' in one literal is one strange name. */
-static void list_value(struct writer *w, const char *value)
-{
-	struct text *element = text_new(w->text);
-	bool first = true;
-
-	while (*value) {
-		text_clear(element);
-		while (*value == ' ' || *value == ',')
-			value++;
-		if (*value == '"') {
-			for (value++; *value && !(*value == '"' && value[1] != '"'); value++) {
-				if (*value == '"')
-					value++;
-				text_add_char(element, *value);
-			}
-			value += *value == '"';
-		} else {
-			while (*value && *value != ',')
-				text_add_char(element, *value++);
-			while (element->len && element->s[element->len - 1] == ' ')
-				element->s[--element->len] = '\0';
-			if (element->len == 0)
-				break;
-		}
-		add(w, first ? "" : ", ");
-		quote_literal(w->text, element->s);
-		first = false;
-	}
-	if (first)
-		add(w, "''");
-	talloc_free(element);
-}
-
-/* work_mem stays plain, my.setting is quoted as it stands */
-static void setting_name(struct writer *w, const char *name)
-{
-	const char *dot = strchr(name, '.');
-
-	if (!dot) {
-		quote_ident(w->text, name);
-		return;
-	}
-	quote_ident_len(w->text, name, (size_t)(dot - name));
-	text_add_char(w->text, '.');
-	quote_ident(w->text, dot + 1);
-}
-
 static void write_setting(struct writer *w)
 {
 	const struct change *c = w->change;
@@ -318,11 +270,11 @@ static void write_setting(struct writer *w)
 		add(w, "ALTER ROLE ALL");
 	}
 	add(w, c->op == CHANGE_SET_SETTING ? " SET " : " RESET ");
-	setting_name(w, c->name);
+	setting_write_name(w->text, c->name);
 	if (c->op == CHANGE_SET_SETTING) {
 		add(w, " TO ");
 		if (setting_is_list(c->name))
-			list_value(w, c->value);
+			setting_write_list(w->text, c->value);
 		else
 			quote_literal(w->text, c->value);
 	}

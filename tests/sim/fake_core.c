@@ -93,6 +93,7 @@ static void add(struct plan *plan, const struct plan_context *context, struct ch
 		if (!change_repeats(&c, context->undone[i].forward))
 			continue;
 		*context->undone[i].wanted = true;
+		c.undone = true;
 		c.state = CHANGE_HELD;
 		snprintf(plan->id, sizeof(plan->id), "%016x", 77);
 	}
