@@ -166,45 +166,70 @@ void bind_give_to_group(const char *path, const char *group)
 			 strerror(errno));
 }
 
-static int parse_loopback(const char *address, struct sockaddr_in *ret)
+struct loopback {
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} u;
+	socklen_t len;
+};
+
+static int parse_port(const char *text, in_port_t *ret)
 {
-	const char *colon = strrchr(address, ':');
-	char host[INET_ADDRSTRLEN];
 	unsigned port = 0;
 
-	if (!colon || (size_t)(colon - address) >= sizeof(host) || colon[1] == '\0')
+	if (*text == '\0')
+		return 1;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9' || port > 65535)
+			return 1;
+		port = port * 10 + (unsigned)(*text - '0');
+	}
+	*ret = htons((uint16_t)port);
+	return port > 65535;
+}
+
+/* 127.x.x.x:PORT or [::1]:PORT */
+static int parse_loopback(const char *address, struct loopback *ret)
+{
+	const char *colon = strrchr(address, ':');
+	char host[INET6_ADDRSTRLEN + 2];
+
+	if (!colon || (size_t)(colon - address) >= sizeof(host))
 		return 1;
 	memcpy(host, address, (size_t)(colon - address));
 	host[colon - address] = '\0';
-	for (const char *p = colon + 1; *p; p++) {
-		if (*p < '0' || *p > '9' || port > 65535)
-			return 1;
-		port = port * 10 + (unsigned)(*p - '0');
-	}
 	memset(ret, 0, sizeof(*ret));
-	ret->sin_family = AF_INET;
-	ret->sin_port = htons((uint16_t)port);
-	if (port > 65535 || inet_pton(AF_INET, host, &ret->sin_addr) != 1)
+	if (strcmp(host, "[::1]") == 0) {
+		ret->u.v6.sin6_family = AF_INET6;
+		ret->u.v6.sin6_addr = in6addr_loopback;
+		ret->len = sizeof(ret->u.v6);
+		return parse_port(colon + 1, &ret->u.v6.sin6_port);
+	}
+	ret->u.v4.sin_family = AF_INET;
+	ret->len = sizeof(ret->u.v4);
+	if (inet_pton(AF_INET, host, &ret->u.v4.sin_addr) != 1 || ntohl(ret->u.v4.sin_addr.s_addr) >> 24 != 127)
 		return 1;
-	return (ntohl(ret->sin_addr.s_addr) >> 24) != 127;
+	return parse_port(colon + 1, &ret->u.v4.sin_port);
 }
 
 int bind_loopback(const char *address, int *ret_fd, struct error *err)
 {
-	struct sockaddr_in in;
+	struct loopback at;
 	const int on = 1;
 	int fd;
 
 	*ret_fd = -1;
-	if (parse_loopback(address, &in) != 0) {
+	if (parse_loopback(address, &at) != 0) {
 		error_set(err, "control.metrics_listen: '%s' is not a loopback address with a port", address);
 		error_hint(err, "for example \"127.0.0.1:9187\"; other machines read the numbers through a proxy that checks who asks");
 		return 1;
 	}
-	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(at.u.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (fd < 0 || bind(fd, (const struct sockaddr *)&in, sizeof(in)) < 0 || listen(fd, BACKLOG) < 0) {
+	if (fd < 0 || bind(fd, &at.u.any, at.len) < 0 || listen(fd, BACKLOG) < 0) {
 		error_set(err, "cannot listen on %s: %s", address, strerror(errno));
 		if (fd >= 0)
 			close(fd);

@@ -206,6 +206,19 @@ static void report_absent(struct differ *d, const bool *matched, bool shared)
 	}
 }
 
+/* Levels and ALL mean what the server has; a privilege that was written out and is not known there is told. */
+static void tell_unknown(struct differ *d)
+{
+	for (uint32_t i = 0; d->database && i < d->desired->n_rules; i++) {
+		const struct rule *rule = &d->desired->rules[i];
+
+		if (rule->all || rule->level || !(rule->privs & PRIV_MAINTAIN) || (kind_privileges(rule->on.kind, d->version_num) & PRIV_MAINTAIN))
+			continue;
+		differ_warn(d, "MAINTAIN can be granted from PostgreSQL 17 on: it is left out here");
+		return;
+	}
+}
+
 void diff_grants(struct differ *d, const struct object_group *groups, uint32_t n)
 {
 	struct candidates *c = candidates_new(d);
@@ -226,6 +239,7 @@ void diff_grants(struct differ *d, const struct object_group *groups, uint32_t n
 			diff_part(d, g, c, NULL);
 	}
 	report_absent(d, matched, shared);
+	tell_unknown(d);
 	talloc_free(matched);
 	talloc_free(c);
 }

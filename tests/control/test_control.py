@@ -688,21 +688,32 @@ class Sockets(unittest.TestCase):
         self.assertIn("can be written by everybody", result.stderr)
         shutil.rmtree(directory)
 
-    def test_loopback_listener(self):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
+    def listen_on(self, family, host, text):
+        with socket.socket(family) as probe:
+            probe.bind((host, 0))
             port = probe.getsockname()[1]
-        d = Daemon("", "127.0.0.1:%d" % port)
+        d = Daemon("", "%s:%d" % (text, port))
         try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            connection = http.client.HTTPConnection(host, port, timeout=20)
             connection.request("GET", "/metrics")
             self.assertIn(b"dbreconcile_build_info", connection.getresponse().read())
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            connection = http.client.HTTPConnection(host, port, timeout=20)
             connection.request("POST", "/v1/reload")
             self.assertEqual(connection.getresponse().status, 404)
         finally:
             d.stop()
-        for bad in ("0.0.0.0:9187", "10.0.0.1:9187", "127.0.0.1", "127.0.0.1:99999", "127.0.0.1:x", "localhost"):
+
+    def test_loopback_listener_of_ipv6(self):
+        try:
+            with socket.socket(socket.AF_INET6) as probe:
+                probe.bind(("::1", 0))
+        except OSError:
+            self.skipTest("no IPv6 here")
+        self.listen_on(socket.AF_INET6, "::1", "[::1]")
+
+    def test_loopback_listener(self):
+        self.listen_on(socket.AF_INET, "127.0.0.1", "127.0.0.1")
+        for bad in ("0.0.0.0:9187", "10.0.0.1:9187", "127.0.0.1", "127.0.0.1:99999", "127.0.0.1:x", "localhost", "[::2]:9187", "[::1]:", "[::1]"):
             directory = tempfile.mkdtemp(prefix="dbr-control-")
             result = subprocess.run([str(DAEMON), directory, "0", "", bad], capture_output=True, text=True, timeout=20)
             self.assertEqual(result.returncode, 1, bad)

@@ -117,3 +117,12 @@ def test_protected_roles_are_no_strangers(pg, daemon):
     assert d.once().code == 0
     assert pg.sql("SELECT has_table_privilege('rds_tool', 'app.users', 'SELECT'), has_table_privilege('pg_monitor', 'app.users', 'SELECT'), "
                   "has_table_privilege('stranger', 'app.users', 'SELECT')", dbname="orders") == [(True, True, False)]
+
+
+@pytest.mark.majors(15)
+def test_a_privilege_that_the_server_does_not_know_is_told(pg, daemon):
+    pg.create_database("orders", "CREATE SCHEMA app", "CREATE TABLE app.users (id int)")
+    d = make(daemon, pg, 'grants: ( { to = "reader"; privileges = [ "SELECT", "MAINTAIN" ]; on = "table app.users"; } );\n')
+    result = d.once()
+    assert result.code == 0 and "MAINTAIN can be granted from PostgreSQL 17 on" in result.err
+    assert pg.value("SELECT has_table_privilege('reader', 'app.users', 'SELECT')", dbname="orders")
