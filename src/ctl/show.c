@@ -145,8 +145,8 @@ static void print_tail(struct ctl *ctl, const json_t *doc)
 	size_t i;
 
 	if (ctl_int(doc, "unmanaged") > 0)
-		line("unmanaged", talloc_asprintf(ctl->scratch, "%d privileges that nobody declared; `dbreconcilectl diff` lists them",
-						  (int)ctl_int(doc, "unmanaged")));
+		line("unmanaged", talloc_asprintf(ctl->scratch, "%d privileges that nobody declared; `dbreconcilectl diff %s` lists them",
+						  (int)ctl_int(doc, "unmanaged"), ctl_text(ctl, doc, "target", "")));
 	names_line(ctl, "roles", json_object_get(doc, "unmanaged_roles"));
 	names_line(ctl, "schemas", json_object_get(doc, "unmanaged_schemas"));
 	json_array_foreach(json_object_get(doc, "warnings"), i, warning)
