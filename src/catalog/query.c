@@ -398,11 +398,11 @@ static const char user_tables_sql[] =
 	" ORDER BY c.relname = ANY ('{flyway_schema_history,schema_version}'::pg_catalog.name[]) DESC,"
 	" n.nspname = $1::pg_catalog.name DESC, 1, 2 LIMIT 1";
 
-/* What REINDEX CONCURRENTLY calls its own until it is over. While it works it holds this lock on the table; so does VACUUM, for a while. */
+/* Whoever builds one CONCURRENTLY holds this lock on the table while he works; so does VACUUM, for a while. */
 static const char index_leftovers_sql[] =
 	"SELECT n.nspname, i.relname, c.relname FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid"
 	" JOIN pg_catalog.pg_class c ON c.oid = x.indrelid JOIN pg_catalog.pg_namespace n ON n.oid = i.relnamespace"
-	" WHERE NOT x.indisvalid AND i.relkind = 'i' AND i.relname ~ '_cc(new|old)[0-9]*$' AND " USER_SCHEMA("n")
+	" WHERE NOT x.indisvalid AND i.relkind = 'i' AND " USER_SCHEMA("n")
 	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.locktype = 'relation' AND l.relation = c.oid"
 	" AND l.mode = 'ShareUpdateExclusiveLock' AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d"
 	" WHERE d.datname = pg_catalog.current_database())) ORDER BY 1, 2 LIMIT 20";

@@ -45,7 +45,7 @@ enum query_id {
 	QUERY_RELATION_SIZES,     /* $1 array of names: schema, name, bytes by pg_class.relpages, reltuples; schemas with no name */
 	QUERY_EXACT_SIZES,        /* the same, bytes as they are: waits for who locks the table */
 	QUERY_USER_TABLES,        /* $1 schema and $2 array of names that do not count: schema and name of a table, when there is one */
-	QUERY_INDEX_LEFTOVERS,    /* of an interrupted REINDEX CONCURRENTLY: schema, index, table */
+	QUERY_INDEX_LEFTOVERS,    /* invalid, and nobody builds it: schema, index, table */
 	QUERY_OLD_TRANSACTIONS,   /* of this database, over a minute: how many, age of the oldest in seconds, its pid */
 	QUERY_XACT_STATUS,        /* $1 xid */
 	QUERY_FOREIGN_LEDGER,     /* as QUERY_LEDGER_RELATION, of a table that is only read: foreign keys are no harm */

@@ -28,7 +28,7 @@ struct ledger_read {
 	uint32_t side_oid;
 	const char *warning;              /* why it is not read */
 	struct outcome *rows;             /* of the ledger */
-	const struct outcome *leftovers;  /* of REINDEX CONCURRENTLY */
+	const struct outcome *leftovers;  /* invalid indexes */
 };
 
 char *ledger_lock_sql(void *parent, const char *schema, const char *table)
@@ -313,14 +313,25 @@ static void side_locked(struct target *t, msec_t now)
 	target_submit(t, BATCH_PIPELINE, l->v, 2, 0, now);
 }
 
+/* What REINDEX calls its own until it is over: name_ccnew, name_ccold2. */
+static bool is_of_reindex(const char *name)
+{
+	size_t len = strlen(name);
+
+	while (len > 0 && name[len - 1] >= '0' && name[len - 1] <= '9')
+		len--;
+	return len > 6 && (strncmp(name + len - 6, "_ccnew", 6) == 0 || strncmp(name + len - 6, "_ccold", 6) == 0);
+}
+
 /* Slower with every write, and of use to nobody. Ours or not: nothing is dropped that nobody asked us to. */
 static void warn_of_leftovers(struct target *t, const struct rowset *rows)
 {
 	for (unsigned i = 0; i < rows->rows; i++) {
 		struct text *text = text_new(t->pass->ledger);
 
-		text_addf(text, "index %s.%s is invalid: a REINDEX CONCURRENTLY of table %s was interrupted; every write still keeps it up. When nobody "
-			  "is at it: DROP INDEX CONCURRENTLY ", rowset_text(rows, i, 0), rowset_text(rows, i, 1), rowset_text(rows, i, 2));
+		text_addf(text, "index %s.%s is invalid: a %s table %s was interrupted or failed; every write still keeps it up. When nobody "
+			  "is at it: DROP INDEX CONCURRENTLY ", rowset_text(rows, i, 0), rowset_text(rows, i, 1),
+			  is_of_reindex(rowset_text(rows, i, 1)) ? "REINDEX CONCURRENTLY of" : "CREATE INDEX CONCURRENTLY on", rowset_text(rows, i, 2));
 		quote_ident(text, rowset_text(rows, i, 0));
 		text_add_char(text, '.');
 		quote_ident(text, rowset_text(rows, i, 1));

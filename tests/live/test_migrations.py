@@ -440,7 +440,14 @@ def test_what_an_interrupted_reindex_left_is_said_and_left_alone(pg, team):
     def said():
         return [w for w in made.migrations()["warnings"] if 'DROP INDEX CONCURRENTLY "app"."users_pkey_ccnew' in w]
     wait_for(said, 20, "the invalid index is said", made.daemon.log_tail)
-    assert "REINDEX CONCURRENTLY of table users was interrupted" in made.daemon.ctl("show", "prod/orders").out
+    assert "REINDEX CONCURRENTLY of table users was interrupted or failed" in made.daemon.ctl("show", "prod/orders").out
     made.daemon.wait_in_sync()
     pg.sql(said()[0].split(": ")[-1], dbname="orders")
+    wait_for(lambda: not made.migrations()["warnings"], 20, "nothing is left", made.daemon.log_tail)
+    pg.sql("INSERT INTO app.users VALUES (2, 'x'), (3, 'x')", dbname="orders")
+    with pytest.raises(psycopg2.errors.UniqueViolation):     # by hand, or by any other tool
+        pg.sql('CREATE UNIQUE INDEX CONCURRENTLY "of hand" ON app.users (email)', dbname="orders")
+    wait_for(lambda: "CREATE INDEX CONCURRENTLY on table users was interrupted or failed; every write still keeps it up. When nobody is at it:"
+             ' DROP INDEX CONCURRENTLY "app"."of hand"' in str(made.migrations()["warnings"]).replace("\\", ""), 20, "it is said, too", made.daemon.log_tail)
+    pg.sql('DROP INDEX app."of hand"', dbname="orders")
     wait_for(lambda: not made.migrations()["warnings"], 20, "nothing is left", made.daemon.log_tail)
