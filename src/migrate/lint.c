@@ -9,6 +9,7 @@
 #include <talloc.h>
 
 #include "base/text.h"
+#include "migrate/lexer.h"
 #include "migrate/lint_names.h"
 
 #define REWRITES 1u
@@ -551,18 +552,40 @@ static const char *ignored_above(void *parent, const struct migration_file *file
 	return rules ? rules->s : NULL;
 }
 
-/* Rows that come: nobody waits for them. A data file holds hundreds of thousands of these, and parsing each takes seconds. */
-static bool loads_rows(const char *text, size_t len)
+/* Rows that come, or some that change: nobody waits for them. A data file holds hundreds of thousands of these, and parsing each takes seconds. */
+static bool begins_with(const char *text, size_t len, const char *word)
 {
-	static const char *const words[] = { "INSERT", "COPY" };
+	size_t n = strlen(word);
 
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-		size_t n = strlen(words[i]);
+	return len > n && strncasecmp(text, word, n) == 0 && strchr(" \t\r\n", text[n]);
+}
 
-		if (len > n && strncasecmp(text, words[i], n) == 0 && strchr(" \t\r\n", text[n]))
+/* A WHERE of the statement itself: in no parentheses, no name after a dot, and before RETURNING, where it may be a label. */
+static bool has_where(const char *text, size_t len)
+{
+	struct lexer lexer = { text, len, 0 };
+	unsigned depth = 0;
+	bool dot = false;
+
+	for (struct token t = lexer_next(&lexer); t.kind != TOKEN_END && t.kind < TOKEN_BACKSLASH; t = lexer_next(&lexer)) {
+		const char *s = text + t.start;
+
+		if (t.kind == TOKEN_WORD && depth == 0 && !dot && t.len == 5 && strncasecmp(s, "WHERE", 5) == 0)
 			return true;
+		if (t.kind == TOKEN_WORD && depth == 0 && t.len == 9 && strncasecmp(s, "RETURNING", 9) == 0)
+			return false;
+		if (t.kind == TOKEN_SYMBOL)
+			depth += (*s == '(') - (*s == ')' && depth > 0);
+		dot = t.kind == TOKEN_SYMBOL && *s == '.';
 	}
 	return false;
+}
+
+static bool changes_some_rows(const char *text, size_t len)
+{
+	if (begins_with(text, len, "INSERT") || begins_with(text, len, "COPY"))
+		return true;
+	return (begins_with(text, len, "UPDATE") || begins_with(text, len, "DELETE")) && has_where(text, len);
 }
 
 static void lint_statement(struct lint *l, const struct script_statement *s)
@@ -589,7 +612,7 @@ int migration_lint(void *parent, const struct migration_file *file, struct lint_
 
 	for (uint32_t i = 0; i < file->n_statements; i++) {
 		l.statement = i;
-		if (!loads_rows(file->text + file->statements[i].start, file->statements[i].len))
+		if (!changes_some_rows(file->text + file->statements[i].start, file->statements[i].len))
 			lint_statement(&l, &file->statements[i]);
 	}
 	*ret = l.v;
