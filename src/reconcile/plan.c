@@ -146,26 +146,42 @@ static bool anything_waits(const struct plan *plan)
 	return false;
 }
 
-/* The identity of what is held: who, where, what, and what it assumes to find. */
+static int compare_texts(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* What one held change would do, and what it assumes to find. */
+static char *held_text(struct differ *d, const struct change *c)
+{
+	struct text *text = text_new(d->temporary);
+	struct statements statements;
+
+	change_sql_display(d->temporary, d->plan, c, d->version_num, &statements);
+	for (uint32_t s = 0; s < statements.n; s++)
+		text_addf(text, "%s;\n", statements.v[s]);
+	text_addf(text, "-- from %s\n", c->from ? c->from : "");
+	return text->s;
+}
+
+/* The identity of what is held: who, where, what, and what it assumes. In which order it was found says nothing: other grants
+   on the same tables change how a look groups them. */
 static void make_id(struct differ *d)
 {
 	struct plan *plan = d->plan;
 	struct text *all = text_new(d->temporary);
+	const char **texts = talloc_array(d->temporary, const char *, plan->n_changes + 1);
 	unsigned char digest[SHA256_DIGEST_LENGTH];
+	uint32_t n = 0;
 
 	text_addf(all, "%s\n%llu/%u\n", d->context->target, (unsigned long long)d->server->facts.system_identifier,
 		  d->database ? d->database->facts.database_oid : 0);
-	for (uint32_t i = 0; i < plan->n_changes; i++) {
-		const struct change *c = &plan->changes[i];
-		struct statements statements;
-
-		if (!waits_for_plan(c))
-			continue;
-		change_sql_display(d->temporary, plan, c, d->version_num, &statements);
-		for (uint32_t s = 0; s < statements.n; s++)
-			text_addf(all, "%s;\n", statements.v[s]);
-		text_addf(all, "-- from %s\n", c->from ? c->from : "");
-	}
+	for (uint32_t i = 0; i < plan->n_changes; i++)
+		if (waits_for_plan(&plan->changes[i]))
+			texts[n++] = held_text(d, &plan->changes[i]);
+	qsort(texts, n, sizeof *texts, compare_texts);
+	for (uint32_t i = 0; i < n; i++)
+		text_add(all, texts[i]);
 	SHA256((const unsigned char *)all->s, all->len, digest);
 	for (int i = 0; i < 8; i++)
 		snprintf(plan->id + 2 * i, 3, "%02x", digest[i]);

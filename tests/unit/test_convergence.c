@@ -543,6 +543,7 @@ static void the_same_input_gives_the_same_plan(void **state)
 		a = make_plan(memory, &scene, false, true);
 		b = make_plan(memory, &scene, false, true);
 		assert_string_equal(a->id, b->id);
+		assert_string_equal(a->id, make_plan(memory, &scene, false, false)->id);       /* an approval outlives another grouping */
 		assert_int_equal(a->n_changes, b->n_changes);
 		for (uint32_t i = 0; i < a->n_changes; i++)
 			assert_string_equal(change_describe(memory, a, &a->changes[i]), change_describe(memory, b, &b->changes[i]));

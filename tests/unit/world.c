@@ -184,8 +184,8 @@ static int change_object(struct world *w, struct world_object *o, const struct c
 		o->owner = c->role;
 		return 0;
 	}
-	/* a table-level REVOKE takes the privilege from the columns too */
-	for (uint32_t i = 0; c->op == CHANGE_REVOKE && i < o->n_columns; i++) {
+	/* a table-level REVOKE takes the privilege, or its grant option, from the columns too */
+	for (uint32_t i = 0; (c->op == CHANGE_REVOKE || c->op == CHANGE_REVOKE_GRANT_OPTION) && i < o->n_columns; i++) {
 		struct world_acl *acl = &o->columns[i].acl;
 		struct change of_column = *c;
 
