@@ -122,6 +122,18 @@ static void revoke_row(struct edges *e, uint32_t row, const struct membership_wa
 	e->fate[row] = GOES;
 }
 
+/* By a superuser and with ADMIN alone it would be the very row that a creator of the role gets, which is no membership to who asks for
+   more: then it gets what a new one gets. */
+static void tell_from_creator(const struct differ *d, const struct membership_want *want, bool admin, bool *inherit, bool *set)
+{
+	const struct role *member = server_role(d->server, want->member);
+
+	if (!d->server->facts.is_superuser || !admin || *inherit || *set)
+		return;
+	*inherit = want->has_inherit ? want->inherit : !member || (member->attrs & ROLE_INHERIT);
+	*set = want->has_set ? want->set : true;
+}
+
 /* What a wanted membership keeps of its rows, or else a grant of our own with the same options. */
 static void grant_anew(struct edges *e, const struct membership *m, const struct membership_want *want)
 {
@@ -147,6 +159,7 @@ static void grant_anew(struct edges *e, const struct membership *m, const struct
 	admin = want->has_admin ? want->admin : admin;
 	inherit = want->has_inherit ? want->inherit : inherit;
 	set = want->has_set ? want->set : set;
+	tell_from_creator(e->d, want, admin, &inherit, &set);
 	if (rest && admin <= rest_admin && inherit <= rest_inherits && set <= rest_sets)
 		return;
 	change = differ_add(e->d, CHANGE_GRANT_MEMBERSHIP, DRIFT_MEMBERSHIP, PHASE_MEMBERSHIPS, want->source);

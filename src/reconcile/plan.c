@@ -63,6 +63,8 @@ static bool same_family(enum object_kind a, enum object_kind b)
 
 static bool share_an_object(const struct change *a, const struct change *b)
 {
+	if (a->object_kind == OBJECT_COLUMN && b->object_kind == OBJECT_COLUMN && strcmp(a->column, b->column) != 0)
+		return false;
 	for (uint32_t i = 0; i < a->n; i++)
 		for (uint32_t j = 0; j < b->n; j++)
 			if (strcmp(a->names[i], b->names[j]) == 0)

@@ -308,6 +308,12 @@ static void print_world(const struct world *w, const struct change *c)
 {
 	char buf[256];
 
+	for (uint32_t i = 0; c->kind == DRIFT_MEMBERSHIP && i < w->n_memberships; i++) {
+		const struct membership *m = &w->memberships[i];
+
+		printf("  %s is a member of %s by %s%s%s%s\n", names_text(w->names, m->member), names_text(w->names, m->role),
+		       names_text(w->names, m->grantor), m->admin ? ", ADMIN" : "", m->inherit ? ", INHERIT" : "", m->set ? ", SET" : "");
+	}
 	for (uint32_t i = 0; i < w->n_objects; i++) {
 		const struct world_object *o = &w->objects[i];
 
@@ -405,18 +411,37 @@ static void setup_scene(struct scene *s, void *parent, uint64_t pair)
 	s->guard = (struct guard_settings){ .max_revokes = 1000000, .max_drops = 1000000, .max_percent = 100 };
 }
 
+static void pair_converges(uint64_t pair)
+{
+	void *memory = talloc_new(NULL);
+	struct scene scene;
+
+	setup_scene(&scene, memory, pair);
+	converge(&scene, true);
+	converge(&scene, false);
+	talloc_free(memory);
+}
+
+/* Found with other seeds: a membership that is granted anew with ADMIN alone is not the row of the role's creator; a chain of column
+   grants has nothing to do with one on another column. */
+static void pairs_that_did_not_converge_once(void **state)
+{
+	static const struct { uint64_t seed, pair; } found[] = { { 4, 18506 }, { 5, 14892 }, { 7, 3007871 } };
+	const uint64_t chosen = seed;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof found / sizeof *found; i++) {
+		seed = found[i].seed;
+		pair_converges(found[i].pair);
+	}
+	seed = chosen;
+}
+
 static void random_pairs_converge(void **state)
 {
 	(void)state;
-	for (uint64_t pair = 0; pair < pairs; pair++) {
-		void *memory = talloc_new(NULL);
-		struct scene scene;
-
-		setup_scene(&scene, memory, pair);
-		converge(&scene, true);
-		converge(&scene, false);
-		talloc_free(memory);
-	}
+	for (uint64_t pair = 0; pair < pairs; pair++)
+		pair_converges(pair);
 	printf("%llu random pairs converged (seed %llu)\n", (unsigned long long)pairs, (unsigned long long)seed);
 }
 
@@ -554,7 +579,8 @@ static void the_same_input_gives_the_same_plan(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(random_pairs_converge), cmocka_unit_test(what_is_undone_was_never_done), cmocka_unit_test(grouping_does_not_matter),
+		cmocka_unit_test(pairs_that_did_not_converge_once), cmocka_unit_test(random_pairs_converge),
+		cmocka_unit_test(what_is_undone_was_never_done), cmocka_unit_test(grouping_does_not_matter),
 		cmocka_unit_test(the_same_input_gives_the_same_plan),
 	};
 
