@@ -148,8 +148,17 @@ class Container:
         wait_for("the boot", lambda: self.run("systemctl is-system-running", ok=None).stdout.strip() in ("running", "degraded"), 180)
 
     def find_leader(self):
-        children = pathlib.Path("/proc/%d/task/%d/children" % (self.nspawn.pid, self.nspawn.pid)).read_text().split()
-        return int(children[0]) if children else None
+        """The child that is process 1 in there; the one that sets up the container for it is gone a moment later."""
+        if self.nspawn.poll() is not None:
+            raise AssertionError("systemd-nspawn has ended with %d" % self.nspawn.returncode)
+        for child in pathlib.Path("/proc/%d/task/%d/children" % (self.nspawn.pid, self.nspawn.pid)).read_text().split():
+            try:
+                status = pathlib.Path("/proc/%s/status" % child).read_text()
+            except FileNotFoundError:
+                continue
+            if re.search(r"(?m)^NSpid:\t\d+\t1$", status):
+                return int(child)
+        return None
 
     def run(self, command, ok=True, user=None):
         """A shell command inside; ok True: must succeed, False: must fail, None: either."""
