@@ -80,6 +80,7 @@ struct migrator {
 	bool progress_exists;
 	uint32_t at, replay;              /* the statement under way; the one that is set again for the session */
 	enum lookup lookup;
+	bool doubted;                     /* the lookup found an invalid index, and asks once more */
 	msec_t building_since;            /* 0 = nobody builds it */
 	enum progress_state verdict;      /* of the lookup, to be noted */
 	char *verdict_text;

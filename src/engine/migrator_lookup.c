@@ -162,9 +162,19 @@ static void found(struct migrator *m, bool done, msec_t now)
 	}
 }
 
+/* Who builds is read after the catalogs' snapshot was taken: a build that ended between the two looks like one that nobody does. The
+   next snapshot sees its end. */
+static bool is_doubtful(struct migrator *m, const char *word)
+{
+	m->doubted = !strcmp(word, "invalid") && !m->doubted;
+	return m->doubted;
+}
+
 static void take_verdict(struct migrator *m, const char *word, const char *name, const char *pid, msec_t now)
 {
-	if (!strcmp(word, "invalid")) {
+	if (is_doubtful(m, word)) {
+		migrator_wait(m, MS_LOOK, 0, now);
+	} else if (!strcmp(word, "invalid")) {
 		found_invalid(m, name, now);
 	} else if (strcmp(word, "building")) {
 		found(m, !strcmp(word, "done"), now);

@@ -78,6 +78,7 @@ def as_each(s, roles):
             connection.close()
 
 
+@plain
 def test_each_account_may_do_its_part(services):
     s = services
     assert len(EVERYBODY) == 34 and s.pg.value("SELECT count(*) FROM pg_roles WHERE rolname = ANY (%s) AND rolcanlogin "
@@ -159,6 +160,7 @@ def test_policies_are_set_right_in_place(services):
     s.nothing_is_sent()
 
 
+@plain
 def test_a_password_is_rotated_without_a_restart(services):
     s = services
     mark, pid, old = s.pg.log_mark(), s.daemon.process.pid, s.password("web")

@@ -40,6 +40,7 @@ def fails(conninfo, failure, text, within=2500, **environment):
     return run("connect_fails", conninfo, FAILURE=failure, TEXT=text, WITHIN=within, **environment)
 
 
+@pytest.mark.majors(14, 15, 18)
 @pytest.mark.parametrize("test", CALM)
 def test_calm(pg, test):
     run(test, pg.conninfo())
