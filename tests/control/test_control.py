@@ -528,10 +528,12 @@ class Malformed(WithDaemon):
                 client = unix(self.d.control)
                 client.sendall(request)
                 client.close()
+        # Answered in turn: now all of them were accepted, and none is still to come.
+        self.assertEqual(self.d.get("/v1/ping").code, 200)
         deadline = time.monotonic() + 10
-        while self.sockets() > idle and time.monotonic() < deadline:
+        while (left := self.sockets()) > idle and time.monotonic() < deadline:
             select.select([], [], [], 0.05)
-        self.assertLessEqual(self.sockets(), idle)
+        self.assertLessEqual(left, idle)
 
     def sockets(self):
         n = 0
