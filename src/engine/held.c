@@ -2,7 +2,6 @@
 #include "engine/held.h"
 
 #include <inttypes.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <string.h>
 #include <talloc.h>
@@ -103,15 +102,6 @@ void held_record(struct target *t)
 
 /* ---- the decision ---- */
 
-static void digest_id(const void *bytes, size_t len, char id[17])
-{
-	unsigned char digest[SHA256_DIGEST_LENGTH];
-
-	SHA256(bytes, len, digest);
-	for (int i = 0; i < 8; i++)
-		snprintf(id + 2 * i, 3, "%02x", digest[i]);
-}
-
 /* Who, where, which text, and what the policy has against it. Sizes change from minute to minute: they are no part of it, and
    neither is how far the file has come. */
 static const char *approval_id(const struct target *t, const struct hold_policy *policy, const struct migration *m)
@@ -122,12 +112,12 @@ static const char *approval_id(const struct target *t, const struct hold_policy 
 
 	text_addf(all, "migration\n%s\n%" PRIu64 "/%" PRIu32 "\n%s\n%s\n", t->name, facts->system_identifier, facts->database_oid,
 		  m->file->version != NULL ? m->file->version : "", m->file->script);
-	digest_id(m->file->text, m->file->len, id);
+	plan_digest(m->file->text, m->file->len, id);
 	text_addf(all, "%s\n", id);
 	for (uint32_t i = 0; i < m->n_findings; i++)
 		if (hold_names(policy, &m->findings[i]))
 			text_addf(all, "%u %s\n", m->findings[i].statement, m->findings[i].rule);
-	digest_id(all->s, all->len, id);
+	plan_digest(all->s, all->len, id);
 	talloc_free(all);
 	return talloc_strdup(t->migrations, id);
 }
@@ -232,7 +222,7 @@ void held_identify(struct target *t, struct plan *plan)
 		if (n == 1 && undo != NULL && plan->guard_id[0] == '\0')
 			snprintf(plan->id, sizeof(plan->id), "%s", undo);       /* alone it is known by its own id */
 		else
-			digest_id(all->s, all->len, plan->id);
+			plan_digest(all->s, all->len, plan->id);
 		t->rejected_by = decision(t, plan->id, plan, &actor) == 2 ? actor : NULL;
 	}
 	talloc_free(all);

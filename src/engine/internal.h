@@ -360,14 +360,13 @@ int expressions_turn(struct target *, msec_t now);
 enum expression_state expression_state(void *target, const char *schema, const char *table, const char *wanted, const char *live,
 				       const char **ret_reason);
 
-
 /* sizes.c: pending migrations beside the live tables. begin: false when there is nothing to ask; turn as above. */
-/* Names, as array text, of the ledgers and of what stands beside them. */
-const char *ledger_tables(void *parent, const char *table);
 bool sizes_begin(struct target *, msec_t now);
 int sizes_turn(struct target *);
 
 /* ---- look.c, ledger.c ---- */
+/* Names, as array text, of the ledger, of that of seed data, and of what stands beside them. A talloc child of parent. */
+const char *ledger_tables(void *parent, const char *table);
 /* A catalog query, prepared where the connection stays. */
 struct statement look_query(const struct target *, enum query_id);
 int look_begin(struct target *, msec_t now);

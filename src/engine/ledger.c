@@ -85,6 +85,19 @@ static bool is_gone(struct target *t)
 	return true;
 }
 
+const char *ledger_tables(void *parent, const char *table)
+{
+	struct text *out = text_new(parent);
+	char *seed = talloc_asprintf(parent, "%s_seed", table);
+
+	quote_array_add(out, table);
+	quote_array_add(out, seed);
+	quote_array_add(out, progress_table(parent, table));
+	quote_array_add(out, progress_table(parent, seed));
+	text_add(out, "}");
+	return out->s;
+}
+
 /* No ledger yet. Tables in the schema where it would be say that this is another database than was meant, or one whose history we
    cannot see: Flyway does not begin there, either. So does a history of Flyway's, wherever it is. What we have created ourselves
    has its tables from its template. */

@@ -170,8 +170,7 @@ static const char *retiring_roles(struct target *t)
 				continue;
 			if (out == NULL)
 				out = text_new(t->pass);
-			text_add(out, out->len > 0 ? "," : "{");
-			quote_array_element(out, wish->name);
+			quote_array_add(out, wish->name);
 		}
 	if (out != NULL)
 		text_add(out, "}");

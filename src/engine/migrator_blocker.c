@@ -32,12 +32,6 @@ static const struct migration *planned_entry(const struct migrator *m)
 	return NULL;
 }
 
-static void add_element(struct text *array, const char *element)
-{
-	text_add_char(array, array->len > 0 ? ',' : '{');
-	quote_array_element(array, element);
-}
-
 /* Array text, or NULL when there is none. */
 static char *relations(void *parent, const struct migrator *m)
 {
@@ -47,10 +41,10 @@ static char *relations(void *parent, const struct migrator *m)
 	uint32_t statement = m->file->transactional ? m->failed->index : m->at;
 
 	if (own)
-		add_element(out, m->params.table);
+		quote_array_add(out, m->params.table);
 	for (uint32_t i = 0; entry && !own && i < entry->n_findings; i++)
 		if (entry->findings[i].statement == statement && entry->findings[i].live_relation)
-			add_element(out, entry->findings[i].live_relation);
+			quote_array_add(out, entry->findings[i].live_relation);
 	if (!out->len)
 		return NULL;
 	text_add_char(out, '}');

@@ -106,7 +106,7 @@ static void add_like(struct text *out, const char *glob)
 			text_add_char(like, '\\');
 		text_add_char(like, *glob == '*' ? '%' : *glob == '?' ? '_' : *glob);
 	}
-	quote_array_element(out, like->s);
+	quote_array_add(out, like->s);
 	talloc_free(like);
 }
 
@@ -114,25 +114,8 @@ static const char *patterns(void *parent, const struct migration_settings *m)
 {
 	struct text *out = text_new(parent);
 
-	for (uint32_t i = 0; i < m->n_schema_drift; i++) {
-		text_add_char(out, i == 0 ? '{' : ',');
+	for (uint32_t i = 0; i < m->n_schema_drift; i++)
 		add_like(out, m->schema_drift[i]);
-	}
-	text_add_char(out, '}');
-	return out->s;
-}
-
-/* The ledger, that of seed data, and what stands beside them. */
-static const char *watched_ledgers(void *parent, const struct migration_settings *m)
-{
-	struct text *out = text_new(parent);
-	const char *seed = talloc_asprintf(parent, "%s_seed", m->table_name);
-	const char *const names[] = { m->table_name, progress_table(parent, m->table_name), seed, progress_table(parent, seed) };
-
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		text_add_char(out, i == 0 ? '{' : ',');
-		quote_array_element(out, names[i]);
-	}
 	text_add_char(out, '}');
 	return out->s;
 }
@@ -162,7 +145,7 @@ bool schema_begin(struct target *t, msec_t now)
 	job = talloc_zero(t->pass, struct schema_job);
 	job->params[0] = patterns(job, &t->db->migrations);
 	job->params[1] = t->db->migrations.table_schema;
-	job->params[2] = watched_ledgers(job, &t->db->migrations);
+	job->params[2] = ledger_tables(job, t->db->migrations.table_name);
 	ask(t, job);
 	job->piece = text_new(job);
 	talloc_free(t->pass->schema);

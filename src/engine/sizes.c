@@ -28,12 +28,6 @@ struct sizes {
 	const char *ours[2];              /* schema, array text: tables that are not the users' */
 };
 
-static void add_element(struct text *array, const char *element)
-{
-	text_add(array, array->len > 0 ? "," : "{");
-	quote_array_element(array, element);
-}
-
 /* Relations of the findings as array text. */
 static const char *relations(void *parent, const struct migration_list *list)
 {
@@ -42,7 +36,7 @@ static const char *relations(void *parent, const struct migration_list *list)
 	for (uint32_t i = 0; i < list->n; i++)
 		for (uint32_t k = 0; k < list->v[i].n_findings; k++)
 			if (list->v[i].findings[k].live_relation != NULL)
-				add_element(out, list->v[i].findings[k].live_relation);
+				quote_array_add(out, list->v[i].findings[k].live_relation);
 	text_add(out, out->len > 0 ? "}" : "{}");
 	return out->s;
 }
@@ -53,20 +47,6 @@ static bool any_finding(const struct migration_list *list)
 		if (list->v[i].n_findings > 0)
 			return true;
 	return false;
-}
-
-/* The ledgers, and what stands beside them. */
-const char *ledger_tables(void *parent, const char *table)
-{
-	struct text *out = text_new(parent);
-	char *seed = talloc_asprintf(parent, "%s_seed", table);
-
-	add_element(out, table);
-	add_element(out, seed);
-	add_element(out, progress_table(parent, table));
-	add_element(out, progress_table(parent, seed));
-	text_add(out, "}");
-	return out->s;
 }
 
 bool sizes_begin(struct target *t, msec_t now)

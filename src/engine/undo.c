@@ -2,7 +2,6 @@
 #include "engine/undo.h"
 
 #include <inttypes.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,11 +124,8 @@ void undo_load(struct target *t)
 static void approval_id(const struct target *t, const struct undo_entry *e, char id[17])
 {
 	char *all = talloc_asprintf(NULL, "undo\n%s\n%" PRId64 "\n%" PRIu64 "\n%s", t->name, e->id, engine_random(t->engine), e->record);
-	unsigned char digest[SHA256_DIGEST_LENGTH];
 
-	SHA256((const unsigned char *)all, strlen(all), digest);
-	for (int i = 0; i < 8; i++)
-		snprintf(id + 2 * i, 3, "%02x", digest[i]);
+	plan_digest(all, strlen(all), id);
 	talloc_free(all);
 }
 

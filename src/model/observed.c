@@ -20,6 +20,14 @@ const struct role *server_role(const struct server_state *server, name_id name)
 	return low < server->n_roles && server->roles[low].name == name ? &server->roles[low] : NULL;
 }
 
+const struct database *server_database(const struct server_state *server, const struct database_state *here)
+{
+	for (uint32_t i = 0; here && i < server->n_databases; i++)
+		if (server->databases[i].name == here->facts.database)
+			return &server->databases[i];
+	return NULL;
+}
+
 /* A quoted element, with its escapes undone into scratch; p is after the opening quote. */
 static const char *quoted_element(const char *p, const char *end, struct text *scratch)
 {

@@ -137,6 +137,8 @@ struct database_state {
 
 /* NULL when there is no such role; roles are sorted, this is a binary search. */
 const struct role *server_role(const struct server_state *, name_id name);
+/* The database that was looked at, among those of the server's look; NULL when that has none of its name, or here is NULL. */
+const struct database *server_database(const struct server_state *, const struct database_state *here);
 
 /* Walks the members of a group: pass *cursor = 0 first; returns the next name, unescaped into scratch (a talloc
    text the caller owns) or pointing into the rows, with its length; NULL at the end. */

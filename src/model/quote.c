@@ -40,9 +40,9 @@ void quote_ident_display(struct text *out, const char *name)
 		quote_ident(out, name);
 }
 
-void quote_array_element(struct text *out, const char *value)
+void quote_array_add(struct text *out, const char *value)
 {
-	text_add_char(out, '"');
+	text_add(out, out->len > 0 ? ",\"" : "{\"");
 	for (; *value != '\0'; value++) {
 		if (*value == '"' || *value == '\\')
 			text_add_char(out, '\\');

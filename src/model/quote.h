@@ -12,7 +12,7 @@
 void quote_ident(struct text *, const char *name);                  /* "na""me" */
 void quote_ident_len(struct text *, const char *name, size_t len);
 void quote_literal(struct text *, const char *value);               /* 'val''ue' */
-void quote_array_element(struct text *, const char *value);         /* "a\"b": of an array's text */
+void quote_array_add(struct text *, const char *value);             /* an array's text so far: {"a\"b","c" */
 /* Quoted only when needed by the rules of a plain lower-case identifier: for people, never for the server. */
 void quote_ident_display(struct text *, const char *name);
 

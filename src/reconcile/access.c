@@ -58,17 +58,9 @@ static name_id name_of(const struct access *a, const char *name)
 	return names_find(a->names, name, strlen(name));
 }
 
-static const struct database *this_database(const struct access *a)
-{
-	for (uint32_t i = 0; a->database && i < a->server->n_databases; i++)
-		if (a->server->databases[i].name == a->database->facts.database)
-			return &a->server->databases[i];
-	return NULL;
-}
-
 static void edges_new(struct access *a)
 {
-	const struct database *here = this_database(a);
+	const struct database *here = server_database(a->server, a->database);
 	name_id owners = name_of(a, "pg_database_owner");
 	uint32_t n = a->server->n_memberships, names = names_count(a->names) + 2;
 

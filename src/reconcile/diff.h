@@ -118,8 +118,6 @@ enum reach {
 };
 void reach_begin(struct differ *);
 bool reaches(const struct differ *, name_id role, enum reach how);
-/* The database that the plan is of, among those of the server's look; NULL for the server's own plan. */
-const struct database *this_database(const struct differ *);
 /* pg_database_owner has one member that no catalog shows: the owner of the database that we are in. */
 name_id role_really(const struct differ *, name_id role);
 

@@ -2,7 +2,6 @@
 /* diff, guard, order, identity: one plan. */
 #include "reconcile/plan.h"
 
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,7 +172,6 @@ static void make_id(struct differ *d)
 	struct plan *plan = d->plan;
 	struct text *all = text_new(d->temporary);
 	const char **texts = talloc_array(d->temporary, const char *, plan->n_changes + 1);
-	unsigned char digest[SHA256_DIGEST_LENGTH];
 	uint32_t n = 0;
 
 	text_addf(all, "%s\n%llu/%u\n", d->context->target, (unsigned long long)d->server->facts.system_identifier,
@@ -184,9 +182,7 @@ static void make_id(struct differ *d)
 	qsort(texts, n, sizeof *texts, compare_texts);
 	for (uint32_t i = 0; i < n; i++)
 		text_add(all, texts[i]);
-	SHA256((const unsigned char *)all->s, all->len, digest);
-	for (int i = 0; i < 8; i++)
-		snprintf(plan->id + 2 * i, 3, "%02x", digest[i]);
+	plan_digest(all->s, all->len, plan->id);
 }
 
 static void release_approved(struct differ *d)

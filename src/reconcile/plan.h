@@ -103,6 +103,9 @@ struct plan {
 	struct names *names;
 };
 
+/* What is approved goes by such an id: 16 hex digits of a digest. */
+void plan_digest(const void *bytes, size_t len, char id[17]);
+
 /* The plan is a talloc child of parent; strings may point into desired and observed. */
 int plan_server(void *parent, const struct plan_context *, struct desired *, const struct server_state *,
 		struct plan **ret, struct error *err);

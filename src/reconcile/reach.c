@@ -43,19 +43,11 @@ bool reaches(const struct differ *d, name_id role, enum reach how)
 	return d->server->facts.is_superuser || (role < d->n_reach && (d->reach[role] & BIT(how)));
 }
 
-const struct database *this_database(const struct differ *d)
-{
-	for (uint32_t i = 0; d->database && i < d->server->n_databases; i++)
-		if (d->server->databases[i].name == d->database->facts.database)
-			return &d->server->databases[i];
-	return NULL;
-}
-
 name_id role_really(const struct differ *d, name_id role)
 {
 	const struct database *here = NULL;
 
 	if (d->database && strcmp(names_text(d->names, role), "pg_database_owner") == 0)
-		here = this_database(d);
+		here = server_database(d->server, d->database);
 	return here ? here->owner : role;
 }

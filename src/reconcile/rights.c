@@ -254,7 +254,7 @@ static struct lack setting(struct differ *d, const struct change *c)
 
 static bool may_create_here(const struct differ *d)
 {
-	const struct database *db = this_database(d);
+	const struct database *db = server_database(d->server, d->database);
 
 	if (!db || reaches(d, db->owner, REACH_PRIVILEGES))
 		return true;
@@ -270,7 +270,7 @@ static struct lack needs_create_here(struct differ *d)
 	if (may_create_here(d))
 		return (struct lack){ NULL, NULL };
 	return (struct lack){ "dbreconcile's login may not create in this database",
-			      sql_of(d, "GRANT CREATE ON DATABASE ", this_database(d)->name, " TO ", d->me, "") };
+			      sql_of(d, "GRANT CREATE ON DATABASE ", server_database(d->server, d->database)->name, " TO ", d->me, "") };
 }
 
 static struct lack create_schema(struct differ *d, const struct change *c)
