@@ -8,6 +8,7 @@
  *   waves.c   who is migrated before whom    brake.c   what failed is not tried again
  *   turn.c    the order of one turn of the loop
  *   target.c  executes what target_fsm.c says for one target
+ *   pass.c    how a pass begins and ends   connection.c  its connection
  *   look.c    the batches of one look      ledger.c  the ledger's, after it
  *   unchanged.c  a look that found what the one before found
  *   judge.c   a look -> a plan -> what to do next
@@ -322,16 +323,28 @@ void target_turn(struct target *, msec_t now);
 /* Ends the pass as failed; err is copied. */
 void target_fail(struct target *, enum failure, const struct error *err, msec_t now);
 void target_failf(struct target *, enum failure, msec_t now, const char *hint, const char *format, ...) __attribute__((format(printf, 5, 6)));
-void target_disconnect(struct target *);
+/* Pulls outcomes: 0 more to come, 1 the batch is over, 2 the session failed. */
+int collect_turn(struct target *, struct collect *);
+void collect_begin(struct collect *, void *parent);
+int target_submit(struct target *, enum batch_mode, struct statement *, unsigned n, msec_t budget, msec_t now);
+
+/* ---- pass.c ---- */
+void pass_begin(struct target *, msec_t now);
+void pass_admitted(struct target *, msec_t now);         /* a connection is there: the deadline runs from now on */
 /* What is worked between the two counts as the CPU time of the target's pass. */
 void target_work_begin(struct target *);
 void target_work_end(struct target *);
 /* Remembers a failure that does not end the pass. */
 void pass_note_failure(struct pass *, enum failure, const struct error *);
-/* Pulls outcomes: 0 more to come, 1 the batch is over, 2 the session failed. */
-int collect_turn(struct target *, struct collect *);
-void collect_begin(struct collect *, void *parent);
-int target_submit(struct target *, enum batch_mode, struct statement *, unsigned n, msec_t budget, msec_t now);
+/* It is over: as well as it could, or failed with what pass->error says. */
+void pass_rest(struct target *, msec_t now);
+void pass_backoff(struct target *, msec_t now);
+void server_looked(struct server *);                     /* the plans of its databases that waited for it can be made */
+
+/* ---- connection.c ---- */
+void connection_open(struct target *, msec_t now);       /* begins; connection_turn() raises TE_READY or fails the pass */
+void connection_turn(struct target *, msec_t now);
+void target_disconnect(struct target *);
 
 /* ---- fleet.c ---- */
 struct server *fleet_server(const struct engine *, const char *name);

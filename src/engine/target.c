@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * Executes for one target what the table in target_fsm.c decides: sessions are
- * opened, turned and closed here, batches are submitted and pulled; what the
- * rows mean is look.c's, judge.c's and apply.c's.
+ * Executes for one target what the table in target_fsm.c decides, and gives it
+ * its turns; batches are submitted and pulled here. What the rows mean is
+ * look.c's, judge.c's and apply.c's.
  */
 #include "engine/internal.h"
 
@@ -52,14 +52,6 @@ int target_submit(struct target *t, enum batch_mode mode, struct statement *stat
 
 /* ---- failing ---- */
 
-void pass_note_failure(struct pass *p, enum failure failure, const struct error *err)
-{
-	if (p->failure != FAILURE_NONE)
-		return;
-	p->failure = failure;
-	p->error = *err;
-}
-
 void target_fail(struct target *t, enum failure failure, const struct error *err, msec_t now)
 {
 	if (t->pass != NULL) {
@@ -89,295 +81,7 @@ void target_failf(struct target *t, enum failure failure, msec_t now, const char
 	target_fail(t, failure, &err, now);
 }
 
-static void fail_session(struct target *t, msec_t now)
-{
-	struct error err = *session_error(t->session);
-	enum failure failure = session_failure(t->session);
-
-	if (!error_is_set(&err))
-		error_set(&err, "the connection was lost");
-	target_fail(t, failure == FAILURE_NONE ? FAILURE_CONNECT : failure, &err, now);
-}
-
-/* ---- the connection ---- */
-
-void target_disconnect(struct target *t)
-{
-	watch_close(t);
-	slots_keep(t, false);
-	t->asserted = false;
-	if (t->session != NULL && target_is_root(t))
-		quiet_lost(t->server, t->engine->now);
-	talloc_free(t->session);
-	t->session = NULL;
-	slots_release(t);
-}
-
-static msec_t min_msec(msec_t a, msec_t b)
-{
-	return a < b ? a : b;
-}
-
-static void bucket(uint64_t buckets[12], uint64_t *count, double *sum, msec_t span)
-{
-	static const double limits[] = { .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300 };
-	double seconds = (double)span / 1000;
-	unsigned i = 0;
-
-	while (i < sizeof(limits) / sizeof(limits[0]) && seconds > limits[i])
-		i++;
-	buckets[i]++;
-	(*count)++;
-	*sum += seconds;
-}
-
-/* A connection is there: from now on the pass has a deadline; from due to here it waited. */
-static void pass_admitted(struct target *t, msec_t now)
-{
-	struct engine_numbers *n = &t->engine->numbers;
-
-	if (t->pass->deadline != MSEC_NEVER)
-		return;
-	t->pass->deadline = now + target_settings(t)->pass_timeout;
-	if (t->pass->admitted)
-		return;
-	t->pass->admitted = true;
-	bucket(n->wait_buckets, &n->wait_count, &n->wait_sum, now > t->pass_due ? now - t->pass_due : 0);
-}
-
-static int session_make(struct target *t, struct error *err)
-{
-	const struct settings *settings = target_settings(t);
-	const struct server_settings *server = target_server_settings(t);
-	void *scratch = talloc_new(t->pass);
-	char *password = NULL;
-	int r = secrets_get(t, scratch, &server->password, &password, err);
-
-	if (r == 0) {
-		struct session_config config = {
-			.name = t->name, .conninfo = server->conninfo, .database = t->database, .password = password,
-			.application_name = "dbreconciled", .version_num = t->server->version_num, .superuser = t->server->superuser,
-			.connect_timeout = settings->connect_timeout, .lock_timeout = settings->lock_timeout,
-			.statement_timeout = settings->statement_timeout,
-		};
-
-		t->session = session_new(t, &config);
-	}
-	talloc_free(scratch);
-	return r;
-}
-
-/* With the password at hand at once, or later: a command may have to run for it. */
-static void connect_begin(struct target *t, msec_t now)
-{
-	struct error err;
-	int r;
-
-	error_clear(&err);
-	r = session_make(t, &err);
-	if (r == 2)
-		return;
-	if (r != 0)
-		target_fail(t, FAILURE_AUTH, &err, now);
-	else if (session_connect(t->session, now) != 0)
-		fail_session(t, now);
-	else
-		target_mark(t);
-}
-
-static void effect_connect(struct target *t, msec_t now)
-{
-	watch_close(t);
-	t->asserted = false;
-	if (t->session != NULL && target_is_root(t))
-		quiet_lost(t->server, now);
-	TALLOC_FREE(t->session);
-	pass_admitted(t, now);
-	connect_begin(t, now);
-}
-
-static void connect_turn(struct target *t, msec_t now)
-{
-	if (t->session == NULL) {
-		if (!t->waiting_secret)
-			connect_begin(t, now);
-		return;
-	}
-	switch (session_state(t->session)) {
-	case SESSION_READY:
-		if (target_is_root(t))
-			t->server->epoch++;
-		target_event(t, TE_READY, now);
-		break;
-	case SESSION_FAILED:
-	case SESSION_CLOSED:
-		if (target_is_root(t))
-			t->server->version_num = 0;      /* perhaps another version answers now: begin with the short list again */
-		if (session_failure(t->session) == FAILURE_AUTH)
-			secrets_forget(t->engine, &target_server_settings(t)->password);
-		fail_session(t, now);
-		break;
-	default:
-		break;
-	}
-}
-
-/* ---- the pass ---- */
-
-static int pass_done(struct pass *p)
-{
-	look_unref(p->look);
-	source_files_unref(p->files);
-	source_files_unref(p->seed_files);
-	return 0;
-}
-
-static void pass_begin(struct target *t, msec_t now)
-{
-	slots_keep(t, false);
-	t->pass = talloc_zero(t, struct pass);
-	talloc_set_destructor(t->pass, pass_done);
-	t->pass->started = now;
-	t->pass->started_us = clock_monotonic_us();
-	t->pass->deadline = MSEC_NEVER;
-	t->pass->ordered = t->ordered;
-	t->pass->observed_only = t->ordered && t->order_observed;
-	t->pass->retry = (t->retry || t->engine->options.once) && !t->pass->observed_only;
-	t->retry = t->retry && t->pass->observed_only;
-	t->ordered = t->order_observed = false;
-	suspension_expire(t);
-	flapping_pass(t);
-	t->pass_due = t->due == MSEC_NEVER || t->due > now ? now : t->due;
-	t->due = MSEC_NEVER;
-	publish_start(t);
-}
-
-void target_work_begin(struct target *t)
-{
-	t->engine->cpu_mark = clock_cpu_us();
-}
-
-void target_work_end(struct target *t)
-{
-	int64_t cpu = clock_cpu_us();
-
-	if (t->pass != NULL)
-		t->pass->cpu_us += cpu - t->engine->cpu_mark;
-	t->engine->cpu_mark = cpu;
-}
-
-static void note_duration(struct target *t, msec_t now)
-{
-	struct engine_numbers *n = &t->engine->numbers;
-
-	bucket(n->duration_buckets, &n->duration_count, &n->duration_sum, now - t->pass->started);
-	target_work_end(t);
-	t->view.last_duration_us = clock_monotonic_us() - t->pass->started_us;
-	t->view.last_cpu_us = t->pass->cpu_us;
-	t->view.last_applied_us = t->pass->applied_us;
-}
-
-/* Only what was asserted and looked at once: the next pass on it begins with the look. */
-static bool session_may_stay(const struct target *t)
-{
-	if (t->session == NULL || !t->asserted || t->look == NULL)
-		return false;
-	return session_state(t->session) == SESSION_READY && session_transaction(t->session) == 'I' && slots_may_keep(t);
-}
-
-/* The plans of its databases that waited for it can be made. */
-static void server_looked(struct server *s)
-{
-	for (uint32_t i = 0; i < s->n_databases; i++)
-		if (s->databases[i]->state == TS_PLAN)
-			target_mark(s->databases[i]);
-}
-
-/* Both ends of a pass: the connection goes or is kept, the next due time is set. */
-static void pass_end(struct target *t, msec_t next, msec_t now)
-{
-	bool first = !t->once_done;
-
-	if (t->pass != NULL)
-		note_duration(t, now);
-	slots_unqueue(t);
-	migrations_forget(t);
-	if (session_may_stay(t))
-		slots_keep(t, true);
-	else
-		target_disconnect(t);
-	TALLOC_FREE(t->pass);
-	t->once_done = t->wait.why == WAVE_GO;      /* else waves.c says when */
-	t->waiting_secret = false;
-	if (t->resume_due != 0 && t->resume_due < next)
-		next = t->resume_due > now ? t->resume_due : now;      /* looking must not put off correcting */
-	t->resume_due = 0;
-	next = waves_due(t, t->soon ? now : next, now);
-	t->soon = false;
-	t->due = t->engine->options.once ? MSEC_NEVER : next;
-	if (t->again) {
-		t->again = false;
-		t->ordered = true;
-		t->due = now;
-	}
-	t->view.next_ms = t->due == MSEC_NEVER ? 0 : clock_wall() + (t->due - now);
-	t->view.busy = t->due <= now;
-	if (target_is_root(t)) {
-		fleet_release(t->server, now);
-		server_looked(t->server);
-	}
-	if (first && t->due <= now)
-		target_mark(t);
-	target_wake_at(t, t->due);
-}
-
-/* What it looked at has changed: a pass at once, or as soon as the one under way is over. */
-static void target_soon(struct target *t, msec_t now)
-{
-	if (t->engine->options.once)
-		return;
-	if (!target_state_at_rest(t->state)) {
-		t->soon = true;
-	} else if (t->due != MSEC_NEVER) {
-		t->due = now;
-		target_wake_at(t, now);
-	}
-}
-
-static void effect_rest(struct target *t, msec_t now)
-{
-	bool wrote = t->pass->wrote;
-	msec_t next = schedule_next(t->engine, target_server_settings(t)->interval, t->pass->started, now);
-
-	t->failures = 0;
-	publish_rest(t, now);
-	pass_end(t, next, now);
-	/* the last step of a retirement is the server's: as soon as nothing here depends on the role */
-	if (wrote && !target_is_root(t) && t->look != NULL && t->server->look != NULL && t->server->look->server_state->n_dependencies > 0)
-		target_soon(t->server->root, now);
-	/* roles changed: what stood blocked may go now */
-	for (uint32_t i = 0; wrote && target_is_root(t) && i < t->server->n_databases; i++)
-		target_soon(t->server->databases[i], now);
-}
-
-static void effect_backoff(struct target *t, msec_t now)
-{
-	msec_t wait = schedule_backoff(t->engine, ++t->failures, t->engine->hold->settings->backoff_max);
-	struct error err = t->pass->error;
-	enum failure failure = t->pass->failure;
-
-	publish_failure(t, failure == FAILURE_NONE ? FAILURE_INTERNAL : failure, &err, now);
-	pass_end(t, now + wait, now);
-	if (!target_is_root(t))
-		return;
-	/* what failed on the server itself does not keep its databases waiting, once it has been looked at */
-	if (!t->server->down && t->server->look != NULL && t->server->look->gen == t->server->gen)
-		fleet_release(t->server, now);
-	if (t->server->down || !t->server->released)
-		publish_server_down(t->server, now);
-}
-
-/* ---- the other effects ---- */
+/* ---- effects ---- */
 
 static void effect_none(struct target *t, msec_t now)
 {
@@ -511,9 +215,9 @@ static void effect_bug(struct target *t, msec_t now)
 typedef void (*target_effect_run)(struct target *, msec_t now);
 
 static const target_effect_run effects[TARGET_EFFECTS] = {
-	[FX_NONE] = effect_none, [FX_ASK] = effect_ask, [FX_QUEUE] = effect_queue, [FX_CONNECT] = effect_connect,
+	[FX_NONE] = effect_none, [FX_ASK] = effect_ask, [FX_QUEUE] = effect_queue, [FX_CONNECT] = connection_open,
 	[FX_FACTS] = effect_facts, [FX_LOOK] = effect_look, [FX_PLAN] = effect_plan, [FX_APPLY] = apply_begin,
-	[FX_MIGRATE] = migrations_run, [FX_JUDGE] = effect_judge, [FX_REST] = effect_rest, [FX_BACKOFF] = effect_backoff,
+	[FX_MIGRATE] = migrations_run, [FX_JUDGE] = effect_judge, [FX_REST] = pass_rest, [FX_BACKOFF] = pass_backoff,
 	[FX_CLOSE] = effect_close, [FX_BUG] = effect_bug,
 };
 
@@ -531,6 +235,11 @@ void target_event(struct target *t, enum target_event event, msec_t now)
 
 /* ---- one turn ---- */
 
+static msec_t min_msec(msec_t a, msec_t b)
+{
+	return a < b ? a : b;
+}
+
 /* At rest or waiting, for a slot too: a kept connection may have an answer for the quiet check, or may be gone. */
 static void kept_turn(struct target *t, msec_t now)
 {
@@ -547,7 +256,7 @@ static void kept_turn(struct target *t, msec_t now)
 
 static const target_effect_run turns[TARGET_STATES] = {
 	[TS_IDLE] = kept_turn, [TS_HELD] = kept_turn, [TS_SUSPENDED] = kept_turn, [TS_BACKOFF] = kept_turn, [TS_QUIET] = kept_turn,
-	[TS_QUEUED] = kept_turn, [TS_CONNECT] = connect_turn, [TS_ASSERT] = facts_turn, [TS_LOOK] = look_turn, [TS_PLAN] = effect_plan,
+	[TS_QUEUED] = kept_turn, [TS_CONNECT] = connection_turn, [TS_ASSERT] = facts_turn, [TS_LOOK] = look_turn, [TS_PLAN] = effect_plan,
 	[TS_APPLY] = apply_turn, [TS_MIGRATE] = migrations_turn, [TS_VERIFY] = look_turn, [TS_JUDGE] = effect_none,
 	[TS_DRAIN] = effect_none, [TS_STOPPED] = effect_none,
 };
