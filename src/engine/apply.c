@@ -446,17 +446,6 @@ void apply_lost(struct target *t)
 	a->n_events = 0;
 }
 
-static void connection_lost(struct target *t, msec_t now)
-{
-	struct error err = *session_error(t->session);
-	enum failure failure = session_failure(t->session);
-
-	if (!error_is_set(&err))
-		error_set(&err, "the connection was lost");
-	apply_lost(t);
-	target_fail(t, failure == FAILURE_NONE ? FAILURE_CONNECT : failure, &err, now);
-}
-
 static void step_over(struct target *t, msec_t now)
 {
 	struct apply *a = t->pass->apply;
@@ -504,7 +493,8 @@ void apply_turn(struct target *t, msec_t now)
 		step_over(t, now);
 		break;
 	case 2:
-		connection_lost(t, now);
+		apply_lost(t);
+		connection_failed(t, now);
 		break;
 	default:
 		break;

@@ -4,7 +4,7 @@
 
 #include <talloc.h>
 
-static void fail_session(struct target *t, msec_t now)
+void connection_failed(struct target *t, msec_t now)
 {
 	struct error err = *session_error(t->session);
 	enum failure failure = session_failure(t->session);
@@ -49,7 +49,7 @@ static void connect_begin(struct target *t, msec_t now)
 	if (r != 0)
 		target_fail(t, FAILURE_AUTH, &err, now);
 	else if (session_connect(t->session, now) != 0)
-		fail_session(t, now);
+		connection_failed(t, now);
 	else
 		target_mark(t);
 }
@@ -84,7 +84,7 @@ void connection_turn(struct target *t, msec_t now)
 			t->server->version_num = 0;      /* perhaps another version answers now: begin with the short list again */
 		if (session_failure(t->session) == FAILURE_AUTH)
 			secrets_forget(t->engine, &target_server_settings(t)->password);
-		fail_session(t, now);
+		connection_failed(t, now);
 		break;
 	default:
 		break;

@@ -344,6 +344,7 @@ void server_looked(struct server *);                     /* the plans of its dat
 /* ---- connection.c ---- */
 void connection_open(struct target *, msec_t now);       /* begins; connection_turn() raises TE_READY or fails the pass */
 void connection_turn(struct target *, msec_t now);
+void connection_failed(struct target *, msec_t now);     /* the session is: its reason ends the pass */
 void target_disconnect(struct target *);
 
 /* ---- fleet.c ---- */

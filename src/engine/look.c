@@ -119,17 +119,6 @@ static void facts_judge(struct target *t, msec_t now)
 	}
 }
 
-/* The session failed in the middle of a read: its reason is the pass's. */
-static void read_failed(struct target *t, msec_t now)
-{
-	struct error err = *session_error(t->session);
-	enum failure failure = session_failure(t->session);
-
-	if (!error_is_set(&err))
-		error_set(&err, "the connection was lost");
-	target_fail(t, failure == FAILURE_NONE ? FAILURE_CONNECT : failure, &err, now);
-}
-
 void facts_turn(struct target *t, msec_t now)
 {
 	switch (collect_turn(t, &t->pass->collect)) {
@@ -137,7 +126,7 @@ void facts_turn(struct target *t, msec_t now)
 		facts_judge(t, now);
 		break;
 	case 2:
-		read_failed(t, now);
+		connection_failed(t, now);
 		break;
 	default:
 		break;
@@ -369,7 +358,7 @@ void look_turn(struct target *t, msec_t now)
 		case 0:
 			return;
 		case 2:
-			read_failed(t, now);
+			connection_failed(t, now);
 			return;
 		}
 		if (look_catalogs(t, now) != 0)
@@ -383,7 +372,7 @@ void look_turn(struct target *t, msec_t now)
 		case 0:
 			return;
 		case 2:
-			read_failed(t, now);
+			connection_failed(t, now);
 			return;
 		}
 		if (t->pass != p)
@@ -395,7 +384,7 @@ void look_turn(struct target *t, msec_t now)
 		case 0:
 			return;
 		case 2:
-			read_failed(t, now);
+			connection_failed(t, now);
 			return;
 		}
 		p->look_step = after_sizes(t, now);
@@ -405,7 +394,7 @@ void look_turn(struct target *t, msec_t now)
 		case 0:
 			return;
 		case 2:
-			read_failed(t, now);
+			connection_failed(t, now);
 			return;
 		}
 		if (t->pass != p)
@@ -417,7 +406,7 @@ void look_turn(struct target *t, msec_t now)
 		case 0:
 			return;
 		case 2:
-			read_failed(t, now);
+			connection_failed(t, now);
 			return;
 		}
 		p->look_step = STEP_SECRETS;
