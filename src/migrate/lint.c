@@ -5,12 +5,11 @@
 #include <jansson.h>
 #include <pg_query.h>
 #include <string.h>
-#include <strings.h>
 #include <talloc.h>
 
 #include "base/text.h"
-#include "migrate/lexer.h"
 #include "migrate/lint_names.h"
+#include "migrate/lint_skip.h"
 
 #define REWRITES 1u
 #define SCANS 2u
@@ -22,7 +21,7 @@ struct lint {
 	struct lint_made *made;
 	struct migration_finding *v;
 	uint32_t n, statement;
-	const char *ignored;       /* rules of the comments above, each between blanks; "" = every one; NULL = none */
+	const char *ignored;       /* see lint_ignored_above() */
 };
 
 struct effect {
@@ -67,23 +66,10 @@ static const char *blocks(enum lock_mode lock)
 	return lock == LOCK_ACCESS_EXCLUSIVE ? "blocks reads and writes" : lock >= LOCK_SHARE ? "blocks writes" : NULL;
 }
 
-static bool is_ignored(const struct lint *l, const char *rule)
-{
-	char *word;
-	bool found;
-
-	if (!l->ignored || !*l->ignored)
-		return l->ignored;
-	word = talloc_asprintf(l->parent, " %s ", rule);
-	found = strstr(l->ignored, word);
-	talloc_free(word);
-	return found;
-}
-
 /* Nobody else uses what the files have made themselves; but a name without a schema may be that of something else, too. */
 static bool is_left_out(const struct lint *l, const struct effect *e, const char *schema, const char *name)
 {
-	return is_ignored(l, e->rule) || (*schema && lint_made_has(l->made, schema, name));
+	return lint_ignores(l->ignored, e->rule) || (*schema && lint_made_has(l->made, schema, name));
 }
 
 static void note_live_name(struct lint *l, struct migration_finding *f)
@@ -516,84 +502,12 @@ static void unparsed(struct lint *l)
 	add(l, &effect, "", "");
 }
 
-/* The start of the line before this one's; *end is its end. */
-static size_t line_above(const char *text, size_t start, size_t *end)
-{
-	*end = start;
-	while (*end && strchr(" \t\r\n", text[*end - 1]))
-		--*end;
-	for (start = *end; start && text[start - 1] != '\n'; start--)
-		;
-	return start;
-}
-
-/* The rules of all "-- dbreconcile:lint-ignore RULE ..." lines right above the statement, between blanks; "" = every one. */
-static const char *ignored_above(void *parent, const struct migration_file *file, size_t start)
-{
-	static const char words[] = "-- dbreconcile:lint-ignore";
-	struct text *rules = NULL;
-	size_t end, line;
-
-	for (line = line_above(file->text, start, &end); end > line; line = line_above(file->text, line, &end)) {
-		size_t at = line + strlen(words), rest;
-
-		if (end < at || strncmp(file->text + line, words, strlen(words)) != 0 || (at < end && !strchr(" \t", file->text[at])))
-			break;
-		at += strspn(file->text + at, " \t");
-		if (at >= end)
-			return "";
-		rules = rules ? rules : text_new(parent);
-		for (; at < end; at += rest + strspn(file->text + at + rest, " \t")) {
-			rest = strcspn(file->text + at, " \t\r\n");
-			rest = at + rest > end ? end - at : rest;
-			text_addf(rules, " %.*s ", (int)rest, file->text + at);
-		}
-	}
-	return rules ? rules->s : NULL;
-}
-
-/* Rows that come, or some that change: nobody waits for them. A data file holds hundreds of thousands of these, and parsing each takes seconds. */
-static bool begins_with(const char *text, size_t len, const char *word)
-{
-	size_t n = strlen(word);
-
-	return len > n && strncasecmp(text, word, n) == 0 && strchr(" \t\r\n", text[n]);
-}
-
-/* A WHERE of the statement itself: in no parentheses, no name after a dot, and before RETURNING, where it may be a label. */
-static bool has_where(const char *text, size_t len)
-{
-	struct lexer lexer = { text, len, 0 };
-	unsigned depth = 0;
-	bool dot = false;
-
-	for (struct token t = lexer_next(&lexer); t.kind != TOKEN_END && t.kind < TOKEN_BACKSLASH; t = lexer_next(&lexer)) {
-		const char *s = text + t.start;
-
-		if (t.kind == TOKEN_WORD && depth == 0 && !dot && t.len == 5 && strncasecmp(s, "WHERE", 5) == 0)
-			return true;
-		if (t.kind == TOKEN_WORD && depth == 0 && t.len == 9 && strncasecmp(s, "RETURNING", 9) == 0)
-			return false;
-		if (t.kind == TOKEN_SYMBOL)
-			depth += (*s == '(') - (*s == ')' && depth > 0);
-		dot = t.kind == TOKEN_SYMBOL && *s == '.';
-	}
-	return false;
-}
-
-static bool changes_some_rows(const char *text, size_t len)
-{
-	if (begins_with(text, len, "INSERT") || begins_with(text, len, "COPY"))
-		return true;
-	return (begins_with(text, len, "UPDATE") || begins_with(text, len, "DELETE")) && has_where(text, len);
-}
-
 static void lint_statement(struct lint *l, const struct script_statement *s)
 {
 	char *text = talloc_strndup(l->parent, l->file->text + s->start, s->len);
 	PgQueryParseResult parsed = pg_query_parse(text);
 
-	l->ignored = ignored_above(l->parent, l->file, s->start);
+	l->ignored = lint_ignored_above(l->parent, l->file, s->start);
 	if (parsed.error) {
 		unparsed(l);
 	} else {
@@ -612,7 +526,7 @@ int migration_lint(void *parent, const struct migration_file *file, struct lint_
 
 	for (uint32_t i = 0; i < file->n_statements; i++) {
 		l.statement = i;
-		if (!changes_some_rows(file->text + file->statements[i].start, file->statements[i].len))
+		if (!lint_changes_some_rows(file->text + file->statements[i].start, file->statements[i].len))
 			lint_statement(&l, &file->statements[i]);
 	}
 	*ret = l.v;

@@ -372,7 +372,7 @@ static int take_directives(struct scan *scan)
 		p += strspn(file->text + p, "-");
 		p += strspn(file->text + p, " \t");
 		if (p < end && !strncmp(file->text + p, DIRECTIVE, strlen(DIRECTIVE)) &&
-		    strncmp(file->text + p + strlen(DIRECTIVE), "lint-ignore", strlen("lint-ignore")) != 0)      /* lint.c */
+		    strncmp(file->text + p + strlen(DIRECTIVE), "lint-ignore", strlen("lint-ignore")) != 0)      /* lint_skip.c */
 			r = take_directive(scan, p + strlen(DIRECTIVE), end);
 		if (r)
 			return r;
