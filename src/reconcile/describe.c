@@ -81,26 +81,14 @@ static void privileges(struct text *out, const struct change *c)
 		text_add(out, privileges_format(c->privs, buf, sizeof buf));
 }
 
-static void describe_grant(struct text *out, const struct plan *plan, const struct change *c)
-{
-	bool grant = c->op == CHANGE_GRANT;
+/* ---- roles ---- */
 
-	text_add(out, grant ? "GRANT " : c->op == CHANGE_REVOKE ? "REVOKE " : "REVOKE GRANT OPTION FOR ");
-	privileges(out, c);
-	text_add(out, " ON ");
-	objects(out, plan, c);
-	text_add(out, grant ? " TO " : " FROM ");
+static void role(struct text *out, const struct plan *plan, const struct change *c)
+{
 	name(out, plan, c->role);
-	if (grant && c->grantable)
-		text_add(out, " WITH GRANT OPTION");
-	if (!grant && c->grantor) {
-		text_add(out, " (granted by ");
-		name(out, plan, c->grantor);
-		text_add(out, ")");
-	}
 }
 
-static void describe_role_options(struct text *out, const struct change *c)
+static void role_options(struct text *out, const struct change *c)
 {
 	for (int i = 0; i < ROLE_ATTRS; i++)
 		if (c->attrs_mask & 1u << i)
@@ -111,11 +99,70 @@ static void describe_role_options(struct text *out, const struct change *c)
 		text_addf(out, " VALID UNTIL %s", c->valid_until ? c->valid_until : "infinity");
 }
 
-static void describe_setting(struct text *out, const struct plan *plan, const struct change *c)
+static void created_role(struct text *out, const struct plan *plan, const struct change *c)
 {
-	text_addf(out, "%s %s", c->op == CHANGE_SET_SETTING ? "SET" : "RESET", c->name);
-	if (c->op == CHANGE_SET_SETTING)
-		text_addf(out, " = %s", c->value);
+	name(out, plan, c->role);
+	role_options(out, c);
+}
+
+static void altered(struct text *out, const struct plan *plan, const struct change *c)
+{
+	bool database = c->object_kind == OBJECT_DATABASE;
+
+	text_add(out, database ? "DATABASE " : "ROLE ");
+	name(out, plan, database ? c->database : c->role);
+	role_options(out, c);
+}
+
+static void other_to_role(struct text *out, const struct plan *plan, const struct change *c)
+{
+	name(out, plan, c->other);
+	text_add(out, " TO ");
+	name(out, plan, c->role);
+}
+
+static void role_to_other(struct text *out, const struct plan *plan, const struct change *c)
+{
+	name(out, plan, c->role);
+	if (c->other) {
+		text_add(out, " TO ");
+		name(out, plan, c->other);
+	}
+}
+
+static void role_comment(struct text *out, const struct plan *plan, const struct change *c)
+{
+	name(out, plan, c->role);
+	if (c->value)
+		text_addf(out, " IS '%s'", c->value);
+	else
+		text_add(out, " IS NULL");
+}
+
+static void ended_sessions(struct text *out, const struct plan *plan, const struct change *c)
+{
+	text_addf(out, "%u SESSION%s OF ", c->n, c->n == 1 ? "" : "S");
+	name(out, plan, c->role);
+}
+
+static void granted_membership(struct text *out, const struct plan *plan, const struct change *c)
+{
+	other_to_role(out, plan, c);
+	if (c->admin)
+		text_add(out, " WITH ADMIN");
+}
+
+static void revoked_membership(struct text *out, const struct plan *plan, const struct change *c)
+{
+	name(out, plan, c->other);
+	text_add(out, " FROM ");
+	name(out, plan, c->role);
+}
+
+/* ---- settings ---- */
+
+static void set_for(struct text *out, const struct plan *plan, const struct change *c)
+{
 	if (c->role) {
 		text_add(out, " for role ");
 		name(out, plan, c->role);
@@ -128,15 +175,127 @@ static void describe_setting(struct text *out, const struct plan *plan, const st
 		text_add(out, " for every role");
 }
 
-static void describe_policy(struct text *out, const struct plan *plan, const struct change *c, const char *verb)
+static void setting(struct text *out, const struct plan *plan, const struct change *c)
 {
-	text_addf(out, "%s ", verb);
-	quote_ident_display(out, c->name);
-	text_add(out, " ON ");
-	objects(out, plan, c);
+	text_addf(out, "%s = %s", c->name, c->value);
+	set_for(out, plan, c);
 }
 
-static void describe_row_security(struct text *out, const struct plan *plan, const struct change *c)
+static void reset_setting(struct text *out, const struct plan *plan, const struct change *c)
+{
+	text_add(out, c->name);
+	set_for(out, plan, c);
+}
+
+/* ---- databases, schemas, extensions, migrations ---- */
+
+static void named(struct text *out, const struct plan *plan, const struct change *c)
+{
+	(void)plan;
+	quote_ident_display(out, c->name);
+}
+
+static void named_and_owned(struct text *out, const struct plan *plan, const struct change *c)
+{
+	quote_ident_display(out, c->name);
+	if (c->role) {
+		text_add(out, " OWNED BY ");
+		name(out, plan, c->role);
+	}
+}
+
+static void updated_extension(struct text *out, const struct plan *plan, const struct change *c)
+{
+	named(out, plan, c);
+	text_addf(out, " UPDATE TO %s", c->value);
+}
+
+static void moved_extension(struct text *out, const struct plan *plan, const struct change *c)
+{
+	named(out, plan, c);
+	text_addf(out, " SET SCHEMA %s", c->extra);
+}
+
+static void migration(struct text *out, const struct plan *plan, const struct change *c)
+{
+	(void)plan;
+	text_add(out, c->extra ? c->extra : c->name);
+}
+
+/* ---- owners and privileges ---- */
+
+static void owner(struct text *out, const struct plan *plan, const struct change *c)
+{
+	objects(out, plan, c);
+	text_add(out, " TO ");
+	name(out, plan, c->role);
+}
+
+static void granted(struct text *out, const struct plan *plan, const struct change *c)
+{
+	privileges(out, c);
+	text_add(out, " ON ");
+	objects(out, plan, c);
+	text_add(out, " TO ");
+	name(out, plan, c->role);
+	if (c->grantable)
+		text_add(out, " WITH GRANT OPTION");
+}
+
+static void revoked(struct text *out, const struct plan *plan, const struct change *c)
+{
+	privileges(out, c);
+	text_add(out, " ON ");
+	objects(out, plan, c);
+	text_add(out, " FROM ");
+	name(out, plan, c->role);
+	if (c->grantor) {
+		text_add(out, " (granted by ");
+		name(out, plan, c->grantor);
+		text_add(out, ")");
+	}
+}
+
+static void future_objects(struct text *out, const struct plan *plan, const struct change *c)
+{
+	static const struct { char objtype; const char *word; } kinds[] = { { 'r', "tables" }, { 'S', "sequences" }, { 'f', "functions" },
+									    { 'T', "types" }, { 'n', "schemas" }, { 'L', "large objects" } };
+	const char *word = "objects";
+
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (kinds[i].objtype == c->objtype)
+			word = kinds[i].word;
+	privileges(out, c);
+	text_addf(out, " ON future %s", word);
+	if (c->schema) {
+		text_add(out, " in schema ");
+		name(out, plan, c->schema);
+	}
+	text_add(out, " of ");
+	name(out, plan, c->other);
+}
+
+static void granted_default(struct text *out, const struct plan *plan, const struct change *c)
+{
+	future_objects(out, plan, c);
+	text_add(out, " TO ");
+	name(out, plan, c->role);
+	if (c->grantable)
+		text_add(out, " WITH GRANT OPTION");
+}
+
+static void revoked_default(struct text *out, const struct plan *plan, const struct change *c)
+{
+	if (c->grantable)
+		text_add(out, "GRANT OPTION FOR ");
+	future_objects(out, plan, c);
+	text_add(out, " FROM ");
+	name(out, plan, c->role);
+}
+
+/* ---- row security ---- */
+
+static void row_security(struct text *out, const struct plan *plan, const struct change *c)
 {
 	if (c->has_enable)
 		text_add(out, c->enable ? "ENABLE" : "DISABLE");
@@ -148,148 +307,70 @@ static void describe_row_security(struct text *out, const struct plan *plan, con
 	objects(out, plan, c);
 }
 
-static void describe_default(struct text *out, const struct plan *plan, const struct change *c)
+static void policy(struct text *out, const struct plan *plan, const struct change *c)
 {
-	static const char kinds[][2][16] = { { "r", "tables" }, { "S", "sequences" }, { "f", "functions" }, { "T", "types" },
-					     { "n", "schemas" }, { "L", "large objects" } };
-	const char *word = "objects";
-
-	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-		if (kinds[i][0][0] == c->objtype)
-			word = kinds[i][1];
-	text_add(out, c->op == CHANGE_DEFAULT_GRANT ? "DEFAULT GRANT " : c->grantable ? "DEFAULT REVOKE GRANT OPTION FOR " : "DEFAULT REVOKE ");
-	privileges(out, c);
-	text_addf(out, " ON future %s", word);
-	if (c->schema) {
-		text_add(out, " in schema ");
-		name(out, plan, c->schema);
-	}
-	text_add(out, " of ");
-	name(out, plan, c->other);
-	text_add(out, c->op == CHANGE_DEFAULT_GRANT ? " TO " : " FROM ");
-	name(out, plan, c->role);
-	if (c->op == CHANGE_DEFAULT_GRANT && c->grantable)
-		text_add(out, " WITH GRANT OPTION");
+	quote_ident_display(out, c->name);
+	text_add(out, " ON ");
+	objects(out, plan, c);
 }
 
-static void describe_membership(struct text *out, const struct plan *plan, const struct change *c)
-{
-	bool grant = c->op == CHANGE_GRANT_MEMBERSHIP;
+/* ---- every kind ---- */
 
-	text_add(out, grant ? "GRANT ROLE " : "REVOKE ROLE ");
-	name(out, plan, c->other);
-	text_add(out, grant ? " TO " : " FROM ");
-	name(out, plan, c->role);
-	if (grant && c->admin)
-		text_add(out, " WITH ADMIN");
+static void undone(struct text *out, const struct plan *plan, const struct change *c);
+
+/* What each operation is to a reader of a diff, the words that it begins with, and who says the rest. */
+static const struct wording {
+	char sign;
+	const char *words;
+	void (*rest)(struct text *, const struct plan *, const struct change *);
+} wordings[CHANGE_OPS] = {
+	[CHANGE_CREATE_ROLE] = { '+', "CREATE ROLE ", created_role },
+	[CHANGE_RENAME_ROLE] = { '~', "RENAME ROLE ", other_to_role },
+	[CHANGE_ALTER_ROLE] = { '~', "ALTER ", altered },
+	[CHANGE_SET_PASSWORD] = { '~', "SET PASSWORD of role ", role },
+	[CHANGE_COMMENT_ROLE] = { '~', "COMMENT ON ROLE ", role_comment },
+	[CHANGE_SET_SETTING] = { '~', "SET ", setting },
+	[CHANGE_RESET_SETTING] = { '-', "RESET ", reset_setting },
+	[CHANGE_GRANT_MEMBERSHIP] = { '+', "GRANT ROLE ", granted_membership },
+	[CHANGE_REVOKE_MEMBERSHIP] = { '-', "REVOKE ROLE ", revoked_membership },
+	[CHANGE_CREATE_DATABASE] = { '+', "CREATE DATABASE ", named_and_owned },
+	[CHANGE_CREATE_SCHEMA] = { '+', "CREATE SCHEMA ", named_and_owned },
+	[CHANGE_CREATE_EXTENSION] = { '+', "CREATE EXTENSION ", named },
+	[CHANGE_UPDATE_EXTENSION] = { '~', "ALTER EXTENSION ", updated_extension },
+	[CHANGE_MOVE_EXTENSION] = { '~', "ALTER EXTENSION ", moved_extension },
+	[CHANGE_DROP_EXTENSION] = { '-', "DROP EXTENSION ", named },
+	[CHANGE_MIGRATE] = { '+', "MIGRATE ", migration },
+	[CHANGE_OWNER] = { '~', "OWNER OF ", owner },
+	[CHANGE_GRANT] = { '+', "GRANT ", granted },
+	[CHANGE_REVOKE] = { '-', "REVOKE ", revoked },
+	[CHANGE_REVOKE_GRANT_OPTION] = { '-', "REVOKE GRANT OPTION FOR ", revoked },
+	[CHANGE_DEFAULT_GRANT] = { '+', "DEFAULT GRANT ", granted_default },
+	[CHANGE_DEFAULT_REVOKE] = { '-', "DEFAULT REVOKE ", revoked_default },
+	[CHANGE_ROW_SECURITY] = { '~', "", row_security },
+	[CHANGE_CREATE_POLICY] = { '+', "CREATE POLICY ", policy },
+	[CHANGE_ALTER_POLICY] = { '~', "ALTER POLICY ", policy },
+	[CHANGE_REPLACE_POLICY] = { '~', "REPLACE POLICY ", policy },
+	[CHANGE_DROP_POLICY] = { '-', "DROP POLICY ", policy },
+	[CHANGE_REASSIGN_OWNED] = { '~', "REASSIGN OWNED BY ", role_to_other },
+	[CHANGE_END_SESSIONS] = { '-', "END ", ended_sessions },
+	[CHANGE_DROP_ROLE] = { '-', "DROP ROLE ", role },
+	[CHANGE_DROP_SCHEMA] = { '-', "DROP SCHEMA ", named },
+	[CHANGE_COMMENT_POLICY] = { '~', "COMMENT ON POLICY ", policy },
+	[CHANGE_UNDO] = { '~', "UNDO ", undone },
+};
+
+static void describe(struct text *out, const struct plan *plan, const struct change *c)
+{
+	text_add(out, wordings[c->op].words);
+	wordings[c->op].rest(out, plan, c);
 }
 
-static void described(struct text *out, const struct plan *plan, const struct change *c)
+static void undone(struct text *out, const struct plan *plan, const struct change *c)
 {
-	switch (c->op) {
-	case CHANGE_CREATE_ROLE:
-		text_add(out, "CREATE ROLE ");
-		name(out, plan, c->role);
-		describe_role_options(out, c);
-		break;
-	case CHANGE_ALTER_ROLE:
-		text_add(out, c->object_kind == OBJECT_DATABASE ? "ALTER DATABASE " : "ALTER ROLE ");
-		name(out, plan, c->object_kind == OBJECT_DATABASE ? c->database : c->role);
-		describe_role_options(out, c);
-		break;
-	case CHANGE_RENAME_ROLE:
-		text_add(out, "RENAME ROLE ");
-		name(out, plan, c->other);
-		text_add(out, " TO ");
-		name(out, plan, c->role);
-		break;
-	case CHANGE_SET_PASSWORD:
-		text_add(out, "SET PASSWORD of role ");
-		name(out, plan, c->role);
-		break;
-	case CHANGE_COMMENT_ROLE:
-		text_add(out, "COMMENT ON ROLE ");
-		name(out, plan, c->role);
-		if (c->value)
-			text_addf(out, " IS '%s'", c->value);
-		else
-			text_add(out, " IS NULL");
-		break;
-	case CHANGE_SET_SETTING: case CHANGE_RESET_SETTING:
-		describe_setting(out, plan, c);
-		break;
-	case CHANGE_GRANT_MEMBERSHIP: case CHANGE_REVOKE_MEMBERSHIP:
-		describe_membership(out, plan, c);
-		break;
-	case CHANGE_CREATE_DATABASE: case CHANGE_CREATE_SCHEMA:
-		text_add(out, c->op == CHANGE_CREATE_DATABASE ? "CREATE DATABASE " : "CREATE SCHEMA ");
-		quote_ident_display(out, c->name);
-		if (c->role) {
-			text_add(out, " OWNED BY ");
-			name(out, plan, c->role);
-		}
-		break;
-	case CHANGE_CREATE_EXTENSION: case CHANGE_UPDATE_EXTENSION: case CHANGE_MOVE_EXTENSION: case CHANGE_DROP_EXTENSION:
-		text_add(out, c->op == CHANGE_CREATE_EXTENSION ? "CREATE EXTENSION " : c->op == CHANGE_DROP_EXTENSION ? "DROP EXTENSION " :
-			 "ALTER EXTENSION ");
-		quote_ident_display(out, c->name);
-		if (c->op == CHANGE_UPDATE_EXTENSION)
-			text_addf(out, " UPDATE TO %s", c->value);
-		if (c->op == CHANGE_MOVE_EXTENSION)
-			text_addf(out, " SET SCHEMA %s", c->extra);
-		break;
-	case CHANGE_MIGRATE:
-		text_addf(out, "MIGRATE %s", c->extra ? c->extra : c->name);
-		break;
-	case CHANGE_OWNER:
-		text_add(out, "OWNER OF ");
-		objects(out, plan, c);
-		text_add(out, " TO ");
-		name(out, plan, c->role);
-		break;
-	case CHANGE_GRANT: case CHANGE_REVOKE: case CHANGE_REVOKE_GRANT_OPTION:
-		describe_grant(out, plan, c);
-		break;
-	case CHANGE_DEFAULT_GRANT: case CHANGE_DEFAULT_REVOKE:
-		describe_default(out, plan, c);
-		break;
-	case CHANGE_ROW_SECURITY:
-		describe_row_security(out, plan, c);
-		break;
-	case CHANGE_CREATE_POLICY: describe_policy(out, plan, c, "CREATE POLICY"); break;
-	case CHANGE_ALTER_POLICY: describe_policy(out, plan, c, "ALTER POLICY"); break;
-	case CHANGE_REPLACE_POLICY: describe_policy(out, plan, c, "REPLACE POLICY"); break;
-	case CHANGE_DROP_POLICY: describe_policy(out, plan, c, "DROP POLICY"); break;
-	case CHANGE_REASSIGN_OWNED:
-		text_add(out, "REASSIGN OWNED BY ");
-		name(out, plan, c->role);
-		if (c->other) {
-			text_add(out, " TO ");
-			name(out, plan, c->other);
-		}
-		break;
-	case CHANGE_END_SESSIONS:
-		text_addf(out, "END %u SESSION%s OF ", c->n, c->n == 1 ? "" : "S");
-		name(out, plan, c->role);
-		break;
-	case CHANGE_DROP_ROLE:
-		text_add(out, "DROP ROLE ");
-		name(out, plan, c->role);
-		break;
-	case CHANGE_DROP_SCHEMA:
-		text_add(out, "DROP SCHEMA ");
-		quote_ident_display(out, c->name);
-		break;
-	case CHANGE_COMMENT_POLICY: describe_policy(out, plan, c, "COMMENT ON POLICY"); break;
-	case CHANGE_UNDO:
-		text_addf(out, "UNDO %" PRId64 ": ", c->undo->id);
-		described(out, plan, &c->undo->parts[0]);
-		if (c->undo->n_parts > 1)
-			text_addf(out, ", and %u more", c->undo->n_parts - 1);
-		break;
-	case CHANGE_OPS:
-		break;
-	}
+	text_addf(out, "%" PRId64 ": ", c->undo->id);
+	describe(out, plan, &c->undo->parts[0]);
+	if (c->undo->n_parts > 1)
+		text_addf(out, ", and %u more", c->undo->n_parts - 1);
 }
 
 char *change_describe(void *parent, const struct plan *plan, const struct change *change)
@@ -297,25 +378,13 @@ char *change_describe(void *parent, const struct plan *plan, const struct change
 	struct text *out = text_new(NULL);
 	char *result;
 
-	described(out, plan, change);
+	describe(out, plan, change);
 	result = talloc_strdup(parent, out->s);
 	talloc_free(out);
 	return result;
 }
 
-/* What each operation is to a reader of a diff. */
-static const char signs[CHANGE_OPS] = {
-	[CHANGE_CREATE_ROLE] = '+', [CHANGE_RENAME_ROLE] = '~', [CHANGE_ALTER_ROLE] = '~', [CHANGE_SET_PASSWORD] = '~',
-	[CHANGE_COMMENT_ROLE] = '~', [CHANGE_SET_SETTING] = '~', [CHANGE_RESET_SETTING] = '-', [CHANGE_GRANT_MEMBERSHIP] = '+',
-	[CHANGE_REVOKE_MEMBERSHIP] = '-', [CHANGE_CREATE_SCHEMA] = '+', [CHANGE_CREATE_DATABASE] = '+', [CHANGE_CREATE_EXTENSION] = '+',
-	[CHANGE_UPDATE_EXTENSION] = '~', [CHANGE_MOVE_EXTENSION] = '~', [CHANGE_DROP_EXTENSION] = '-', [CHANGE_MIGRATE] = '+',
-	[CHANGE_OWNER] = '~', [CHANGE_GRANT] = '+', [CHANGE_REVOKE] = '-', [CHANGE_REVOKE_GRANT_OPTION] = '-', [CHANGE_DEFAULT_GRANT] = '+',
-	[CHANGE_DEFAULT_REVOKE] = '-', [CHANGE_ROW_SECURITY] = '~', [CHANGE_CREATE_POLICY] = '+', [CHANGE_ALTER_POLICY] = '~',
-	[CHANGE_REPLACE_POLICY] = '~', [CHANGE_DROP_POLICY] = '-', [CHANGE_REASSIGN_OWNED] = '~', [CHANGE_END_SESSIONS] = '-',
-	[CHANGE_DROP_ROLE] = '-', [CHANGE_DROP_SCHEMA] = '-', [CHANGE_COMMENT_POLICY] = '~', [CHANGE_UNDO] = '~',
-};
-
 char change_sign(const struct change *change)
 {
-	return signs[change->op];
+	return wordings[change->op].sign;
 }
