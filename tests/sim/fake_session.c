@@ -121,9 +121,11 @@ bool session_turn(struct session *s, unsigned ready, msec_t now)
 	(void)ready;
 	if (s->state != SESSION_CONNECTING && s->state != SESSION_RUNNING)
 		return false;
+	if (s->db->frozen && now >= s->ready_at)
+		s->ready_at = MSEC_NEVER;        /* frozen since it was asked */
 	if (s->db->server->down && now >= s->ready_at) {
 		fail(s, FAILURE_CONNECT, "connection refused");
-	} else if (now >= s->ready_at && !s->db->frozen) {
+	} else if (now >= s->ready_at) {
 		if (s->state == SESSION_CONNECTING && s->db->absent)
 			fail(s, FAILURE_NO_DATABASE, "database does not exist");
 		else if (s->state == SESSION_CONNECTING)

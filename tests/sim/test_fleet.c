@@ -36,6 +36,22 @@ struct fleet {
 	uint64_t random;
 };
 
+/* The linker puts these in the place of base/clock.c's. */
+msec_t __wrap_clock_monotonic(void);
+int64_t __wrap_clock_wall(void);
+
+msec_t __wrap_clock_monotonic(void)
+{
+	if (world.busy > 0 && ++world.readings % world.busy == 0)
+		world.now += 25;
+	return world.now;
+}
+
+int64_t __wrap_clock_wall(void)
+{
+	return 1700000000000 + world.now;
+}
+
 static uint64_t roll(struct fleet *f)
 {
 	f->random ^= f->random << 13;
@@ -126,7 +142,7 @@ static struct fleet *fleet_make(unsigned servers, unsigned databases, uint32_t m
 	assert_int_equal(state_open(f, ":memory:", &f->state, &err), 0);
 	assert_int_equal(engine_new(f, f->base, &options, f->state, settings, &f->engine, &err), 0);
 	f->engine->random = seed;
-	for (uint32_t i = 0; i < f->engine->n_order; i++) {       /* the engine's first due time was the real clock's */
+	for (uint32_t i = 0; i < f->engine->n_order; i++) {       /* all at once, not spread over the interval */
 		f->engine->order[i]->due = f->engine->order[i]->due == MSEC_NEVER ? MSEC_NEVER : 0;
 		target_wake_at(f->engine->order[i], f->engine->order[i]->due);
 	}
@@ -512,11 +528,11 @@ static void the_smallest_caps_still_serve_everybody(void **state)
 }
 
 /* Random trouble everywhere for an hour, then quiet: all are in sync. */
-static void after_any_trouble_all_converge(void **state)
+static void trouble(unsigned busy)
 {
 	struct fleet *f = fleet_make(12, 80, 48, 6);
 
-	(void)state;
+	world.busy = busy;
 	for (unsigned step = 0; step < 3000; step++) {
 		struct world_server *s = &world.servers[roll(f) % world.n];
 		struct world_database *db = &s->databases[roll(f) % s->n];
@@ -544,6 +560,19 @@ static void after_any_trouble_all_converge(void **state)
 	fleet_end(f);
 }
 
+static void after_any_trouble_all_converge(void **state)
+{
+	(void)state;
+	trouble(0);
+}
+
+static void on_a_busy_machine_too(void **state)
+{
+	(void)state;
+	trouble(100);
+	trouble(7);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -554,9 +583,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test(an_undo_waits_and_is_not_undone_again),
 		cmocka_unit_test(a_rejected_undo_is_dropped_and_one_not_declared_any_more_forgotten),
 		cmocka_unit_test(the_smallest_caps_still_serve_everybody), cmocka_unit_test(after_any_trouble_all_converge),
+		cmocka_unit_test(on_a_busy_machine_too),
 	};
 
-	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
+	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 103;
 	printf("seed %llu\n", (unsigned long long)seed);
 	return cmocka_run_group_tests_name("fleet", tests, NULL, NULL);
 }
