@@ -29,6 +29,7 @@ grants: (
   { to = "analytics"; level = "read-only"; schema = "app"; }
 );
 """
+AT_REST = ("idle", "held", "suspended", "backoff")
 
 
 class Team:
@@ -64,9 +65,12 @@ class Team:
         return wait_for(blocked, 20, f"blocked, naming {words}", lambda: self.daemon.ctl("show", "prod/orders").out)
 
     def wait_failed(self, *words):
+        """Until it is shown, and the pass in which it failed is over; before that it has no state yet, and no grants."""
         def failed():
             shown = self.daemon.ctl("show", "prod/orders").out
             assert all(word in shown for word in words), shown
+            row = self.daemon.json("status", "prod/orders")["targets"][0]
+            assert row["phase"] in AT_REST and row["state"] not in ("pending", "running"), row
             return shown
         return wait_for(failed, 20, f"failed, naming {words}", self.daemon.log_tail)
 
@@ -177,7 +181,7 @@ def test_bad_file_blocks_before_it_runs(team, name, text, words):
 def test_file_that_others_can_write_is_refused(team):
     made = team({"V1__users.sql": FIRST})
     made.daemon.wait_in_sync()
-    os.chmod(made.file("V2__open.sql", "SELECT 1;"), 0o666)
+    made.daemon.write("migrations/orders/V2__open.sql", b"SELECT 1;", 0o666)
     made.wait_blocked("V2__open.sql", "chmod go-w")
     made.remove("V2__open.sql")
     made.daemon.wait_in_sync()
@@ -384,7 +388,7 @@ def test_killed_daemon_leaves_nothing_half_done(team, when):
 def test_interrupted_statement_is_shown_and_stops_migrations(team):
     """The daemon is killed in a CALL: nobody can tell what became of it."""
     made = team({"V1__users.sql": FIRST + "CREATE PROCEDURE app.p() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO app.users VALUES (1); COMMIT;"
-                                          " PERFORM pg_sleep(2); END $$;"})
+                                          " PERFORM pg_sleep(60); END $$;"})
     made.daemon.wait_in_sync()
     made.file("V2__call.sql", "-- dbreconcile:transaction=false\nINSERT INTO app.users VALUES (0);\nCALL app.p();\nVACUUM app.users;")
     made.file("V3__later.sql", "CREATE TABLE app.later ();")

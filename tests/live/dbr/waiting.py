@@ -6,10 +6,12 @@ import time
 
 # Slow machines and sanitizers: one number stretches every deadline.
 FACTOR = float(os.environ.get("DBR_DEADLINE_FACTOR", "1"))
+# A deadline is written as it suits an idle machine, and says when a test gives up; how fast something is it does not say.
+PATIENCE = 4
 
 
 def seconds(deadline):
-    return deadline * FACTOR
+    return deadline * FACTOR * PATIENCE
 
 
 def wait_for(predicate, deadline=10, what="", seen=None, every=0.02):
