@@ -74,7 +74,7 @@ def test_a_database_that_is_gone_is_not_replaced_by_itself(pg, daemon):
     # One that somebody else made under this name is neither known nor ours.
     pg.sql("DROP DATABASE orders WITH (FORCE)")
     pg.create_database("orders")
-    assert "another database has this name" in wait_state(d, "failed")["message"]
+    wait_for(lambda: "another database has this name" in wait_state(d, "failed")["message"], 20, "it is another one", d.log_tail)
     identity = re.search("approve prod/orders ([0-9a-f]{16})", row(d)["message"]).group(1)
     d.ctl("approve", "prod/orders", identity, expect=0)
     blocked = wait_state(d, "blocked")

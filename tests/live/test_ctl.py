@@ -119,7 +119,7 @@ def test_diff_sql_is_what_psql_runs(pg, daemon):
             break
     assert d.ctl("diff", "--sql", expect=0).out == ""
     assert pg.value("SELECT has_schema_privilege('analytics', 'app', 'USAGE')", dbname="it's \"odd\" = \\x")
-    d.ctl("wait", "-t", "10", expect=0)
+    d.ctl("wait", "-t", "60", expect=0)
 
 
 @ordinary

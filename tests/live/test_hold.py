@@ -33,6 +33,13 @@ class Held(Team):
                 "databases": ({"name": "orders", "manifests": ["orders"],
                                "migrations": {"directory": "orders", "user": "migrator", **migrations}},)}
 
+    def files(self, files):
+        """All of them appear at once, however long writing takes."""
+        self.daemon.ctl("suspend", "prod/orders", expect=0)
+        for name, text in files.items():
+            self.file(name, text)
+        self.daemon.ctl("resume", "prod/orders", expect=0)
+
     def status(self):
         return valid(self.daemon.json("status", "prod/orders"))["targets"][0]
 
@@ -82,10 +89,8 @@ def test_a_rewrite_of_a_large_table_waits_and_what_is_before_it_runs(team):
     assert made.status()["plan"] is None
     made.file("V4__late.sql", "CREATE TABLE app.late ();\n")
     made.daemon.wait_in_sync()
-    made.file("V5__first.sql", "CREATE TABLE app.first ();\n")
-    made.file("V6__big.sql", "SELECT 1;\n" + REWRITE)
-    made.file("V7__after.sql", "CREATE TABLE app.after ();\n")
-    made.file("R__view.sql", "CREATE OR REPLACE VIEW app.v AS SELECT 1 AS one;\n")
+    made.files({"V5__first.sql": "CREATE TABLE app.first ();\n", "V6__big.sql": "SELECT 1;\n" + REWRITE,
+                "V7__after.sql": "CREATE TABLE app.after ();\n", "R__view.sql": "CREATE OR REPLACE VIEW app.v AS SELECT 1 AS one;\n"})
     plan = made.wait_held("V6__big.sql", "V7__after.sql", "R__view.sql")
     assert made.applied() == ["V1__big.sql", "V4__late.sql", "V5__first.sql"]
     assert made.pg.allowed("SELECT * FROM app.first", dbname="orders", user="analytics"), "the grants go on without it"
@@ -313,15 +318,13 @@ def test_hooks_are_called_around_what_runs(team):
     made.daemon.start()
     made.daemon.wait_in_sync()
     assert said(made) == ["before [] [1]", "after [] [1]"]
-    made.file("V2__free.sql", "CREATE TABLE app.free ();\n")
-    made.file("V3__drop.sql", "DROP TABLE app.small;\n")
+    made.files({"V2__free.sql": "CREATE TABLE app.free ();\n", "V3__drop.sql": "DROP TABLE app.small;\n"})
     plan = made.wait_held("V3__drop.sql")
     assert said(made)[2:] == ["before [1] [2]"], "the last one is not in yet"
     made.approve(plan)
     made.daemon.wait_in_sync()
     assert said(made)[3:] == ["before [2] [3]", "after [2] [3]"]
-    made.file("V4__free.sql", "CREATE TABLE app.more ();\n")
-    made.file("V5__drop.sql", "DROP TABLE app.more;\nDROP TABLE app.big;\n")
+    made.files({"V4__free.sql": "CREATE TABLE app.more ();\n", "V5__drop.sql": "DROP TABLE app.more;\nDROP TABLE app.big;\n"})
     made.wait_held("V5__drop.sql")
     made.daemon.kill()
     made.remove("V5__drop.sql")                   # nobody wants it any more: what ran was the last one
@@ -376,11 +379,8 @@ def test_nothing_runs_past_a_held_file(team):
     for before in ("", split):
         for held in ("", split):
             made.pg.sql("CREATE TABLE app.gone ()", dbname="orders")
-            made.daemon.ctl("suspend", "prod/orders", expect=0)
-            made.file(f"V{version}__free.sql", before + "SELECT 1;\n")
-            made.file(f"V{version + 1}__held.sql", held + "DROP TABLE app.gone;\n")
-            made.file(f"V{version + 2}__next.sql", "SELECT 2;\n")
-            made.daemon.ctl("resume", "prod/orders", expect=0)
+            made.files({f"V{version}__free.sql": before + "SELECT 1;\n", f"V{version + 1}__held.sql": held + "DROP TABLE app.gone;\n",
+                        f"V{version + 2}__next.sql": "SELECT 2;\n"})
             plan = made.wait_held(f"V{version + 1}__held.sql", f"V{version + 2}__next.sql")
             assert made.applied()[-1] == f"V{version}__free.sql" and made.value("SELECT to_regclass('app.gone') IS NOT NULL")
             made.approve(plan)

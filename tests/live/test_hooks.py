@@ -150,10 +150,10 @@ HANG = "sleep 1000 & echo $! >> $SAID; echo $$ >> $SAID; echo still at it; wait"
 
 
 def test_a_hanging_hook_is_killed_with_all_it_started(pg, daemon):
-    h = Hooked(pg, daemon, before=HANG, hook_timeout="1s")
+    h = Hooked(pg, daemon, before=HANG, hook_timeout="3s")
     d = h.daemon.start()
     blocked = wait_state(d, "blocked")
-    assert "did not end within 1 s: still at it" in blocked["message"]
+    assert "did not end within 3 s: still at it" in blocked["message"]
     pids = [int(word) for word in h.words()]
     assert len(pids) == 2
     wait_for(lambda: not any(alive(pid) for pid in pids), 10, "its whole group is gone")

@@ -77,12 +77,15 @@ def test_the_edge_that_a_creator_gets_is_no_drift(pg, daemon):
 @pytest.mark.majors(15, 18)
 def test_a_membership_ends_when_its_time_is_over(pg, daemon):
     pg.sql("CREATE ROLE oncall; CREATE ROLE ann LOGIN; CREATE ROLE bob LOGIN")
-    ends = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=4)
-    d = make(daemon, pg, 'roles: ( { name = "oncall"; login = false; }, { name = "ann"; }, { name = "bob"; } );\n'
-             f'memberships: ( {{ role = "oncall"; members = [ "ann" ]; until = "{ends:%Y-%m-%dT%H:%M:%SZ}"; }},\n'
-             '  { role = "oncall"; members = [ "bob" ]; until = "2020-01-01"; } );\n').start()
+    manifest = ('roles: ( { name = "oncall"; login = false; }, { name = "ann"; }, { name = "bob"; } );\n'
+                'memberships: ( { role = "oncall"; members = [ "ann" ]; until = "%s"; },\n'
+                '  { role = "oncall"; members = [ "bob" ]; until = "2020-01-01"; } );\n')
+    d = make(daemon, pg, manifest % "2099-01-01").start()
     wait_for(lambda: "ann" in edges(pg, "oncall"), 10, "ann is a member", d.log_tail)
     assert "bob" not in edges(pg, "oncall")
+    ends = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=4)
+    d.manifest("platform", manifest % f"{ends:%Y-%m-%dT%H:%M:%SZ}")
+    d.reload()
     wait_for(lambda: edges(pg, "oncall") == {}, 20, "her time is over", lambda: d.ctl("diff").out + d.log_tail())
     assert datetime.datetime.now(datetime.timezone.utc) >= ends.replace(microsecond=0)
     d.wait_in_sync()

@@ -159,6 +159,7 @@ def test_undo_that_is_refused(team):
     said = order(made, "undo", expect=5).err
     assert "V4__bad.sql is failed: that comes first" in said and "repair (or resolve)" in said
     order(made, "repair")
+    wait_for(lambda: rows(made)[-1] == ("4", "SQL", "V4__bad.sql", False), 20, "it ran again, and failed again", made.daemon.log_tail)
     made.wait_blocked("V4__bad.sql", "failed")
     made.file("V4__bad.sql", "CREATE TABLE app.half ();")
     made.wait_blocked("V4__bad.sql")
@@ -266,8 +267,10 @@ def test_an_undo_is_no_schema_drift(pg, daemon):
     assert "by_hand" in str(answer["schema_drift"]) and "two" not in str(answer["schema_drift"]), answer
 
 
+# A COMMIT that waits for as long as somebody holds the lock 4711.
 SLOW = """CREATE TABLE app.s (a int);
-CREATE FUNCTION app.slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(2); RETURN NULL; END $$;
+CREATE FUNCTION app.slow() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0 AS
+    $$ BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN NULL; END $$;
 CREATE CONSTRAINT TRIGGER x AFTER INSERT ON app.s DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION app.slow();
 """
 
@@ -277,16 +280,18 @@ def test_the_connection_is_lost_when_an_undo_commits(team, meanwhile):
     """It was rolled back, so it is done again; but never to a version that somebody else applied in between."""
     made = team({"V1__users.sql": FIRST + SLOW, "V2__two.sql": TWO, "U2__two.sql": "DROP TABLE app.two;\nINSERT INTO app.s VALUES (1);"})
     results = []
+    holder = made.pg.connect("orders")
+    holder.cursor().execute("SELECT pg_advisory_lock(4711)")
     asking = threading.Thread(target=lambda: results.append(order(made, "undo", expect=None)))
     asking.start()
-    sleeping = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = 'orders'"
-    wait_for(lambda: made.pg.value(sleeping) == 1, 20, "COMMIT sleeps", made.daemon.log_tail)
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND (objid = 4711) = %s"
+    wait_for(lambda: made.pg.value(waiting, (True,)) == 1, 20, "COMMIT waits", made.daemon.log_tail)
     if meanwhile == "another version":
-        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
         flyway = threading.Thread(target=apply_beside, args=(made,))
         flyway.start()
-        wait_for(lambda: made.pg.value(waiting) == 1, 20, "somebody waits for the lock", made.daemon.log_tail)
+        wait_for(lambda: made.pg.value(waiting, (False,)) == 1, 20, "somebody waits for the lock", made.daemon.log_tail)
     made.pg.kill_backends("orders", "dbreconciled migrations")
+    holder.close()
     if meanwhile == "another version":
         flyway.join()
     asking.join()

@@ -339,14 +339,18 @@ def test_lock_timeout_is_tried_again(runner):
 def test_commit_that_was_lost_is_asked_for(runner):
     """The backend is killed while COMMIT waits: for a deferred trigger (rolled back), for a standby (committed)."""
     runner.file("V1__slow.sql", """
-        CREATE FUNCTION app.slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(2); RETURN NULL; END $$;
+        CREATE FUNCTION app.slow() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0 AS
+            $$ BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN NULL; END $$;
         CREATE TABLE app.s (a int);
         CREATE CONSTRAINT TRIGGER x AFTER INSERT ON app.s DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION app.slow();
         INSERT INTO app.s VALUES (1);""")
+    holder = runner.pg.connect("d")
+    holder.cursor().execute("SELECT pg_advisory_lock(4711)")
     process = runner.spawn()
     runner.wait_phase(process, "commit")
-    wait_for(lambda: runner.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"), 10, "COMMIT sleeps")
+    wait_for(lambda: runner.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND NOT granted"), 10, "COMMIT waits")
     runner.pg.kill_backends("d")
+    holder.close()
     end, events = runner.finish(process)
     assert end["status"] == "done" and end["done"] == 1, end
     assert [e["event"] for e in events] == ["failed", "started", "applied"]

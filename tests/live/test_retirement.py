@@ -84,9 +84,11 @@ def test_a_retired_role_leaves_every_database(pg, daemon):
              lambda: d.ctl("diff").out + d.log_tail())
     with pytest.raises(psycopg2.Error):
         session.cursor().execute("SELECT 1")
-    last = held(d, "prod")
+    def last_step():        # of a look after that
+        found = plan(d, "prod")
+        return found["plan"] if [(c["op"], c["state"]) for c in found["changes"]] == [("drop_role", "held")] else None
+    last = wait_for(last_step, 20, "only the drop is left, and held", lambda: d.ctl("diff").out + d.log_tail())
     assert last != first
-    assert [c["op"] for c in plan(d, "prod")["changes"]] == ["drop_role"]
     assert d.ctl("approve", "prod", last).code == 0
     wait_for(lambda: gone(pg), 20, "it is dropped", lambda: d.ctl("diff").out + d.log_tail())
     d.wait_in_sync()

@@ -213,8 +213,10 @@ class Postgres:
             "AND pid <> pg_backend_pid() ORDER BY pid", (application_name, dbname, dbname))]
 
     def kill_backends(self, dbname=None, application_name="dbreconciled"):
+        """End them, and wait until they are gone: the signal alone is not yet the end."""
         pids = self.backends(dbname, application_name)
         self.sql("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) pid", (pids,))
+        wait_for(lambda: not self.sql("SELECT pid FROM pg_stat_activity WHERE pid = ANY (%s)", (pids,)), 10, "the backends are gone", self.log_tail)
         return pids
 
     def stop_backend(self, pid):
