@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <talloc.h>
+#include <time.h>
 
 #include "control/control.h"
 #include "service/service.h"
@@ -21,6 +22,15 @@ static void ended(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	*(bool *)arg = true;
+}
+
+/* Of the processor: how long others keep it is no business of a turn. */
+static msec_t cpu_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (msec_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 static msec_t serve(struct event_base *base, struct engine *engine, struct control *control)
@@ -36,11 +46,11 @@ static msec_t serve(struct event_base *base, struct engine *engine, struct contr
 		msec_t before;
 
 		event_base_loop(base, fake_engine_busy(engine) ? EVLOOP_ONCE | EVLOOP_NONBLOCK : EVLOOP_ONCE);
-		before = clock_monotonic();
+		before = cpu_ms();
 		fake_engine_turn(engine);
-		control_turn(control, before);
-		if (clock_monotonic() - before > longest)
-			longest = clock_monotonic() - before;
+		control_turn(control, clock_monotonic());
+		if (cpu_ms() - before > longest)
+			longest = cpu_ms() - before;
 	}
 	event_free(term);
 	return longest;

@@ -530,7 +530,7 @@ class Malformed(WithDaemon):
                 client.close()
         # Answered in turn: now all of them were accepted, and none is still to come.
         self.assertEqual(self.d.get("/v1/ping").code, 200)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while (left := self.sockets()) > idle and time.monotonic() < deadline:
             select.select([], [], [], 0.05)
         self.assertLessEqual(left, idle)
@@ -556,7 +556,7 @@ class Floods(unittest.TestCase):
                 idle.append(client)
             begun = time.monotonic()
             self.assertEqual(d.get("/v1/ping").code, 200)
-            self.assertLess(time.monotonic() - begun, 2)
+            self.assertLess(time.monotonic() - begun, 8)            # at 10 s the idle ones would be dropped anyhow
             text = d.get("/metrics", sock=d.metrics).body.decode()
             self.assertGreater(int(re.search(r'rejected_total{reason="evicted"} (\d+)', text).group(1)), 300)
             self.assertLess(int(re.search(r"(?m)^process_open_fds (\d+)", text).group(1)), 64 + 40)
@@ -624,7 +624,7 @@ class Floods(unittest.TestCase):
         finally:
             out, _ = d.stop()
         longest = int(re.search(r"longest turn (\d+) ms", out).group(1))
-        self.assertLess(longest, 500)                # 50 without sanitizers on an idle machine
+        self.assertLess(longest, 500)                # of the processor; 50 without sanitizers
 
 
 def cpu(pid):
