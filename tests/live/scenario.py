@@ -75,6 +75,10 @@ class Scenario:
     def row(self, target):
         return {row["target"]: row for row in self.daemon.json("status")["targets"]}[target]
 
+    def only_ordered(self):
+        """What is changed by hand stays until a pass is ordered."""
+        self.daemon.write("conf.d/interval.conf", 'daemon: { interval = "1h"; };\n')
+
     def nothing_is_sent(self):
         """A pass more: it looks, and sends nothing that changes anything."""
         mark = self.pg.log_mark()

@@ -110,8 +110,12 @@ class Fleet:
                 return False
         return True
 
+    def status(self, name):
+        return self.daemon.json("status", f"s/{name}")["targets"][0]
+
     def decide(self, name):
         """What nobody can tell is decided by who knows: here the log table, and the index."""
+        passes = self.status(name)["passes"]
         answer = self.daemon.json("migrations", f"s/{name}")
         rows = self.pg.sql("SELECT version, done, state, statement, message FROM dbreconcile.migration_ledger_progress", dbname=name)
         states = [row for row in answer["migrations"] if row["state"] == "indeterminate"]
@@ -128,6 +132,11 @@ class Fleet:
             happened = 0
             self.seen["invalid index found"] += 1
         self.daemon.ctl("migrations", f"s/{name}", "resolve", version, f"--from-statement={done + 1 + happened}", expect=0)
+
+        def looked():           # until then it is called blocked for what was just decided; a pass may have been under way
+            row = self.status(name)
+            return row["state"] != "blocked" or row["passes"] > passes + 1
+        wait_for(looked, 30, "a pass after the decision", self.daemon.log_tail)
 
     def finish(self):
         def in_sync():
@@ -188,7 +197,7 @@ def test_backends_killed_at_random_moments(pg, daemon, record_property):
             fleet.daemon.log_tail, every=fleet.random.uniform(0.001, 0.02))
         fleet.seen["backends killed"] += len(pg.kill_backends(None, "dbreconciled migrations"))
         for name in DATABASES:
-            if fleet.daemon.json("status", f"s/{name}")["targets"][0]["state"] == "blocked":
+            if fleet.status(name)["state"] == "blocked":
                 fleet.decide(name)
         fleet.daemon.ctl("reconcile")
     fleet.finish()
@@ -210,7 +219,7 @@ def test_server_crashes_at_random_moments(pg, new_pg, daemon, record_property):
         own.start()
         fleet.seen["crashes"] += 1
         for name in DATABASES:
-            if fleet.daemon.json("status", f"s/{name}")["targets"][0]["state"] == "blocked":
+            if fleet.status(name)["state"] == "blocked":
                 fleet.decide(name)
         fleet.daemon.ctl("reconcile")
     fleet.finish()

@@ -89,6 +89,7 @@ def test_role_manager_switches_extensions(pg, role_manager):
 def test_role_manager_corrects_what_psql_did(pg, role_manager):
     s, d = role_manager, role_manager.daemon
     s.sql("DROP EXTENSION pg_buffercache")
+    s.only_ordered()
     d.start()
     d.wait_in_sync()
     s.nothing_is_sent()
@@ -342,6 +343,7 @@ def test_bootstrap_guide_says_who_it_was(pg, guide):
 
 def test_bootstrap_guide_corrects_what_psql_did(pg, guide):
     s, d = guide, guide.daemon
+    s.only_ordered()
     d.start()
     d.wait_in_sync()
     s.sql("GRANT SELECT (email) ON accounts.users TO analytics; GRANT CONNECT ON DATABASE platform TO PUBLIC; GRANT USAGE ON SCHEMA public "

@@ -52,6 +52,7 @@ def services(pg, daemon):
     pg.create_database("platform")
     s = Scenario(pg, daemon, "service-accounts", "platform", EVERYBODY)
     s.require_passwords()
+    s.only_ordered()
     s.daemon.start()
     s.daemon.wait_in_sync()
     return s

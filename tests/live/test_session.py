@@ -322,4 +322,4 @@ def test_pooler_is_noticed(pg, workspace, mode):
                 assert "without a pooler" in output
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
