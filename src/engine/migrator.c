@@ -54,6 +54,7 @@ static const struct migrator_step steps[MIGRATOR_STATES] = {
 	[MS_DONE] = { "record", split_done_begin, split_done_over, split_own_error, split_lost },
 	[MS_OPEN] = { "begin", split_open_begin, split_open_over, split_own_error, split_lost },
 	[MS_STATEMENT] = { "statement", split_run_begin, split_statement_over, split_statement_error, split_lost },
+	[MS_DEFERRED] = { "statement", split_deferred_begin, split_deferred_over, split_statement_error, split_lost },
 	[MS_NOTE] = { "record", split_note_begin, split_note_over, split_own_error, split_lost },
 	[MS_CLOSE] = { "commit", split_close_begin, split_close_over, split_statement_error, split_lost },
 	[MS_AGAIN] = { "rollback", rollback_begin, split_again_over, split_own_error, split_lost },
@@ -312,7 +313,7 @@ void migrator_cancel(struct migrator *m, msec_t now)
 	if (m->status != MIGRATOR_RUNNING || m->state == MS_COMMIT || m->in_doubt)
 		return;
 	/* What runs outside of a transaction is not cut in two: it ends, is noted, and the next one does not begin. */
-	if (m->file && !m->file->transactional && !m->waiting && m->state != MS_STATEMENT)
+	if (m->file && !m->file->transactional && !m->waiting && m->state != MS_STATEMENT && m->state != MS_DEFERRED)
 		return;
 	if (m->file) {
 		error_set_at(&err, m->file->path, 0, m->file->transactional ? "stopped while it ran: it was rolled back" :

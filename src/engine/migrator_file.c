@@ -187,7 +187,7 @@ static uint32_t following(const struct migrator *m)
 	return i < m->list->n && !m->cancelled && !m->enough && m->list->v[i].file->transactional ? i : m->list->n;
 }
 
-/* Deferred constraints are checked here, which may take as long as the file itself. */
+/* What the file deferred is done here, which may take as long as the file itself. */
 void commit_begin(struct migrator *m, msec_t now)
 {
 	m->follows = following(m);
@@ -260,7 +260,7 @@ void commit_error(struct migrator *m, msec_t now)
 		applied(m);
 		follow(m);
 		m->state = MS_BEGIN;
-	} else if (m->failed->index < m->commit_at) {
+	} else if (m->failed->index < m->commit_at && m->failed->index != m->deferred_at) {
 		bool taken = m->prepared && !strcmp(said->sqlstate, "26000");
 
 		m->state = MS_RECORD;
@@ -310,7 +310,7 @@ static void find_data_line(const struct migration_file *file, const char *said, 
 /* Which statement of the file, and which character of it (0 = not said). False: it was none of the file's. */
 static bool place_of(const struct migrator *m, const struct outcome *failed, unsigned *ret_index, unsigned *ret_position)
 {
-	bool split = m->state == MS_ALONE || m->state == MS_STATEMENT || m->state == MS_CLOSE || m->state == MS_REPLAY;
+	bool split = m->state == MS_ALONE || m->state == MS_STATEMENT || m->state == MS_DEFERRED || m->state == MS_CLOSE || m->state == MS_REPLAY;
 
 	*ret_index = split ? m->at : failed->index;
 	*ret_position = failed->position;

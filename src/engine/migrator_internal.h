@@ -14,7 +14,7 @@
 enum migrator_state {
 	MS_CONNECT, MS_IDENTITY, MS_WATCHFUL, MS_ASK, MS_LOCK, MS_HOLDER, MS_RELATION, MS_JUDGE, MS_READ, MS_CREATE,
 	MS_BEGIN, MS_SCRIPT, MS_RECORD, MS_COMMIT, MS_CLEAN, MS_ROLLBACK, MS_BLOCKER,
-	MS_TABLE, MS_SETUP, MS_REPLAY, MS_LOOK, MS_VERDICT, MS_INTENT, MS_ALONE, MS_DONE, MS_OPEN, MS_STATEMENT, MS_NOTE, MS_CLOSE,
+	MS_TABLE, MS_SETUP, MS_REPLAY, MS_LOOK, MS_VERDICT, MS_INTENT, MS_ALONE, MS_DONE, MS_OPEN, MS_STATEMENT, MS_DEFERRED, MS_NOTE, MS_CLOSE,
 	MS_AGAIN, MS_FAIL, MS_FINISH, MS_MEND_TABLE, MS_MEND,
 	MS_UNLOCK, MS_END, MIGRATOR_STATES
 };
@@ -62,7 +62,7 @@ struct migrator {
 	/* the file under way */
 	const struct migration_file *file;
 	char *xid;
-	unsigned xid_at, commit_at;       /* in the message */
+	unsigned xid_at, deferred_at, commit_at;          /* in the message */
 	uint32_t follows;                 /* position in the list of the file that begins with the COMMIT of this one; n: none */
 	bool dirty;                       /* a file may have left settings, temporary tables and so on */
 	bool may_prepare;                 /* and prepared statements, cursors, listening */
@@ -219,6 +219,8 @@ void split_open_begin(struct migrator *, msec_t now);
 void split_open_over(struct migrator *, msec_t now);
 void split_statement_over(struct migrator *, msec_t now);
 void split_statement_error(struct migrator *, msec_t now);
+void split_deferred_begin(struct migrator *, msec_t now);
+void split_deferred_over(struct migrator *, msec_t now);
 void split_note_begin(struct migrator *, msec_t now);
 void split_note_over(struct migrator *, msec_t now);
 void split_close_begin(struct migrator *, msec_t now);

@@ -23,12 +23,12 @@ static const char *const clean[] = { "RESET SESSION AUTHORIZATION", "RESET ROLE"
 static const char *const clean_more[] = { "CLOSE ALL", "UNLISTEN *", "DEALLOCATE ALL" };
 
 /* The file may have changed role, path and encoding for itself; none of it may touch what we write. The first and the last the
-   server reports when they change, so that a message can do without. */
+   server reports when they change, so that a message can do without; and without a path, as it qualifies every name. */
 static const char *const pin[] = {
 	"SET LOCAL SESSION AUTHORIZATION DEFAULT", "SET LOCAL ROLE NONE", "SET LOCAL search_path = pg_catalog, pg_temp",
 	"SET LOCAL client_encoding = 'UTF8'",
 };
-enum { PIN_LOGIN, PIN_ROLE, PIN_PATH, PIN_ENCODING };
+enum { PIN_LOGIN, PIN_ROLE };
 
 #define LENGTH(v) (sizeof(v) / sizeof((v)[0]))
 
@@ -159,7 +159,8 @@ static void add_execute(struct migrator *m, const char *const v[VALUES])
 	end_statement(m);
 }
 
-/* The file's own statements may have made what we prepared vanish, unless they only define. */
+/* The file's own statements may have made what we prepared vanish, unless they only define. What they deferred is done as whom
+   they put on and with their path, as it would be if they were committed by psql. */
 void message_add_record(struct migrator *m)
 {
 	const struct migration_file *file = m->file;
@@ -174,10 +175,10 @@ void message_add_record(struct migrator *m)
 		[VALUE_TIME] = talloc_asprintf(m->step, "%d", m->execution_time_ms),
 	};
 
+	m->deferred_at = m->may_prepare ? message_add(m, "SET CONSTRAINTS ALL IMMEDIATE") : MIGRATOR_OUTCOMES;
 	if (!is(m, "session_authorization", m->login))
 		message_add(m, pin[PIN_LOGIN]);
 	message_add(m, pin[PIN_ROLE]);
-	message_add(m, pin[PIN_PATH]);
 	if (m->may_prepare) {
 		add_insert(m, v);
 		return;

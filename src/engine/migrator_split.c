@@ -277,6 +277,18 @@ void split_open_over(struct migrator *m, msec_t now)
 
 void split_statement_over(struct migrator *m, msec_t now)
 {
+	migrator_go(m, message_defines(m->outcomes[0] ? m->outcomes[0]->command_tag : NULL) ? MS_NOTE : MS_DEFERRED, now);
+}
+
+/* What it deferred, as whom the file put on: see message_add_record(). */
+void split_deferred_begin(struct migrator *m, msec_t now)
+{
+	migrator_add(m, "SET CONSTRAINTS ALL IMMEDIATE", 0, NULL);
+	migrator_submit(m, BATCH_ALONE, m->params.file_timeout, now);
+}
+
+void split_deferred_over(struct migrator *m, msec_t now)
+{
 	migrator_go(m, MS_NOTE, now);
 }
 

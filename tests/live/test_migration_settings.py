@@ -85,3 +85,25 @@ def test_migrations_of_a_database_that_could_not_be_read(pg, daemon):
     made.wait_failed("not currently accepting connections")
     result = made.daemon.ctl("migrations", "prod/orders", expect=5)
     assert "were not read yet" in result.err and "not currently accepting connections" in result.err
+
+
+@pytest.mark.majors(14, 18)
+def test_what_a_file_deferred_is_done_as_whom_it_put_on(pg, daemon):
+    """As psql and Flyway would have it at COMMIT: with the role and the path of the file, not with those that the ledger's row needs."""
+    pg.sql("CREATE ROLE migrator LOGIN; CREATE ROLE owner; GRANT owner TO migrator")
+    made = Team(pg, daemon, {"V1__deferred.sql": """
+        CREATE SCHEMA inner_; CREATE TABLE inner_.log (who name, path text); CREATE TABLE inner_.t (id int);
+        CREATE FUNCTION inner_.note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            INSERT INTO log SELECT current_user, current_setting('search_path'); RETURN NULL; END $$;
+        CREATE CONSTRAINT TRIGGER note AFTER INSERT ON inner_.t DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION inner_.note();
+        GRANT ALL ON SCHEMA inner_ TO owner; GRANT ALL ON ALL TABLES IN SCHEMA inner_ TO owner; REVOKE ALL ON inner_.log FROM migrator;""",
+        "V2__insert.sql": "SET ROLE owner; SET search_path = inner_; INSERT INTO t VALUES (1);",
+        "V3__split.sql": "-- dbreconcile:transaction=false\nSET ROLE owner;\nSET search_path = inner_;\nINSERT INTO t VALUES (2);"})
+    pg.sql("GRANT CREATE ON DATABASE orders TO migrator")
+    made.daemon.start()
+    made.daemon.wait_in_sync()
+    assert pg.sql("SELECT * FROM inner_.log", dbname="orders") == [("owner", "inner_")] * 2
+    assert made.ledger("version, installed_by") == [("1", "migrator"), ("2", "migrator"), ("3", "migrator")]
+    made.file("V4__late.sql", "CREATE TABLE app.u (a int UNIQUE DEFERRABLE INITIALLY DEFERRED);\nINSERT INTO app.u VALUES (1), (1);")
+    made.daemon.reconcile("prod/orders", expect=5)
+    made.wait_failed("V4__late.sql: duplicate key value", "(at COMMIT)", "nothing of the file was applied")
