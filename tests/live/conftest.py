@@ -6,7 +6,7 @@ pg          a clean cluster, once for each supported major version ("PostgreSQL 
 new_pg      new_pg(major=None, **settings): another cluster of one's own, or one with other settings
 daemon      daemon(servers=..., manifests=...): makes a Daemon (see dbr/daemon.py); stopped and checked afterwards
 proxy       proxy(pg, tcp=False): a Proxy before a cluster
-workspace   directories under /tmp
+workspace   directories in memory (/dev/shm) where there is enough of it, else under /tmp or $TMPDIR
 
 The build directory comes from $top_builddir (default ./build), the versions from $DBR_MAJORS (default all five).
 """

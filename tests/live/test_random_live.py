@@ -265,7 +265,8 @@ def pairs(pg):
     everything.close()
     for pair in made:
         pair.make_live(pg)
-    return seed, made
+    yield seed, made
+    pg.reset()                # two hundred databases, perhaps in memory: not until somebody else needs this cluster
 
 
 def test_random_pairs(pg, daemon, pairs, record_property):
