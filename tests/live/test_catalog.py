@@ -165,6 +165,7 @@ def test_a_role_without_rights_reads_the_same(filled):
     assert f"\nfacts\t{filled.value('SHOW server_version_num')}\tf\t\\N\tplain\tf\tf\tf\tf\tf\tf\tpostgres\tdb\n" in out
 
 
+@pytest.mark.majors(14, 18)
 def test_names_in_another_encoding(pg):
     """One role that is not valid here must not keep us from reading the others."""
     pg.sql("CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
@@ -224,6 +225,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.majors(14, 18)
 def test_ledger_is_read_only_when_nothing_of_others_is_in_it(pg):
     pg.create_database("db")
     pg.sql("CREATE ROLE owner LOGIN; CREATE ROLE low LOGIN")

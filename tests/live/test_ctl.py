@@ -103,6 +103,7 @@ def test_diff_sees_what_was_just_done(pg, fleet):
     assert pg.value("SELECT has_table_privilege('analytics', 'app.items', 'SELECT')", dbname="orders")
 
 
+@pytest.mark.majors(14, 16, 18)
 def test_diff_sql_is_what_psql_runs(pg, daemon):
     """The statements that are printed bring about what the daemon wants."""
     for name in ("orders", "it's \"odd\" = \\x"):
@@ -193,6 +194,7 @@ def test_internal_error(fleet):
     assert done.returncode == 70 and "No space left" in done.stderr
 
 
+@pytest.mark.majors(14, 18)
 def test_json_of_every_verb(pg, fleet):
     d = fleet()
     settled(d)

@@ -49,6 +49,7 @@ def insert(pg, *rows):
                "execution_time, success) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)", row, dbname="orders")
 
 
+@pytest.mark.majors(14, 18)
 def test_a_history_with_every_kind_of_row_goes_on(pg, daemon):
     pg.sql("CREATE ROLE migrator LOGIN")
     pg.create_database("orders", "CREATE SCHEMA app AUTHORIZATION migrator", HISTORY)

@@ -67,7 +67,7 @@ def status(d):
     return {r["target"]: r for r in d.json("status")["targets"]}["prod/orders"]
 
 
-@pytest.mark.majors(14, 18)
+@pytest.mark.majors(18)
 @pytest.mark.parametrize("tool", sorted(CASES))
 def test_shown_and_never_written(pg, daemon, tool):
     files, before, more, expected, version = CASES[tool]

@@ -126,6 +126,7 @@ def corrects(pg, d):
     return state(d)["state"] == "in_sync"
 
 
+@pytest.mark.majors(14, 18)
 def test_functions_and_operators_of_the_same_names(pg, daemon):
     fill(pg)
     pg.sql(SHADOWS, dbname="hostile", user="low", options=f"-c test.names={names_in_the_sources()}")
@@ -148,6 +149,7 @@ def trigger(pg, more=""):
            dbname="hostile", user="low")
 
 
+@pytest.mark.majors(14, 18)
 def test_an_event_trigger_with_a_function_of_somebody_else(pg, daemon):
     fill(pg)
     trigger(pg)

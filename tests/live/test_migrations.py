@@ -122,6 +122,7 @@ def test_new_file_runs_and_its_table_is_granted(team):
     assert made.migrations()["counts"]["applied"] == 2
 
 
+@pytest.mark.majors(14, 18)
 def test_failing_file_is_rolled_back_and_named(team):
     made = team({"V1__users.sql": FIRST, "V2__bad.sql": "CREATE TABLE app.half ();\nSELECT 'ü',\n  nosuch(1);\n"})
     made.wait_failed("V2__bad.sql", "3", "nosuch")
@@ -187,6 +188,7 @@ def test_file_that_others_can_write_is_refused(team):
     made.daemon.wait_in_sync()
 
 
+@pytest.mark.majors(14, 18)
 def test_flyway_history_is_taken_over(pg, daemon):
     files = {"V1__before.sql": "CREATE TABLE app.never ();", "V2__two_lines.sql": b"a\r\nb\r\n", "V4__index.sql": "",
              "V5__new.sql": "CREATE TABLE app.five ();", "R__view.sql": "CREATE OR REPLACE VIEW app.v AS SELECT 1 AS one;"}

@@ -113,6 +113,7 @@ FAILURES = [
 ]
 
 
+@pytest.mark.majors(14, 18)
 @pytest.mark.parametrize("text,place,words", FAILURES, ids=[case[2].split()[0] for case in FAILURES])
 def test_failing_file_rolls_back_wholly_and_says_where(runner, text, place, words):
     runner.pg.sql("CREATE SCHEMA forbidden", dbname="d")
@@ -132,6 +133,7 @@ def test_failing_file_rolls_back_wholly_and_says_where(runner, text, place, word
     assert runner.versions() == ["1", "2", "3"]
 
 
+@pytest.mark.majors(18)
 def test_commit_in_a_file_is_refused_before_anything_runs(runner):
     runner.file("V1__good.sql", "CREATE TABLE app.good ();")
     runner.file("V2__commit.sql", "CREATE TABLE app.u ();\nCOMMIT;\n")
@@ -141,6 +143,7 @@ def test_commit_in_a_file_is_refused_before_anything_runs(runner):
     assert runner.value("SELECT to_regclass('app.good') IS NULL AND to_regclass('dbreconcile.migration_ledger') IS NULL")
 
 
+@pytest.mark.majors(14, 18)
 def test_settings_of_one_file_do_not_reach_the_next(runner):
     runner.file("V1__set.sql", "SET search_path = app; SET ROLE NONE; SET client_encoding = 'LATIN1'; SET DateStyle = 'German';"
                                "CREATE TEMP TABLE left_over (); LISTEN x; SET lock_timeout = '1h';"
@@ -153,6 +156,7 @@ def test_settings_of_one_file_do_not_reach_the_next(runner):
     assert runner.rows(f"SELECT description FROM {LEDGER} WHERE version = '2'") == [("grün",)]
 
 
+@pytest.mark.majors(14, 18)
 def test_prepared_statements_of_one_file_do_not_reach_the_next(runner):
     """Nor does the daemon depend on what a file may take away: the statement that writes the row is prepared."""
     runner.file("V01__t.sql", "CREATE TABLE app.a (i int);")
@@ -177,6 +181,7 @@ def test_prepared_statements_of_one_file_do_not_reach_the_next(runner):
     assert len([s for s in ran if "PREPARE dbreconcile_record" in s]) > 1 and len([s for s in ran if "EXECUTE dbreconcile_record" in s]) > 4
 
 
+@pytest.mark.majors(14, 18)
 def test_role_and_login_of_one_file_do_not_reach_the_next(runner):
     """A superuser as migration user may change even his login; each row is written as him all the same."""
     runner.pg.sql("ALTER ROLE migrator SUPERUSER; CREATE ROLE other SUPERUSER")
@@ -193,6 +198,7 @@ def test_role_and_login_of_one_file_do_not_reach_the_next(runner):
         assert runner.value(f"SELECT who FROM app.t{number}") == "migratormigrator", number
 
 
+@pytest.mark.majors(14, 18)
 def test_what_a_retried_file_prepared_is_gone(runner):
     runner.file("V1__t.sql", "CREATE TABLE app.t (); CREATE TABLE app.u ();")
     assert runner.run()[0]["status"] == "done"
@@ -207,6 +213,7 @@ def test_what_a_retried_file_prepared_is_gone(runner):
     assert end["status"] == "done", end
 
 
+@pytest.mark.majors(14, 18)
 def test_file_that_changes_how_texts_are_read(runner):
     """Its name has everything that could be read otherwise."""
     names = ["V1__it's_a_\\'_ü.sql", "V2__b\\.sql"]
@@ -245,6 +252,7 @@ def test_the_row_can_only_be_written_in_our_transaction_and_under_the_lock(runne
     assert runner.versions() == [] and runner.value("SELECT to_regclass('app.astray') IS NULL")
 
 
+@pytest.mark.majors(18)
 def test_changed_and_missing_files_block(runner):
     runner.file("V1__a.sql", "CREATE TABLE app.a ();")
     runner.file("V2__b.sql", "CREATE TABLE app.b ();")
@@ -283,6 +291,7 @@ GRANT USAGE ON SCHEMA public TO migrator; GRANT SELECT, INSERT ON public.flyway_
 """
 
 
+@pytest.mark.majors(14, 18)
 def test_flyway_history_is_continued(runner):
     runner.pg.sql(FLYWAY, dbname="d")
     runner.file("V1__before.sql", "CREATE TABLE app.never ();")
@@ -299,6 +308,7 @@ def test_flyway_history_is_continued(runner):
     assert runner.value("SELECT to_regclass('app.never') IS NULL")
 
 
+@pytest.mark.majors(14, 18)
 def test_flyway_and_the_runner_exclude_each_other(runner):
     key = FLYWAY_KEY + java_hash('"dbreconcile"."migration_ledger"')
     runner.file("V1__a.sql", "CREATE TABLE app.a ();")
@@ -336,6 +346,7 @@ def test_lock_timeout_is_tried_again(runner):
     reader.close()
 
 
+@pytest.mark.majors(14, 18)
 def test_commit_that_was_lost_is_asked_for(runner):
     """The backend is killed while COMMIT waits: for a deferred trigger (rolled back), for a standby (committed)."""
     runner.file("V1__slow.sql", """
@@ -373,6 +384,7 @@ def test_commit_that_was_lost_is_asked_for(runner):
     assert runner.versions() == ["1", "2"]
 
 
+@pytest.mark.majors(14, 18)
 def test_killed_backend_and_sigterm_roll_back(runner):
     runner.file("V1__wait.sql", "CREATE TABLE app.w (); SELECT pg_sleep(60);")
     for fault in (lambda process: runner.pg.kill_backends("d"), lambda process: process.send_signal(signal.SIGTERM)):

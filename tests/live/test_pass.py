@@ -88,6 +88,7 @@ def test_a_quiet_cluster_is_asked_one_question(pg, daemon):
     assert {text for _, _, text in pg.statements(mark)} == {"SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text"}
 
 
+@pytest.mark.majors(15)
 def test_drift_is_corrected_within_an_interval(pg, daemon):
     orders_database(pg)
     d = make(daemon, pg, "orders").start()
@@ -99,6 +100,7 @@ def test_drift_is_corrected_within_an_interval(pg, daemon):
     d.wait_in_sync()
 
 
+@pytest.mark.majors(14, 18)
 def test_drift_is_corrected_at_once_when_ordered(pg, daemon):
     orders_database(pg)
     d = make(daemon, pg, "orders", daemon_settings={"interval": "1h"}).start()

@@ -33,6 +33,7 @@ def wait_state(daemon, state, target="prod/orders", timeout=20):
                     lambda: daemon.ctl("status").out + daemon.log_tail())
 
 
+@pytest.mark.majors(14, 18)
 def test_roles_then_migrations_then_grants_in_one_pass(pg, daemon):
     pg.create_database("orders")
     d = make(daemon, pg, {"V001__orders.sql": ONE, "V002__note.sql": TWO})

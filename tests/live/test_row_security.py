@@ -70,6 +70,7 @@ def test_expressions_are_compared_by_meaning(pg, start):
     assert d.ctl("diff", expect=0)
 
 
+@pytest.mark.majors(14, 18)
 def test_a_changed_policy_is_altered_in_place(pg, start):
     """Somebody lets everybody see everything: that is corrected like any drift, and the policy stays the same one."""
     d = start(manifest([("mine", "ALL", "owner = current_user")]))
@@ -106,6 +107,7 @@ def test_parentheses_that_matter_are_seen(pg, start):
     assert policies(pg) == [("p", "(hidden OR ((n > 1) AND (n < 5)))")]
 
 
+@pytest.mark.majors(14, 18)
 def test_disabling_is_held_enabling_is_not(pg, start):
     d = start(manifest([("p", "SELECT", "n > 0")], force="true"))
     d.wait_in_sync()

@@ -161,6 +161,7 @@ def test_policies_are_set_right_in_place(services):
     s.nothing_is_sent()
 
 
+@pytest.mark.majors(14, 18)
 @plain
 def test_a_password_is_rotated_without_a_restart(services):
     s = services
@@ -191,6 +192,7 @@ def test_a_password_is_rotated_without_a_restart(services):
     assert s.daemon.process.pid == pid
 
 
+@pytest.mark.majors(15)
 def test_a_password_is_rotated_within_an_interval(pg, daemon):
     """Nobody orders it: the file changes, nothing on the server does."""
     pg.create_database("platform")

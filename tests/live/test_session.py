@@ -40,7 +40,7 @@ def fails(conninfo, failure, text, within=2500, **environment):
     return run("connect_fails", conninfo, FAILURE=failure, TEXT=text, WITHIN=within, **environment)
 
 
-@pytest.mark.majors(14, 15, 18)
+@pytest.mark.majors(14, 18)
 @pytest.mark.parametrize("test", CALM)
 def test_calm(pg, test):
     run(test, pg.conninfo())
@@ -56,6 +56,7 @@ def test_pins_of_a_superuser(pg):
     assert "lc_messages" not in output and " settings pinned" in output
 
 
+@pytest.mark.majors(18)
 def test_over_tcp(pg, proxy):
     run("pipeline", proxy(pg, tcp=True).conninfo(sslmode="disable"))
 
@@ -74,6 +75,7 @@ def test_frozen_address_costs_its_share_only(pg, proxy):
     run("connect", f"host=127.0.0.1,127.0.0.1 port={frozen.port},{good.port} user=postgres sslmode=disable")
 
 
+@pytest.mark.majors(14, 18)
 def test_passwords(pg):
     pg.sql("CREATE ROLE someone LOGIN PASSWORD 'right'")
     pg.require_passwords()
@@ -86,6 +88,7 @@ def test_passwords(pg):
     fails(pg.conninfo(user="nobody"), "auth", "password authentication failed", PASSWORD="right")
 
 
+@pytest.mark.majors(14, 18)
 def test_reasons(pg, proxy):
     output = fails(pg.conninfo("missing"), "no_database", 'database "missing" does not exist')
     assert "[3D000]" in output and "LOCATION" not in output
@@ -201,6 +204,7 @@ def test_owner_of_a_database_sets_settings_against_us(pg):
             run(test, pg.conninfo("hostile", user=user), VERSION=version, **rights)
 
 
+@pytest.mark.majors(14, 18)
 def test_one_undecodable_role_hides_nobody(pg):
     pg.sql("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'")
     pg.sql("CREATE ROLE \"bad\u00e4\"", dbname="latin", client_encoding="UTF8")

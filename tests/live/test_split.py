@@ -109,6 +109,7 @@ def test_a_failed_file_goes_on_when_only_the_rest_of_it_was_changed(runner):
     assert runner.rows("SELECT a FROM app.t ORDER BY 1") == [(1,), (2,)]
 
 
+@pytest.mark.majors(14, 18)
 def test_hazard_lock_timeout_does_not_reach_create_index_concurrently(runner):
     """migrations.md 4.3: its wait for old transactions counts as waiting for a lock."""
     runner.pg.sql("ALTER ROLE migrator SET lock_timeout = '50ms'")
@@ -128,6 +129,7 @@ def test_hazard_lock_timeout_does_not_reach_create_index_concurrently(runner):
     writer.close()
 
 
+@pytest.mark.majors(14, 18)
 def test_hazard_if_not_exists_hides_an_invalid_index(runner):
     """migrations.md 4.4"""
     runner.file("V1__t.sql", "CREATE TABLE app.t (a int); INSERT INTO app.t VALUES (1), (1);")
@@ -142,6 +144,7 @@ def test_hazard_if_not_exists_hides_an_invalid_index(runner):
     assert ledger(runner) == [("1", True)] and end["error"]["line"] == 1
 
 
+@pytest.mark.majors(14, 18)
 def test_hazard_a_build_in_progress_is_not_called_invalid(runner):
     """migrations.md 4.4: indisvalid = false is true of a build that runs."""
     runner.file("V1__t.sql", "CREATE TABLE app.t (a int);")
@@ -165,6 +168,7 @@ def test_hazard_a_build_in_progress_is_not_called_invalid(runner):
     builder.close()
 
 
+@pytest.mark.majors(14, 18)
 @pytest.mark.parametrize("how", ["backend", "runner"])
 def test_interrupted_create_index_is_found_out(runner, how):
     """Killed in the build: the backend leaves an invalid index, the runner's death lets the server finish."""
@@ -310,6 +314,7 @@ def test_a_lock_that_somebody_else_holds_is_tried_again(runner):
     assert runner.finish(process)[0]["status"] == "done"
 
 
+@pytest.mark.majors(14, 18)
 def test_hazard_a_wrong_split_is_an_error_and_not_an_accident(runner):
     """One statement per message: the server refuses two. And files that must not be cut: BEGIN ATOMIC, rules, names with 'atomic'."""
     runner.file("V1__x.sql", DIRECTIVE + "CREATE TABLE app.atomic_test (a int, b int);\n"
@@ -340,6 +345,7 @@ def test_progress_table_that_is_a_trap_is_not_used(runner):
     assert end["status"] == "blocked" and "plain table" in end["error"]["text"] and events == [], end
 
 
+@pytest.mark.majors(14, 18)
 def test_databases_are_found_out(runner):
     """Cut off at a statement that makes or drops a database: whether it is there tells."""
     runner.pg.sql("ALTER ROLE migrator CREATEDB")
