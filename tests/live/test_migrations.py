@@ -60,7 +60,7 @@ class Team:
             answer = self.migrations()
             assert answer["blocked"] and all(word in str(answer) for word in words), answer
             row = self.daemon.json("status", "prod/orders")["targets"][0]
-            assert row["state"] == "blocked", row
+            assert row["state"] == "blocked" and row["phase"] in AT_REST, row
             return answer
         return wait_for(blocked, 20, f"blocked, naming {words}", lambda: self.daemon.ctl("show", "prod/orders").out)
 

@@ -370,6 +370,7 @@ def test_commit_that_was_lost_is_asked_for(runner):
     runner.pg.sql("ALTER ROLE migrator SET synchronous_commit = local")
     runner.pg.sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
     runner.pg.reload()
+    runner.pg.sql("CHECKPOINT")               # it is the checkpointer that tells everybody, and now it has read the new configuration
     try:
         runner.file("V2__sync.sql", "SET LOCAL synchronous_commit = on; CREATE TABLE app.sync ();")
         process = runner.spawn()

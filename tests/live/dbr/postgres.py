@@ -208,7 +208,7 @@ class Postgres:
 
     def connect(self, dbname="postgres", user="postgres", password=None, autocommit=True, **more):
         connection = psycopg2.connect(host=self.host, port=self.port, dbname=dbname, user=user, password=password,
-                                      connect_timeout=10, **{"application_name": "test", **more})
+                                      connect_timeout=60, **{"application_name": "test", **more})
         connection.autocommit = autocommit
         return connection
 
