@@ -307,7 +307,8 @@ def test_the_connection_is_lost_when_an_undo_commits(team, meanwhile):
 
 def apply_beside(made):
     """A run of Flyway that gets the lock as soon as it is free."""
-    with made.pg.connect("orders", user="migrator") as other, other.cursor() as cursor:
+    other = made.pg.connect("orders", user="migrator")
+    with other.cursor() as cursor:           # committed statement by statement: the row is there when the lock is free
         key = FLYWAY_KEY + java_hash('"dbreconcile"."migration_ledger"')
         cursor.execute("SELECT pg_advisory_lock(%s)", (key,))
         cursor.execute("INSERT INTO dbreconcile.migration_ledger VALUES (3, '3', 'three', 'SQL', 'V3__three.sql', 1, 'x', now(), 0, true)")
