@@ -2,7 +2,7 @@
 /*
  * One answer, read cell by cell. Private to this folder. The first cell that makes no sense fills the error, with the
  * query, row and column, and from then on every reader gives an empty value: a row is read without a check at each
- * cell, then reader_failed() is asked once.
+ * cell, then reader.failed is asked once.
  */
 #ifndef DBR_CATALOG_CELLS_H
 #define DBR_CATALOG_CELLS_H

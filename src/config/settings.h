@@ -2,7 +2,7 @@
 /*
  * One generation of the configuration: everything the files said, checked as
  * a whole. Built by load.c, never changed afterwards; a pass keeps the
- * generation it began with (talloc_reference). Everything is a talloc child of
+ * generation it began with (engine/hold.c counts). Everything is a talloc child of
  * struct settings.
  */
 #ifndef DBR_CONFIG_SETTINGS_H

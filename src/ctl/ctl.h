@@ -84,7 +84,7 @@ struct ctl {
 	struct client *client;
 };
 
-/* command.c: 0 and ctl->command, or an exit code, having complained. */
+/* parse.c: 0 and ctl->command, or an exit code, having complained. */
 int ctl_parse(struct ctl *, int argc, char **argv);
 /* Exact name or unambiguous prefix; NULL: *ret_n says how many began so, names them in buf. */
 const struct ctl_command *ctl_command_find(const char *word, char *buf, size_t size, int *ret_n);

@@ -8,7 +8,7 @@
  *
  * What is intended stands in the history before it is sent, how it went after;
  * when the connection breaks between COMMIT and its answer, the next
- * connection asks pg_xact_status() (facts: hazards F8, O7).
+ * connection asks pg_xact_status().
  */
 #include "engine/apply.h"
 
@@ -23,7 +23,7 @@
 #include "engine/seed.h"
 
 /*
- * Any user can hold any advisory lock (H23): only a holder who is superuser or logged in as we are counts as another
+ * Any user can hold any advisory lock: only a holder who is superuser or logged in as we are counts as another
  * daemon at work, others are ignored.
  */
 static const char preflight_sql[] =
@@ -38,7 +38,7 @@ static const char preflight_sql[] =
 
 static const char xid_sql[] = "SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text";
 
-/* Verifiers must not be written to the server's log (C1); only a superuser may turn these off. */
+/* Verifiers must not be written to the server's log; only a superuser may turn these off. */
 static const char *const quiet_log_sql[] = {
 	"SET LOCAL log_statement = 'none'", "SET LOCAL log_min_error_statement = 'panic'", "SET LOCAL log_min_duration_statement = -1",
 	"SET LOCAL log_min_duration_sample = -1", "SET LOCAL log_duration = off", "SET LOCAL pg_stat_statements.track_utility = off",
@@ -244,7 +244,7 @@ static void alone_over(struct target *t)
 	a->any_failed = true;
 }
 
-/* 0 every statement passed; 1: err, a->culprit. A WARNING is a failure: the server said ok and did nothing (F10). */
+/* 0 every statement passed; 1: err, a->culprit. A WARNING is a failure: the server said ok and did nothing. */
 static int statements_check(struct target *t, struct error *err)
 {
 	struct apply *a = t->pass->apply;

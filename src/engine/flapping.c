@@ -2,7 +2,7 @@
 /*
  * Who corrects the same thing again and again is fighting somebody: after
  * FLAPPING_HITS corrections of one item within FLAPPING_PASSES passes that
- * item is left alone until an operator orders a pass (facts: hazards H18).
+ * item is left alone until an operator orders a pass.
  */
 #include "engine/internal.h"
 

@@ -2,7 +2,7 @@
 /*
  * Is it the cluster and the database that we knew? The first answer is
  * remembered; another one stops everything for that target until an operator
- * approves exactly the new one (facts: hazards H24, H25).
+ * approves exactly the new one.
  */
 #include "engine/internal.h"
 

@@ -2,7 +2,7 @@
 /*
  * Reading the migration ledger on the reconciling connection. A table that an
  * owner of the database may swap for a view is locked first and judged again
- * under the lock, and only then read (facts: hazards H4, H6).
+ * under the lock, and only then read.
  */
 #include "engine/internal.h"
 #include "engine/seed.h"
@@ -72,7 +72,7 @@ static bool is_foreign(const struct target *t)
 	return t->db->migrations.format != LEDGER_FLYWAY;
 }
 
-/* H24: a ledger that was there and is gone is not an empty ledger. */
+/* A ledger that was there and is gone is not an empty ledger. */
 static bool is_gone(struct target *t)
 {
 	char key[300], *known = NULL;

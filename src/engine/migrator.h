@@ -67,7 +67,7 @@ struct migrator_event {
 	int64_t at_ms;                        /* wall clock */
 	const struct migration_file *file;
 	int execution_time_ms;
-	const struct error *error;            /* of FAILED_FILE and UNKNOWN, else NULL; belongs to the migrator */
+	const struct error *error;            /* of MIGRATOR_FAILED_FILE and MIGRATOR_UNKNOWN, else NULL; belongs to the migrator */
 };
 
 /* A talloc child of parent; it starts at the first turn. */

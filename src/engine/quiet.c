@@ -3,8 +3,8 @@
  * Has anything changed at all? pg_current_snapshot() on the server's kept
  * connection, compared with the one taken inside the last look: equal means
  * that no transaction has written anywhere in the cluster. A proof on one
- * unbroken connection only (facts: performance §6); one answer serves every
- * target of the server that waits for it.
+ * unbroken connection only; one answer serves every target of the server that
+ * waits for it.
  */
 #include "engine/internal.h"
 

@@ -22,7 +22,7 @@ void watch_close(struct target *t)
 	t->watch = (struct watch){ .fd = -1 };
 }
 
-/* libpq may close a socket and open another under the same number: the epoch tells (facts: c-style 3.4). */
+/* libpq may close a socket and open another under the same number: the epoch tells. */
 void watch_fd(struct target *t, int fd, unsigned wants, unsigned epoch)
 {
 	struct watch *w = &t->watch;

@@ -93,7 +93,7 @@ static void add_suffixed(void *parent, struct text *text, const char *table, con
 	talloc_free(name);
 }
 
-/* Without IF NOT EXISTS: a table that somebody made meanwhile is not ours to write to unseen (facts: hazards H5). */
+/* Without IF NOT EXISTS: a table that somebody made meanwhile is not ours to write to unseen. */
 char *ledger_sql_create(void *parent, const char *schema, const char *table)
 {
 	struct text *text = new_text(parent, "CREATE TABLE ");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * Tokens of an SQL script, as psql sees it: only as fine as needed to find the
- * ends of statements, their first words, COPY data and backslash commands.
- * Called by script.c.
+ * ends of statements, their first words, COPY data and backslash commands. For
+ * script.c first; whoever must tell code from comments and strings uses it, too.
  *
  * Not libpg_query's scanner: that one is the grammar of one release (16's
  * 1_000 and 0xFF are errors to it), refuses a whole text that holds COPY data,

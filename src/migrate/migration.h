@@ -232,7 +232,7 @@ char *ledger_sql_select(void *parent, const char *schema, const char *table, boo
 char *ledger_sql_sum(void *parent, const char *schema, const char *table);
 /* INSERT ... VALUES ($1..$8): rank, version, description, type, script, checksum, execution_time, success; installed_by is current_user. */
 char *ledger_sql_insert(void *parent, const char *schema, const char *table);
-/* Flyway's advisory lock key of the table (facts: "Flyway" + Java hashCode of the quoted name). */
+/* Flyway's advisory lock key of the table: made of "Flyway" and the Java hashCode of the quoted name. */
 int64_t ledger_lock_key(const char *schema, const char *table);
 /* Of either select. */
 int ledger_decode(void *parent, const struct rowset *, struct ledger_row **ret, uint32_t *ret_n, struct error *err);

@@ -88,7 +88,7 @@ struct policy {
 	const char *using_expr, *check_expr;   /* NULL = none */
 };
 
-/* A relation that may be the migration ledger: read only when it is what we think it is (facts H4, H6). */
+/* A relation that may be the migration ledger: read only when it is what we think it is. */
 struct ledger_relation {
 	bool exists;
 	uint32_t oid;

@@ -25,7 +25,7 @@ struct differ {
 	struct names *names;
 	int version_num;
 	name_id me;
-	uint32_t *merge;                         /* hash of open grant changes: see differ_objects() */
+	uint32_t *merge;                         /* hash of open grant changes: see differ_object() */
 	uint32_t merge_mask;
 	struct text *scratch;
 	void *temporary;                         /* freed with the differ */

@@ -122,7 +122,7 @@ static void want_ledger_schema(struct differ *d)
 		return;
 	}
 	if (m->user && owner != names_put(d->names, m->user)) {
-		/* somebody was there before us: never write into a schema of another owner (facts: hazards.md, H5) */
+		/* somebody was there before us: never write into a schema of another owner */
 		change = differ_add(d, CHANGE_CREATE_SCHEMA, DRIFT_LEDGER, PHASE_SCHEMAS, m->source);
 		change->name = m->table_schema;
 		change->role = names_put(d->names, m->user);

@@ -159,7 +159,7 @@ static const struct membership *rows_of(const struct server_state *server, name_
 }
 
 /* PostgreSQL 16 gives the creator of a role, when it is no superuser, an edge with ADMIN only, granted by the bootstrap
-   superuser. Nobody can revoke it but that one; it is not drift (facts: postgres.md, "Memberships"). */
+   superuser. Nobody can revoke it but that one; it is not drift. */
 static bool implicit_creator_edge(const struct differ *d, const struct membership *m)
 {
 	return d->version_num >= 160000 && m->grantor == d->server->facts.bootstrap && m->admin && !m->inherit && !m->set;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * Event triggers fire on GRANT, REVOKE and the DDL of a pass, and their functions then run as we. A superuser made the
- * trigger; but who owns the function may replace it, and would have our rights (facts: hazards H9). So where such a
+ * trigger; but who owns the function may replace it, and would have our rights. So where such a
  * function is not in good hands, nothing is sent that would call it. As superusers of PostgreSQL 17 and later we keep
  * them from firing (session/pin.c).
  */

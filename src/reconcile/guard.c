@@ -19,7 +19,7 @@
 /* Shares are not judged below this many revokes: one extra grant among five would be 20 %. */
 #define PERCENT_FLOOR 10
 
-/* Names that belong to the provider of a managed service (facts: role-tools.md §5.3). */
+/* Names that belong to the provider of a managed service. */
 static const char *const always_protected[] = { "pg_*", "rdsadmin", "rds_superuser", "rdsrepladmin", "cloudsqladmin", "cloudsqlsuperuser",
 						"azuresu", "azure_pg_admin", "alloydbadmin", "alloydbsuperuser" };
 

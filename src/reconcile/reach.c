@@ -8,8 +8,7 @@
 
 #define BIT(how) (1u << (how))
 
-/* What a membership passes on of what its member reaches. Before 16 the look shows rolinherit as inherit, and set as true
-   (facts: postgres.md, "Memberships"). */
+/* What a membership passes on of what its member reaches. Before 16 the look shows rolinherit as inherit, and set as true. */
 static uint8_t passed_on(const struct membership *m, uint8_t bits)
 {
 	return (uint8_t)((bits & BIT(REACH_MEMBER)) | (m->inherit ? bits & BIT(REACH_PRIVILEGES) : 0) | (m->set ? bits & BIT(REACH_SET) : 0));

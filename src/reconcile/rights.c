@@ -6,8 +6,8 @@
  * that an administrator can run once.
  * Grants and revokes on objects are judged in diff_acl.c, entry by entry.
  *
- * The rules are those of PostgreSQL (facts: postgres.md, "Roles", "Memberships",
- * "Ownership"): to 15, CREATEROLE administers every role that is no superuser;
+ * The rules are those of PostgreSQL (its documentation, CREATE ROLE, GRANT and
+ * "Role Attributes"): to 15, CREATEROLE administers every role that is no superuser;
  * from 16 on it takes ADMIN on the role too, and only attributes that one has
  * oneself can be given. A managed service may allow more to its own admin role
  * (extensions above all): where we are a member of one it is tried.

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * The settings of our connections. The owner of a database may set nearly every one of them for everybody who connects, us
- * included, some with effect before our first statement; values in startup options win over his and survive RESET ALL
- * (facts/hazards.md, F1-F4).
+ * included, some with effect before our first statement; values in startup options win over his and survive RESET ALL.
  */
 #include <inttypes.h>
 #include <limits.h>

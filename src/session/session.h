@@ -74,7 +74,7 @@ struct session_config {
 
 /*
  * client_encoding is SQL_ASCII: bytes come and go as they are stored. Names in shared catalogs have no encoding of their own,
- * and one role that was created in a LATIN1 database makes every read of pg_roles fail under UTF8 (facts/hazards.md, F11);
+ * and one role that was created in a LATIN1 database makes every read of pg_roles fail under UTF8;
  * so nothing is converted, what is not valid UTF-8 is escaped when shown, and in a database with another encoding names beyond
  * ASCII are compared as bytes. For migrations it is UTF8, as the files are.
  */
