@@ -128,6 +128,8 @@ int bind_loopback(const char *address, int *ret_fd, struct error *err);
 int endpoint_start(struct control *, const char *name, bool full, int fd, const char *unlink_path, struct error *err);
 void endpoint_stop(struct endpoint *);
 void endpoint_turn(struct endpoint *, msec_t now, bool ticked);
+
+/* control.c */
 void control_again(struct control *);           /* turn once more without waiting */
 
 /* request.c: path and arguments. 0 ok; 1 not acceptable: err says why. */
@@ -150,7 +152,8 @@ char *peer_actor(void *parent, const struct ucred *);
 
 /* dispatch.c */
 void request_begin(struct request *, msec_t now);
-/* control.c: the counter's columns */
+
+/* reply.c: the columns of the counter of answers */
 #define CODES 14
 unsigned code_column(int code);
 int code_of_column(unsigned column);
@@ -181,7 +184,7 @@ void put_time(json_t *object, const char *key, int64_t wall_ms);
 const char *mode_name(enum run_mode);
 const char *version_text(int version_num, char *buf, size_t size);       /* "15.8" */
 
-/* document_*.c */
+/* document_*.c, events.c */
 json_t *document_row(const struct target_view *);
 json_t *document_waiting(const struct wave_wait *);
 json_t *document_fleet_row(const struct target_view *);    /* NULL: it has no migrations */

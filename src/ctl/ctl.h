@@ -174,7 +174,7 @@ int command_ping(struct ctl *);
 int command_version(struct ctl *);
 int command_completion(struct ctl *);
 
-/* check.c: a range of the monitoring plugins, "[@]start:end". 0 ok, 1 not a range. */
+/* range.c: a range of the monitoring plugins, "[@]start:end". 0 ok, 1 not a range. */
 struct range {
 	double start, end;
 	bool inside;

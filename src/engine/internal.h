@@ -14,7 +14,10 @@
  *   judge.c   a look -> a plan -> what to do next
  *   apply.c   groups of changes as transactions
  *   quiet.c   has anything changed at all
- *   publish.c what people see
+ *   migrations.c  what is pending   runner.c  runs it, by migrator.h   held.c  what waits for somebody's word (held.h)
+ *   orders.c  what people order of a target   ledger_order.c  and of a ledger
+ *   secrets.c, password.c  where passwords come from, and whether those on the server match
+ *   publish.c what people see   history.c  what is recorded of changes
  *   undo.c    what is to be taken back, and what was (undo.h)
  *   schema.c  what schemas hold beside what migrations made (schema.h)
  */
@@ -310,7 +313,6 @@ void target_mark(struct target *);
 void target_wake_at(struct target *, msec_t when);      /* replaces the earlier wake */
 void target_unmark(struct target *);
 void engine_arm(struct engine *, msec_t now);             /* after wakes that were set outside a turn */
-uint64_t engine_random(struct engine *);                 /* uniform 64 bits; seeded, so that simulations replay */
 
 /* ---- watch.c ---- */
 void watch_update(struct target *);                      /* after anything that may have changed the session's socket */
@@ -358,6 +360,7 @@ bool target_rebase(struct target *, msec_t now);         /* takes the newest gen
 /* ---- schedule.c ---- */
 msec_t schedule_next(struct engine *, msec_t interval, msec_t started, msec_t now);
 msec_t schedule_backoff(struct engine *, unsigned failures, msec_t cap);
+uint64_t engine_random(struct engine *);                 /* uniform 64 bits; seeded, so that simulations replay */
 
 /* ---- slots.c ---- */
 void slots_queue(struct target *, bool first);
@@ -391,6 +394,7 @@ void facts_turn(struct target *, msec_t now);
 void ledger_fail(struct target *, const struct outcome *failed, msec_t now);
 bool ledger_begin(struct target *, msec_t now);          /* false: there is nothing to read */
 int ledger_turn(struct target *, msec_t now);            /* 0 more to come, 1 over, 2 the session failed */
+char *ledger_lock_sql(void *parent, const char *schema, const char *table);
 
 /* ledger_same.c: a ledger that is as it was read last is not read again. begin: false when it must be; turn: 0 more to come, 1 it
    is the same, 2 the session failed, 3 it is not, 4 nor can that be said: the transaction has failed. */
@@ -398,7 +402,6 @@ bool ledger_same_begin(struct target *, msec_t now);
 int ledger_same_turn(struct target *, msec_t now);
 void ledger_same_note(struct target *, const struct rowset *rows);      /* the list was made of these */
 const char *ledger_same_seed(struct target *, void *parent);            /* for the rows that are read next */
-char *ledger_lock_sql(void *parent, const char *schema, const char *table);
 
 /* ---- unchanged.c ---- */
 /* When the answers of the pass's look are those of the target's last one, that one takes its place, undecoded. 0 it did or did
@@ -433,7 +436,7 @@ void flapping_count(struct target *, const struct plan *, const struct change *)
 bool flapping_made_now(const struct target *, const struct plan *);
 void flapping_forget(struct target *);
 
-/* ---- apply.c ---- */
+/* ---- apply.c, history.c ---- */
 void apply_begin(struct target *, msec_t now);
 void apply_turn(struct target *, msec_t now);
 void apply_lost(struct target *);                        /* the connection went: close or doubt the events */
@@ -510,12 +513,14 @@ uint32_t migrations_pending(const struct target *);
 bool migrations_wants(const struct target *);            /* there is something to run, and nothing in the ledger forbids it */
 /* And it may run now. */
 bool migrations_runnable(const struct target *);
+
+/* ---- runner.c, runner_tell.c ---- */
 void migrations_run(struct target *, msec_t now);
 void migrations_turn(struct target *, msec_t now);
+void migrations_forget(struct target *);                 /* the pass is over: ends the runner */
 struct migrator_progress;
 void runner_tell(struct target *, const struct migrator_progress *, msec_t now);
 void runner_tell_hook(struct target *, msec_t now);
-void migrations_forget(struct target *);                 /* the pass is over: ends the runner */
 
 /* ---- ledger_order.c: what operators order to be done to a ledger ---- */
 void ledger_orders_turn(struct engine *, msec_t now);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * Migrations of one database target as part of its pass: what is pending,
- * how it appears in the plan, and the runner.
+ * Migrations of one database target as part of its pass: what is pending, and
+ * how it appears in the plan.
  */
 #include "engine/held.h"
 #include "engine/internal.h"

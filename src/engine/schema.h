@@ -68,7 +68,7 @@ void schema_peers_forget(struct engine *);      /* a target is about to be freed
 void schema_peers_turn(struct engine *);
 msec_t schema_peers_deadline(const struct engine *);     /* MSEC_NEVER = nothing to compare */
 
-/* Steps over kept lists, shared by the looks and the peers. */
+/* schema_keep.c: steps over kept lists, shared by the looks and the peers. */
 struct schema_loading {
 	struct schema *list;
 	char digest[SCHEMA_DIGEST + 1];

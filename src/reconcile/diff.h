@@ -128,8 +128,8 @@ bool names_retiring(const struct differ *, const struct acl *);            /* do
 void retire_on_server(struct differ *);
 void retire_in_database(struct differ *);          /* after every other part: it looks at what they planned */
 
-/* The first literal of the expression that may run somebody's code when it is only parsed, because its type may be his; NULL = there is
-   none, or no expression. A talloc child of parent. */
+/* literal.c. The first literal of the expression that may run somebody's code when it is only parsed, because its type may be his;
+   NULL = there is none, or no expression. A talloc child of parent. */
 const char *expression_trap(void *parent, const char *expression);
 
 /* unmanaged.c */
@@ -137,9 +137,11 @@ void list_unmanaged_roles(struct differ *);
 void list_unmanaged_schemas(struct differ *);
 bool is_ignored(const struct differ *, name_id role);      /* by guard.ignored_roles: neither listed nor touched as unmanaged */
 
+/* guard.c */
 void guard_apply(struct differ *);
 /* The part of it that no budget and no approval changes: our own role, protected names, our way in. */
 void guard_protect(struct differ *);
+bool is_protected(const struct differ *, const char *role);
 /* undo.c. Before every check: what was undone is held. After them: what is to be undone is added. */
 void undone_hold(struct differ *);
 void undo_add(struct differ *);
@@ -147,10 +149,9 @@ void undo_add(struct differ *);
 void regrant_with_revokes(struct differ *);
 /* usage.c. Who takes back what he granted, and may not use the schema any more, is lent USAGE on it. */
 void usage_apply(struct differ *);
-bool is_protected(const struct differ *, const char *role);
-/* Blocks what would call a function of somebody else with our rights. */
+/* event_trigger.c. Blocks what would call a function of somebody else with our rights. */
 void guard_event_triggers(struct differ *);
-/* Blocks what needs the rights of a role that we are not a member of. Before the guard: what is blocked counts in no budget. */
+/* rights.c. Blocks what needs the rights of a role that we are not a member of. Before the guard: what is blocked counts in no budget. */
 void rights_apply(struct differ *);
 
 #endif

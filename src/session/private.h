@@ -137,6 +137,8 @@ void message_from_result(const PGresult *, bool with_context, struct error *, un
 /* The text of a failed connection attempt, made with PQERRORS_VERBOSE so that the SQLSTATE is in it. */
 enum failure message_from_connect(const char *message, struct error *);
 void message_receive_notice(void *session, const PGresult *);
+
+/* failure.c */
 const char *failure_hint(enum failure);
 
 /* rows.c */
