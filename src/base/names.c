@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: PostgreSQL */
+#include "base/hash.h"
 #include "base/names.h"
 
 #include <stdlib.h>
@@ -16,15 +17,6 @@ struct names {
 	uint32_t *slots;         /* open addressing; 0 = empty; the number of slots is a power of two */
 	uint32_t mask;
 };
-
-static uint32_t hash(const char *s, size_t len)
-{
-	uint32_t h = 2166136261u;
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (unsigned char)s[i]) * 16777619u;
-	return h;
-}
 
 struct names *names_new(void *parent)
 {
@@ -102,7 +94,7 @@ name_id names_intern(struct names *names, const char *text, size_t len)
 
 	if (len == 0)
 		return NAME_NONE;
-	h = hash(text, len);
+	h = hash_name(text, len);
 	slot = find_slot(names, text, len, h);
 	if (*slot)
 		return *slot;
@@ -125,7 +117,7 @@ name_id names_put(struct names *names, const char *text)
 
 name_id names_find(const struct names *names, const char *text, size_t len)
 {
-	return len ? *find_slot(names, text, len, hash(text, len)) : NAME_NONE;
+	return len ? *find_slot(names, text, len, hash_name(text, len)) : NAME_NONE;
 }
 
 const char *names_text(const struct names *names, name_id id)

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/message.h"
 #include "base/text.h"
@@ -49,11 +50,8 @@ static const char *const quiet_log_sql[] = {
 static int64_t lock_key(const struct target *t)
 {
 	const char *s = target_is_root(t) ? "dbreconcile server" : "dbreconcile database";
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
-	for (; *s != '\0'; s++)
-		hash = (hash ^ (unsigned char)*s) * UINT64_C(0x100000001b3);
-	return (int64_t)hash;
+	return (int64_t)hash_mix(HASH_START, s, strlen(s));
 }
 
 static struct group *group_now(struct apply *a)

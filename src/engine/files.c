@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "migrate/foreign.h"
 
 #define CHECK_EVERY 1000        /* ms: a thousand databases of one directory do not stat it a thousand times */
@@ -40,30 +41,21 @@ struct migration_source {
 	bool database;                    /* is ${flyway:database} among them: then every database sees other files */
 };
 
-static uint64_t mix(uint64_t hash, const void *bytes, size_t len)
-{
-	const unsigned char *p = bytes;
-
-	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ p[i]) * UINT64_C(0x100000001b3);
-	return hash;
-}
-
 /* newest: when anything was written last, ms of the wall clock. */
 static uint64_t stat_signature(int dirfd, const char *name, int64_t *newest)
 {
 	struct stat st;
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	uint64_t hash = HASH_START;
 
-	hash = mix(hash, name, strlen(name));
+	hash = hash_mix(hash, name, strlen(name));
 	if (fstatat(dirfd, name, &st, 0) != 0)
 		return hash;
 	if ((int64_t)st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000 > *newest)
 		*newest = (int64_t)st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000;
-	hash = mix(hash, &st.st_mtim, sizeof(st.st_mtim));
-	hash = mix(hash, &st.st_size, sizeof(st.st_size));
-	hash = mix(hash, &st.st_ino, sizeof(st.st_ino));
-	return mix(hash, &st.st_mode, sizeof(st.st_mode));
+	hash = hash_mix(hash, &st.st_mtim, sizeof(st.st_mtim));
+	hash = hash_mix(hash, &st.st_size, sizeof(st.st_size));
+	hash = hash_mix(hash, &st.st_ino, sizeof(st.st_ino));
+	return hash_mix(hash, &st.st_mode, sizeof(st.st_mode));
 }
 
 /* The order of readdir() does not matter: sums of hashes. Two levels deep, as the files are read. */
@@ -116,7 +108,7 @@ static struct source_files *read_files(struct engine *e, const struct migration_
 
 uint64_t source_files_digest(struct source_files *f)
 {
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	uint64_t hash = HASH_START;
 
 	if (f->raw != NULL)
 		return source_files_digest(f->raw);
@@ -125,9 +117,9 @@ uint64_t source_files_digest(struct source_files *f)
 	for (uint32_t i = 0; f->digest == 0 && i < f->files->n; i++) {
 		const struct migration_file *file = &f->files->v[i];
 
-		hash = mix(hash, file->script, strlen(file->script) + 1);
-		hash = mix(hash, &file->len, sizeof(file->len));
-		hash = mix(hash, &file->checksum, sizeof(file->checksum));
+		hash = hash_mix(hash, file->script, strlen(file->script) + 1);
+		hash = hash_mix(hash, &file->len, sizeof(file->len));
+		hash = hash_mix(hash, &file->checksum, sizeof(file->checksum));
 	}
 	if (f->digest == 0)
 		f->digest = hash;
@@ -141,7 +133,7 @@ uint64_t source_files_digest_shown(struct source_files *f)
 	if (f->raw == NULL || f->files == NULL || hash == 0)
 		return hash;
 	for (uint32_t i = 0; i < f->files->n; i++)
-		hash = mix(hash, f->files->v[i].text, f->files->v[i].len);
+		hash = hash_mix(hash, f->files->v[i].text, f->files->v[i].len);
 	return hash;
 }
 

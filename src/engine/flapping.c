@@ -9,6 +9,8 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/hash.h"
+
 #define FLAPPING_HITS 5
 #define FLAPPING_PASSES 10
 #define FLAPPING_GIVEN_UP (1u << 15)     /* stays until an operator orders a pass */
@@ -23,38 +25,24 @@ struct flapping {
 	struct item v[FLAPPING_ITEMS];
 };
 
-static uint64_t mix(uint64_t hash, const void *bytes, size_t len)
-{
-	const unsigned char *p = bytes;
-
-	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ p[i]) * UINT64_C(0x100000001b3);
-	return hash;
-}
-
-static uint64_t mix_text(uint64_t hash, const char *s)
-{
-	return s == NULL ? mix(hash, "", 1) : mix(hash, s, strlen(s) + 1);
-}
-
 /* What is corrected, not how: a privilege taken away and given back, whoever holds it, is one item. */
 static uint64_t change_key(const struct plan *plan, const struct change *c)
 {
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	uint64_t hash = HASH_START;
 	const uint32_t words[] = { c->op, c->kind, c->object_kind, (uint32_t)c->objtype, c->privs, c->attrs_mask };
 
-	hash = mix(hash, words, sizeof(words));
-	hash = mix_text(hash, names_text(plan->names, c->role));
-	hash = mix_text(hash, names_text(plan->names, c->other));
-	hash = mix_text(hash, names_text(plan->names, c->schema));
-	hash = mix_text(hash, names_text(plan->names, c->database));
-	hash = mix_text(hash, c->column);
-	return mix_text(hash, c->name);
+	hash = hash_mix(hash, words, sizeof(words));
+	hash = hash_mix_text(hash, names_text(plan->names, c->role));
+	hash = hash_mix_text(hash, names_text(plan->names, c->other));
+	hash = hash_mix_text(hash, names_text(plan->names, c->schema));
+	hash = hash_mix_text(hash, names_text(plan->names, c->database));
+	hash = hash_mix_text(hash, c->column);
+	return hash_mix_text(hash, c->name);
 }
 
 static uint64_t object_key(uint64_t hash, const struct change *c, uint32_t i)
 {
-	hash = c->names != NULL ? mix_text(hash, c->names[i]) : hash;
+	hash = c->names != NULL ? hash_mix_text(hash, c->names[i]) : hash;
 	return hash != 0 ? hash : 1;
 }
 

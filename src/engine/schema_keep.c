@@ -8,6 +8,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/message.h"
 #include "engine/schema.h"
@@ -28,22 +29,11 @@ uint32_t schema_drift(const struct target *t)
 
 /* ---- what stands for what ---- */
 
-static void mix(uint64_t *hash, const void *data, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		*hash = (*hash ^ ((const unsigned char *)data)[i]) * UINT64_C(1099511628211);
-}
-
-static void mix_text(uint64_t *hash, const char *s)
-{
-	mix(hash, s != NULL ? s : "", s != NULL ? strlen(s) + 1 : 1);
-}
-
-static void mix_texts(uint64_t *hash, const char *const *v, uint32_t n)
+static uint64_t mix_texts(uint64_t hash, const char *const *v, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
-		mix_text(hash, v[i]);
-	mix(hash, &n, sizeof n);
+		hash = hash_mix_text(hash, v[i]);
+	return hash_mix(hash, &n, sizeof n);
 }
 
 /* What is looked at, and in whose words: definitions read differently on another major version. */
@@ -51,33 +41,33 @@ static uint64_t scope_of(const struct target *t)
 {
 	const struct migration_settings *m = &t->db->migrations;
 	int major = t->view.server_version / 10000;
-	uint64_t hash = UINT64_C(14695981039346656037) + FORMAT;
+	uint64_t hash = HASH_START + FORMAT;
 
-	mix_texts(&hash, m->schema_drift, m->n_schema_drift);
-	mix_texts(&hash, m->schema_drift_ignore, m->n_schema_drift_ignore);
-	mix(&hash, &major, sizeof major);
-	return hash;
+	hash = mix_texts(hash, m->schema_drift, m->n_schema_drift);
+	hash = mix_texts(hash, m->schema_drift_ignore, m->n_schema_drift_ignore);
+	return hash_mix(hash, &major, sizeof major);
 }
 
-static void mix_entry(uint64_t *hash, const struct migration *m)
+static uint64_t mix_entry(uint64_t hash, const struct migration *m)
 {
 	if (m->row != NULL) {
-		mix(hash, &m->row->rank, sizeof m->row->rank);
-		mix_text(hash, m->row->version);
-		mix_text(hash, m->row->description);
-		mix(hash, &m->row->success, sizeof m->row->success);
+		hash = hash_mix(hash, &m->row->rank, sizeof m->row->rank);
+		hash = hash_mix_text(hash, m->row->version);
+		hash = hash_mix_text(hash, m->row->description);
+		hash = hash_mix(hash, &m->row->success, sizeof m->row->success);
 	}
 	if (m->progress != NULL) {
-		mix_text(hash, m->progress->script);
-		mix(hash, &m->progress->done, sizeof m->progress->done);
+		hash = hash_mix_text(hash, m->progress->script);
+		hash = hash_mix(hash, &m->progress->done, sizeof m->progress->done);
 	}
+	return hash;
 }
 
 /* Where the ledger stands. One that cannot be read stands where it stood. */
 char *schema_mark(void *parent, const struct target *t)
 {
 	const struct migration_list *list = t->migrations;
-	uint64_t ledger = UINT64_C(14695981039346656037);
+	uint64_t ledger = HASH_START;
 	char was[17] = "";
 
 	if (list == NULL || (list->n == 0 && list->blocked)) {
@@ -87,9 +77,9 @@ char *schema_mark(void *parent, const struct target *t)
 	}
 	for (uint32_t i = 0; i < list->n; i++)
 		if (list->v[i].state != MIGRATION_UNDONE)       /* has its place by its file */
-			mix_entry(&ledger, &list->v[i]);
+			ledger = mix_entry(ledger, &list->v[i]);
 	if (list->last_undo > 0)
-		mix(&ledger, &list->last_undo, sizeof list->last_undo);
+		ledger = hash_mix(ledger, &list->last_undo, sizeof list->last_undo);
 	return talloc_asprintf(parent, "%016" PRIx64 " %016" PRIx64, ledger, scope_of(t));
 }
 
@@ -102,13 +92,13 @@ static uint64_t kin_of(const struct target *t)
 
 	if (list == NULL || list->blocked)
 		return 0;
-	mix(&hash, &m->format, sizeof m->format);
-	mix_texts(&hash, m->directories, m->n_directories);
-	mix_text(&hash, list->current_version);
+	hash = hash_mix(hash, &m->format, sizeof m->format);
+	hash = mix_texts(hash, m->directories, m->n_directories);
+	hash = hash_mix_text(hash, list->current_version);
 	for (uint32_t i = 0; i < list->n; i++)
 		if (list->v[i].state == MIGRATION_APPLIED && list->v[i].file != NULL && list->v[i].file->type == MIGRATION_REPEATABLE) {
-			mix_text(&hash, list->v[i].file->description);
-			mix(&hash, &list->v[i].file->checksum, sizeof list->v[i].file->checksum);
+			hash = hash_mix_text(hash, list->v[i].file->description);
+			hash = hash_mix(hash, &list->v[i].file->checksum, sizeof list->v[i].file->checksum);
 		}
 	return hash;
 }

@@ -6,16 +6,8 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/hash.h"
 #include "base/text.h"
-
-static uint32_t name_hash(const char *name, size_t len)
-{
-	uint32_t h = 2166136261u;        /* FNV-1a */
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (unsigned char)name[i]) * 16777619u;
-	return h ^ h >> 15;
-}
 
 /* Routines come with their arguments; rules have those apart. */
 static size_t bare_length(const struct object_group *g, const char *name, size_t len)
@@ -85,7 +77,7 @@ static void index_literals(const struct differ *d, struct candidates *c)
 	/* from the end, so that rules with one name come in their order */
 	for (uint32_t i = c->n_literals; i-- > 0;) {
 		const char *name = d->desired->rules[c->hits[i]].on.name;
-		uint32_t *place = &c->first[name_hash(name, strlen(name)) & c->mask];
+		uint32_t *place = &c->first[hash_name(name, strlen(name)) & c->mask];
 
 		c->next[c->hits[i]] = *place;
 		*place = c->hits[i] + 1;
@@ -142,7 +134,7 @@ uint32_t candidates_hit(const struct differ *d, struct candidates *c, const stru
 	for (uint32_t i = 0; i < c->n_patterns; i++)
 		if (rule_speaks_of(&rules[c->patterns[i]], g->relkind, schema, name, len))
 			c->hits[n++] = c->patterns[i];
-	for (uint32_t r = c->n_literals ? c->first[name_hash(name, bare_length(g, name, len)) & c->mask] : 0; r != 0; r = c->next[r - 1])
+	for (uint32_t r = c->n_literals ? c->first[hash_name(name, bare_length(g, name, len)) & c->mask] : 0; r != 0; r = c->next[r - 1])
 		if (rule_speaks_of(&rules[r - 1], g->relkind, schema, name, len))
 			c->hits[n++] = r - 1;
 	return n;

@@ -10,6 +10,7 @@
 #include <talloc.h>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/names.h"
 #include "base/text.h"
 
@@ -109,6 +110,18 @@ static void interning(void **state)
 	talloc_free(names);
 }
 
+/* Of those who made it up: what is kept by a hash must be found again by every later version. */
+static void hashes(void **state)
+{
+	(void)state;
+	assert_true(hash_mix(HASH_START, "", 0) == UINT64_C(0xcbf29ce484222325));
+	assert_true(hash_mix(HASH_START, "a", 1) == UINT64_C(0xaf63dc4c8601ec8c));
+	assert_true(hash_mix(HASH_START, "foobar", 6) == UINT64_C(0x85944171f73967e8));
+	assert_true(hash_mix_text(HASH_START, "foobar") == hash_mix(HASH_START, "foobar", 7));
+	assert_true(hash_mix_text(HASH_START, NULL) == hash_mix_text(HASH_START, ""));
+	assert_true(hash_mix_text(hash_mix_text(HASH_START, "a"), "bc") != hash_mix_text(hash_mix_text(HASH_START, "ab"), "c"));
+}
+
 static void first_error_is_kept(void **state)
 {
 	struct error err = { 0 };
@@ -153,7 +166,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(durations), cmocka_unit_test(sizes), cmocka_unit_test(globs), cmocka_unit_test(utf8),
-		cmocka_unit_test(escape), cmocka_unit_test(interning), cmocka_unit_test(first_error_is_kept), cmocka_unit_test(the_target_is_named), cmocka_unit_test(nearest),
+		cmocka_unit_test(escape), cmocka_unit_test(interning), cmocka_unit_test(hashes), cmocka_unit_test(first_error_is_kept), cmocka_unit_test(the_target_is_named), cmocka_unit_test(nearest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
