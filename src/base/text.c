@@ -72,6 +72,16 @@ void text_clear(struct text *text)
 	text->s[0] = '\0';
 }
 
+bool text_same(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+int text_compare(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
 /* Iterative, with one place to go back to: linear space, no recursion on hostile patterns. */
 bool glob_match_len(const char *pattern, const char *s, size_t len)
 {

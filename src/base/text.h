@@ -28,6 +28,11 @@ void text_add_char(struct text *, char c);
 void text_addf(struct text *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_clear(struct text *);
 
+/* Equal, or both NULL. */
+bool text_same(const char *a, const char *b);
+/* For qsort() and bsearch() over pointers to strings, by bytes. */
+int text_compare(const void *a, const void *b);
+
 /* '*' any run, '?' one character; case-sensitive; no escapes. */
 bool glob_match(const char *pattern, const char *s);
 bool glob_match_len(const char *pattern, const char *s, size_t len);

@@ -117,11 +117,6 @@ void decode_available_extensions(struct look *look, enum query_id id, struct rea
 	look->available = reader->rows;
 }
 
-static int compare_strings(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 void decode_default_versions(struct look *look)
 {
 	struct database_state *database = look->database;
@@ -131,7 +126,7 @@ void decode_default_versions(struct look *look)
 		return;
 	for (uint32_t i = 0; i < database->n_extensions; i++) {
 		const char **found = bsearch(&database->extensions[i].name, database->available_extensions,
-					     database->n_available, sizeof *found, compare_strings);
+					     database->n_available, sizeof *found, text_compare);
 
 		if (found)
 			database->extensions[i].default_version = look->available->cell(

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/text.h"
 #include "session/secret.h"
 
 #define DIGEST_LEN 32
@@ -58,11 +59,6 @@ static struct known *known_find(struct passwords *p, const char *role)
 	return k;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
 /* ---- without the right to read verifiers: a digest of what was set, in state ---- */
 
 static void source_key(const struct target *t, const char *role, char *key, size_t size)
@@ -101,7 +97,7 @@ static bool source_unchanged(struct target *t, const char *role, const char *sec
 
 	source_key(t, role, key, sizeof(key));
 	if (state_get(t->engine->state, scratch, key, &stored) == 0 && strlen(stored) > 2 * SALT_LEN)
-		same = same_text(stored, fingerprint(scratch, stored, secret));
+		same = text_same(stored, fingerprint(scratch, stored, secret));
 	talloc_free(scratch);
 	return same;
 }
@@ -185,7 +181,7 @@ static int prepare_one(struct target *t, const struct server_state *server, cons
 		k->state = PASSWORD_IN_SYNC;      /* set meanwhile */
 		t->plan_stale = true;
 	}
-	if (k->state == PASSWORD_UNAVAILABLE || memcmp(mac, k->secret, sizeof(mac)) != 0 || !same_text(stored, k->stored) ||
+	if (k->state == PASSWORD_UNAVAILABLE || memcmp(mac, k->secret, sizeof(mac)) != 0 || !text_same(stored, k->stored) ||
 	    (live != NULL) != k->seen) {
 		r = may_work ? 1 : 2;
 		if (may_work) {

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/text.h"
+
 /* What a change is about. */
 enum about { ABOUT_ROLE, ABOUT_ATTRIBUTES, ABOUT_COMMENT, ABOUT_SETTING, ABOUT_MEMBERSHIP, ABOUT_NAMED, ABOUT_OWNER, ABOUT_PRIVILEGE,
 	     ABOUT_DEFAULT, ABOUT_ROW_SECURITY, ABOUT_POLICY, ABOUT_NOTHING };
@@ -41,27 +43,17 @@ static enum about about(const struct change *c)
 	}
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-static int compare_texts(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 void change_sort_names(struct change *c)
 {
 	if (c->names && c->n > 1)
-		qsort(c->names, c->n, sizeof *c->names, compare_texts);
+		qsort(c->names, c->n, sizeof *c->names, text_compare);
 }
 
 bool change_names_object(const struct change *made, const char *name)
 {
 	if (!made->names)
 		return true;             /* of what they are was not kept: it may be */
-	return bsearch(&name, made->names, made->n, sizeof *made->names, compare_texts) != NULL;
+	return bsearch(&name, made->names, made->n, sizeof *made->names, text_compare) != NULL;
 }
 
 static bool share_a_name(const struct change *a, const struct change *b)
@@ -107,7 +99,7 @@ static bool same_values(const struct change *a, const struct change *b)
 {
 	return (a->attrs_mask & b->attrs_mask & ~(a->attrs ^ b->attrs)) ||
 	       (a->has_connection_limit && b->has_connection_limit && a->connection_limit == b->connection_limit) ||
-	       (a->has_valid_until && b->has_valid_until && same_text(a->valid_until, b->valid_until));
+	       (a->has_valid_until && b->has_valid_until && text_same(a->valid_until, b->valid_until));
 }
 
 bool change_repeats(const struct change *planned, const struct change *made)
@@ -120,17 +112,17 @@ bool change_repeats(const struct change *planned, const struct change *made)
 	case ABOUT_ATTRIBUTES:
 		return same_attributes(planned, made) && same_values(planned, made);
 	case ABOUT_COMMENT:
-		return planned->role == made->role && same_text(planned->value, made->value);
+		return planned->role == made->role && text_same(planned->value, made->value);
 	case ABOUT_SETTING:
-		return same_setting(planned, made) && (made->op == CHANGE_RESET_SETTING || same_text(planned->value, made->value));
+		return same_setting(planned, made) && (made->op == CHANGE_RESET_SETTING || text_same(planned->value, made->value));
 	case ABOUT_MEMBERSHIP:
 		return planned->role == made->role && planned->other == made->other;
 	case ABOUT_NAMED:
-		return same_text(planned->name, made->name);
+		return text_same(planned->name, made->name);
 	case ABOUT_OWNER:
 		return planned->role == made->role && same_objects(planned, made);
 	case ABOUT_PRIVILEGE:
-		return planned->role == made->role && same_objects(planned, made) && same_text(planned->column, made->column) &&
+		return planned->role == made->role && same_objects(planned, made) && text_same(planned->column, made->column) &&
 		       (planned->privs & made->privs);
 	case ABOUT_DEFAULT:
 		return same_default(planned, made);
@@ -138,7 +130,7 @@ bool change_repeats(const struct change *planned, const struct change *made)
 		return same_objects(planned, made) && ((planned->has_enable && made->has_enable && planned->enable == made->enable) ||
 						       (planned->has_force && made->has_force && planned->force == made->force));
 	case ABOUT_POLICY:
-		return same_objects(planned, made) && same_text(planned->name, made->name);
+		return same_objects(planned, made) && text_same(planned->name, made->name);
 	default:
 		return false;
 	}
@@ -182,15 +174,15 @@ static bool same_thing(enum about what, const struct change *a, const struct cha
 	case ABOUT_MEMBERSHIP:
 		return a->role == b->role && a->other == b->other;
 	case ABOUT_NAMED:
-		return same_text(a->name, b->name);
+		return text_same(a->name, b->name);
 	case ABOUT_OWNER: case ABOUT_ROW_SECURITY:
 		return same_objects(a, b);
 	case ABOUT_PRIVILEGE:
-		return a->role == b->role && same_list(a, b) && (!a->column || !b->column || same_text(a->column, b->column)) && (a->privs & b->privs);
+		return a->role == b->role && same_list(a, b) && (!a->column || !b->column || text_same(a->column, b->column)) && (a->privs & b->privs);
 	case ABOUT_DEFAULT:
 		return same_default(a, b);
 	case ABOUT_POLICY:
-		return same_objects(a, b) && same_text(a->name, b->name);
+		return same_objects(a, b) && text_same(a->name, b->name);
 	default:
 		return false;
 	}

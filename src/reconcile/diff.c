@@ -65,18 +65,13 @@ static uint32_t hash_like(const struct change *c)
 	return h;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 static bool alike(const struct change *a, const struct change *b)
 {
 	return a->op == b->op && a->phase == b->phase && a->object_kind == b->object_kind && a->relkind == b->relkind && a->role == b->role &&
 	       a->grantor == b->grantor && a->schema == b->schema && a->privs == b->privs && a->grantable == b->grantable &&
 	       a->other == b->other && a->state == b->state && a->was.privs == b->was.privs && a->was.options == b->was.options &&
 	       a->was.named == b->was.named && a->was.own == b->was.own && a->was.own_options == b->was.own_options && a->was.no_inverse == b->was.no_inverse && a->source.line == b->source.line &&
-	       same_text(a->column, b->column) && same_text(a->source.file, b->source.file) && same_text(a->reason, b->reason);
+	       text_same(a->column, b->column) && text_same(a->source.file, b->source.file) && text_same(a->reason, b->reason);
 }
 
 static void merge_table_grow(struct differ *d)

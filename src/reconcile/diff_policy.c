@@ -142,11 +142,6 @@ static enum expression_state compare_expressions(struct differ *d, const struct 
 	return d->context->expression(d->context->expression_data, wish->schema, wish->table, wanted, live, ret_reason);
 }
 
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static bool same_roles(struct differ *d, const struct strings *to, const char *live)
 {
 	const char **wanted = talloc_array(d->temporary, const char *, to->n + 1);
@@ -157,11 +152,11 @@ static bool same_roles(struct differ *d, const struct strings *to, const char *l
 	wanted[0] = "PUBLIC";
 	for (uint32_t i = 0; i < to->n; i++)
 		wanted[i] = to->v[i];
-	qsort(wanted, n, sizeof *wanted, compare_names);
+	qsort(wanted, n, sizeof *wanted, text_compare);
 	while ((name = array_next(live, strlen(live), &cursor, d->scratch, &len))) {
 		char *copy = talloc_strndup(d->temporary, name, len);
 
-		if (!bsearch(&copy, wanted, n, sizeof *wanted, compare_names))
+		if (!bsearch(&copy, wanted, n, sizeof *wanted, text_compare))
 			return false;
 		seen++;
 	}

@@ -7,6 +7,8 @@
 #include <strings.h>
 #include <talloc.h>
 
+#include "base/text.h"
+
 /* A change that needs approval whatever the budget. */
 static void hold(struct change *change, const char *reason)
 {
@@ -65,17 +67,12 @@ static void create_role(struct differ *d, const struct role_want *want)
 	want_password(d, want, NULL);
 }
 
-static bool same_until(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 static void alter_role(struct differ *d, const struct role_want *want, const struct role *live)
 {
 	const struct role_wish *wish = want->wish;
 	unsigned differing = (live->attrs ^ wish->attrs) & wish->attrs_mask;
 	bool limit = wish->has_connection_limit && wish->connection_limit != live->connection_limit;
-	bool until = wish->has_valid_until && !same_until(wish->valid_until, live->valid_until);
+	bool until = wish->has_valid_until && !text_same(wish->valid_until, live->valid_until);
 	struct change *change;
 
 	if (differing || limit || until) {

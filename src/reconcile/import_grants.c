@@ -9,6 +9,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/text.h"
 #include "model/selector.h"
 
 /* One sort of entry in one schema, and the groups that have it. */
@@ -26,18 +27,13 @@ struct tallies {
 	struct tally *v; uint32_t n;
 };
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 static void count(struct import *im, struct tallies *all, struct tally like, const struct object_group *g)
 {
 	struct tally *tally = NULL;
 
 	for (uint32_t i = 0; i < all->n && !tally; i++)
 		if (all->v[i].kind == like.kind && all->v[i].schema == like.schema && all->v[i].who == like.who && all->v[i].privs == like.privs &&
-		    all->v[i].option == like.option && all->v[i].in_extension == g->in_extension && same_text(all->v[i].column, like.column))
+		    all->v[i].option == like.option && all->v[i].in_extension == g->in_extension && text_same(all->v[i].column, like.column))
 			tally = &all->v[i];
 	if (!tally) {
 		tally = IMPORT_ADD(im, all->v, all->n);
@@ -121,7 +117,7 @@ static bool same_grant(const struct grant_wish *wish, const struct tally *tally,
 	enum object_kind kind = tally->kind == OBJECT_COLUMN ? OBJECT_TABLE : tally->kind;
 
 	return wish->n_on > 0 && wish->on[0].kind == kind && wish->privs == tally->privs && wish->grant_option == tally->option &&
-	       strcmp(wish->to.v[0], who) == 0 && (wish->columns.n ? same_text(wish->columns.v[0], tally->column) : !tally->column);
+	       strcmp(wish->to.v[0], who) == 0 && (wish->columns.n ? text_same(wish->columns.v[0], tally->column) : !tally->column);
 }
 
 static void grant(struct import *im, const struct tally *tally, uint32_t total)

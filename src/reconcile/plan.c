@@ -147,11 +147,6 @@ static bool anything_waits(const struct plan *plan)
 	return false;
 }
 
-static int compare_texts(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* What one held change would do, and what it assumes to find. */
 static char *held_text(struct differ *d, const struct change *c)
 {
@@ -179,7 +174,7 @@ static void make_id(struct differ *d)
 	for (uint32_t i = 0; i < plan->n_changes; i++)
 		if (waits_for_plan(&plan->changes[i]))
 			texts[n++] = held_text(d, &plan->changes[i]);
-	qsort(texts, n, sizeof *texts, compare_texts);
+	qsort(texts, n, sizeof *texts, text_compare);
 	for (uint32_t i = 0; i < n; i++)
 		text_add(all, texts[i]);
 	plan_digest(all->s, all->len, plan->id);

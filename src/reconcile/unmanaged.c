@@ -35,11 +35,6 @@ bool is_ignored(const struct differ *d, name_id role)
 	return false;
 }
 
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 void list_unmanaged_roles(struct differ *d)
 {
 	struct name_list *list = &d->plan->unmanaged_roles;
@@ -53,7 +48,7 @@ void list_unmanaged_roles(struct differ *d)
 		list_name(d->plan, list, names_text(d->names, role));
 	}
 	if (list->listed > 1)
-		qsort(list->v, list->listed, sizeof *list->v, by_text);
+		qsort(list->v, list->listed, sizeof *list->v, text_compare);
 }
 
 /* Bits by name id: the schemas that a rule, a scope, a wish or the ledger names. Patterns are held against the rest. */
@@ -127,5 +122,5 @@ void list_unmanaged_schemas(struct differ *d)
 		}
 	}
 	if (list->listed > 1)
-		qsort(list->v, list->listed, sizeof *list->v, by_text);
+		qsort(list->v, list->listed, sizeof *list->v, text_compare);
 }
