@@ -93,10 +93,9 @@ const struct target_view *engine_view(const struct engine *e, uint32_t index)
 
 const struct target_view *engine_find(const struct engine *e, const char *target)
 {
-	for (uint32_t i = 0; i < e->n_order; i++)
-		if (strcmp(e->order[i]->name, target) == 0)
-			return &e->order[i]->view;
-	return NULL;
+	const struct target *t = fleet_target(e, target);
+
+	return t != NULL ? &t->view : NULL;
 }
 
 struct state *engine_state(struct engine *e)

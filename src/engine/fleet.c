@@ -22,6 +22,14 @@ struct server *fleet_server(const struct engine *e, const char *name)
 	return NULL;
 }
 
+struct target *fleet_target(const struct engine *e, const char *name)
+{
+	for (uint32_t i = 0; i < e->n_order; i++)
+		if (strcmp(e->order[i]->name, name) == 0)
+			return e->order[i];
+	return NULL;
+}
+
 /* ---- targets come ---- */
 
 static void load_suspension(struct target *t)

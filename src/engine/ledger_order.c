@@ -35,14 +35,6 @@ struct ledger_job {
 	int64_t event;                  /* of the file that runs */
 };
 
-static struct target *find(const struct engine *e, const char *name)
-{
-	for (uint32_t i = 0; i < e->n_order; i++)
-		if (strcmp(e->order[i]->name, name) == 0)
-			return e->order[i];
-	return NULL;
-}
-
 /* ---- its socket ---- */
 
 static void socket_ready(evutil_socket_t fd, short what, void *data)
@@ -147,7 +139,7 @@ static void record_file(struct ledger_job *job, const struct migrator_event *ste
 
 static void job_over(struct ledger_job *job, bool ok, const struct error *err, msec_t now)
 {
-	struct target *t = find(job->engine, job->target);
+	struct target *t = fleet_target(job->engine, job->target);
 	char why[ERROR_TEXT_MAX + 320];
 
 	job->over = true;
@@ -298,7 +290,7 @@ static void fill(struct ledger_job *job, struct target *t)
 int engine_ledger_order(struct engine *e, const char *target, const struct ledger_order *order, const char *actor, uint64_t *ret_id,
 			struct error *err)
 {
-	struct target *t = find(e, target);
+	struct target *t = fleet_target(e, target);
 	struct source_files *files;
 	struct ledger_job *job;
 

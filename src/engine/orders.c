@@ -14,14 +14,6 @@
 
 #define APPROVAL_LASTS INT64_C(86400000)     /* ms: a day */
 
-static struct target *find(const struct engine *e, const char *name)
-{
-	for (uint32_t i = 0; i < e->n_order; i++)
-		if (strcmp(e->order[i]->name, name) == 0)
-			return e->order[i];
-	return NULL;
-}
-
 void order_record(struct engine *e, const char *target, const char *kind, const char *actor, const char *object, const char *plan)
 {
 	struct event event = {
@@ -34,7 +26,7 @@ void order_record(struct engine *e, const char *target, const char *kind, const 
 
 struct target *order_target(const struct engine *e, const char *name, struct error *err)
 {
-	struct target *t = find(e, name);
+	struct target *t = fleet_target(e, name);
 
 	if (t == NULL)
 		error_set(err, "there is no target '%s'", name);
@@ -75,7 +67,7 @@ static void wake_server(struct target *t, msec_t now)
 static int order_each(struct engine *e, const char *target, bool observed_only)
 {
 	msec_t now = clock_monotonic();
-	struct target *one = target != NULL ? find(e, target) : NULL;
+	struct target *one = target != NULL ? fleet_target(e, target) : NULL;
 
 	if (target != NULL && one == NULL)
 		return 1;
