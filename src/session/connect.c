@@ -42,14 +42,6 @@ static void params_default(struct params *p, const char *keyword, const char *va
 	params_set(p, keyword, value);
 }
 
-static const char *option_value(const PQconninfoOption *options, const char *keyword)
-{
-	for (const PQconninfoOption *o = options; o->keyword; o++)
-		if (strcmp(o->keyword, keyword) == 0)
-			return o->val && o->val[0] ? o->val : NULL;
-	return NULL;
-}
-
 static bool is_socket(const struct candidate *c)
 {
 	return !c->hostaddr && (!c->host || c->host[0] == '/' || c->host[0] == '@');
@@ -137,8 +129,8 @@ static bool is_address(const char *host)
 
 static void list_hosts(struct connecting *c, const PQconninfoOption *options)
 {
-	const char *host = option_value(options, "host"), *hostaddr = option_value(options, "hostaddr");
-	const char *port = option_value(options, "port");
+	const char *host = conninfo_value(options, "host"), *hostaddr = conninfo_value(options, "hostaddr");
+	const char *port = conninfo_value(options, "port");
 	const unsigned n_ports = parts(port);
 
 	c->n_hosts = parts(hostaddr) > parts(host) ? parts(hostaddr) : parts(host);
@@ -343,7 +335,7 @@ int session_connect(struct session *s, msec_t now)
 		return 0;
 	s->state = SESSION_CONNECTING;
 	error_clear(&s->farewell);
-	timeout = option_value(options, "connect_timeout");
+	timeout = conninfo_value(options, "connect_timeout");
 	s->deadline = now + (timeout && strtol(timeout, NULL, 10) > 0 ? strtol(timeout, NULL, 10) * 1000
 								      : s->config.connect_timeout);
 	s->connecting = talloc_zero(s, struct connecting);

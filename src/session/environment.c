@@ -2,13 +2,12 @@
 /* What a client program needs in its environment to connect as a session would. */
 #include "config.h"
 
-#include <libpq-fe.h>
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 #include <unistd.h>
 
-#include "session/session.h"
+#include "session/private.h"
 
 struct list {
 	void *parent;
@@ -35,14 +34,6 @@ static bool inherited(const char *entry)
 	return true;
 }
 
-static const char *value_of(const PQconninfoOption *options, const char *keyword)
-{
-	for (const PQconninfoOption *o = options; o->keyword; o++)
-		if (strcmp(o->keyword, keyword) == 0)
-			return o->val && o->val[0] ? o->val : NULL;
-	return NULL;
-}
-
 static void add_options(struct list *l, const PQconninfoOption *options)
 {
 	for (const PQconninfoOption *o = options; o->keyword; o++)
@@ -65,10 +56,10 @@ char **session_environment(void *parent, const struct session_config *config, co
 			l.v[l.n++] = talloc_strdup(l.v, *entry);
 		}
 	add_options(&l, options);
-	host = value_of(options, "host");
-	sslmode = value_of(options, "sslmode");
-	user = config->user ? config->user : value_of(options, "user");
-	if (!sslmode && (value_of(options, "hostaddr") || (host && host[0] != '/' && host[0] != '@')))
+	host = conninfo_value(options, "host");
+	sslmode = conninfo_value(options, "sslmode");
+	user = config->user ? config->user : conninfo_value(options, "user");
+	if (!sslmode && (conninfo_value(options, "hostaddr") || (host && host[0] != '/' && host[0] != '@')))
 		add(&l, "PGSSLMODE", "verify-full");       /* as every session of ours */
 	if (user)
 		add(&l, "PGUSER", user);

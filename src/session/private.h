@@ -109,6 +109,9 @@ void session_lost(struct session *);                   /* the connection broke: 
 void session_give(struct session *, struct outcome *);
 void session_ready(struct session *);
 
+/* resolve.c: NULL = not given, or empty */
+const char *conninfo_value(const PQconninfoOption *, const char *keyword);
+
 /* connect.c */
 bool session_connect_turn(struct session *, unsigned ready, msec_t now);
 void session_connect_timeout(struct session *, msec_t now);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "session/resolve.h"
 
-#include <libpq-fe.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
+
+#include "session/private.h"
 
 static const struct {
 	const char *keyword, *why;
@@ -48,7 +49,7 @@ static PQconninfoOption *parse(const char *conninfo)
 	return options;
 }
 
-static const char *value_of(const PQconninfoOption *options, const char *keyword)
+const char *conninfo_value(const PQconninfoOption *options, const char *keyword)
 {
 	for (const PQconninfoOption *o = options; o->keyword; o++)
 		if (strcmp(o->keyword, keyword) == 0)
@@ -59,7 +60,7 @@ static const char *value_of(const PQconninfoOption *options, const char *keyword
 static int check_refused(const PQconninfoOption *options, struct error *err)
 {
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
-		if (!value_of(options, refused[i].keyword))
+		if (!conninfo_value(options, refused[i].keyword))
 			continue;
 		error_set(err, "conninfo holds the keyword %s: %s", refused[i].keyword, refused[i].why);
 		return 1;
@@ -70,7 +71,7 @@ static int check_refused(const PQconninfoOption *options, struct error *err)
 static int check_choices(const PQconninfoOption *options, struct error *err)
 {
 	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
-		const char *value = value_of(options, choices[i].keyword);
+		const char *value = conninfo_value(options, choices[i].keyword);
 		const char *const *word = choices[i].words;
 
 		while (value && *word && strcmp(*word, value) != 0)
@@ -87,7 +88,7 @@ static int check_choices(const PQconninfoOption *options, struct error *err)
 /* "5432" or "5432,5433": each 1 to 65535 or empty. */
 static int check_port(const PQconninfoOption *options, struct error *err)
 {
-	const char *port = value_of(options, "port");
+	const char *port = conninfo_value(options, "port");
 
 	while (port && *port) {
 		const size_t len = strcspn(port, ",");
@@ -105,7 +106,7 @@ static int check_port(const PQconninfoOption *options, struct error *err)
 
 static int check_timeout(const PQconninfoOption *options, struct error *err)
 {
-	const char *timeout = value_of(options, "connect_timeout");
+	const char *timeout = conninfo_value(options, "connect_timeout");
 
 	if (!timeout || (strspn(timeout, "0123456789") == strlen(timeout) && strlen(timeout) <= 5))
 		return 0;
@@ -124,8 +125,8 @@ static unsigned count(const char *list)
 
 static int check_lists(const PQconninfoOption *options, struct error *err)
 {
-	const unsigned hosts = count(value_of(options, "host")), addresses = count(value_of(options, "hostaddr"));
-	const unsigned ports = count(value_of(options, "port"));
+	const unsigned hosts = count(conninfo_value(options, "host")), addresses = count(conninfo_value(options, "hostaddr"));
+	const unsigned ports = count(conninfo_value(options, "port"));
 	const unsigned most = hosts > addresses ? hosts : addresses;
 
 	if ((hosts && addresses && hosts != addresses) || (ports > 1 && ports != most)) {
@@ -169,7 +170,7 @@ char *conninfo_get(void *parent, const char *conninfo, const char *keyword)
 
 	if (!options)
 		return NULL;
-	value = value_of(options, keyword);
+	value = conninfo_value(options, keyword);
 	copy = value ? talloc_strdup(parent, value) : NULL;
 	PQconninfoFree(options);
 	return copy;
