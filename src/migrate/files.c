@@ -260,33 +260,12 @@ static int visible(const struct dirent *entry)
 	return entry->d_name[0] != '.';
 }
 
-static int read_directory(struct reading *reading, const char *path, const char *below, unsigned depth);
-
-static int take_entry(struct reading *reading, const char *directory, const char *below, const char *name, unsigned depth)
-{
-	char *path = talloc_asprintf(reading->files, "%s/%s", directory, name);
-	char *script = talloc_asprintf(reading->files, "%s%s%s", below, *below ? "/" : "", name);
-	struct stat st;
-
-	if (!path || !script)
-		return -ENOMEM;
-	if (stat(path, &st))
-		return reading_io_error(reading, path, "stat");
-	if (S_ISDIR(st.st_mode))
-		return read_directory(reading, path, script, depth + 1);
-	return take(reading, path, script);
-}
-
-static int read_directory(struct reading *reading, const char *path, const char *below, unsigned depth)
+int reading_directory(struct reading *reading, const char *path, reading_take *each, const void *data)
 {
 	struct dirent **entries = NULL;
 	struct stat st;
 	int n, r = 0;
 
-	if (depth > DEPTH_MAX) {
-		error_set_at(reading_error(reading), path, 0, "more than %d folders deep", DEPTH_MAX);
-		return 1;
-	}
 	if (stat(path, &st))
 		return reading_io_error(reading, path, "open the migration directory");
 	if (reading_check_mode(reading, path, &st))
@@ -296,7 +275,8 @@ static int read_directory(struct reading *reading, const char *path, const char 
 		return reading_io_error(reading, path, "read the migration directory");
 	for (int i = 0; i < n; i++) {
 		if (r >= 0) {
-			int one = take_entry(reading, path, below, entries[i]->d_name, depth);
+			char *entry = talloc_asprintf(reading->files, "%s/%s", path, entries[i]->d_name);
+			int one = entry ? each(reading, entry, entries[i]->d_name, data) : -ENOMEM;
 
 			r = one ? one : r;
 		}
@@ -304,6 +284,32 @@ static int read_directory(struct reading *reading, const char *path, const char 
 	}
 	free(entries);
 	return r;
+}
+
+/* A folder, as its files are called by. */
+struct folder {
+	const char *below;        /* of the directory that was configured; "" = itself */
+	unsigned depth;
+};
+
+static int take_entry(struct reading *reading, const char *path, const char *name, const void *data)
+{
+	const struct folder *in = data;
+	char *script = talloc_asprintf(reading->files, "%s%s%s", in->below, *in->below ? "/" : "", name);
+	struct folder deeper = { script, in->depth + 1 };
+	struct stat st;
+
+	if (!script)
+		return -ENOMEM;
+	if (stat(path, &st))
+		return reading_io_error(reading, path, "stat");
+	if (!S_ISDIR(st.st_mode))
+		return take(reading, path, script);
+	if (deeper.depth > DEPTH_MAX) {
+		error_set_at(reading_error(reading), path, 0, "more than %d folders deep", DEPTH_MAX);
+		return 1;
+	}
+	return reading_directory(reading, path, take_entry, &deeper);
 }
 
 /* The order of running: versions, a baseline before the version it stands for, then repeatable ones by description. */
@@ -361,7 +367,7 @@ int migration_files_read(void *parent, const char *const *directories, uint32_t 
 		return -ENOMEM;
 	reading.files->tolerate = MIGRATION_TOLERATE_FUTURE;
 	for (uint32_t i = 0; i < n && r >= 0; i++)
-		r = read_directory(&reading, directories[i], "", 0);
+		r = reading_directory(&reading, directories[i], take_entry, &(struct folder){ "", 0 });
 	if (r >= 0) {
 		if (reading.files->n)
 			qsort(reading.files->v, reading.files->n, sizeof *reading.files->v, in_order);

@@ -2,7 +2,6 @@
 /* The files of other tools, by their names and rules; of dbmate and golang-migrate nothing but the names is needed. */
 #include "migrate/foreign.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,55 +156,18 @@ static int (*const takers[LEDGER_FORMATS])(struct reading *, const char *path, c
 	[LEDGER_DBMATE] = take_dbmate, [LEDGER_GOLANG_MIGRATE] = take_golang, [LEDGER_ALEMBIC] = take_alembic, [LEDGER_SQITCH] = take_sqitch,
 };
 
-static int visible(const struct dirent *entry)
+static int take_entry(struct reading *reading, const char *path, const char *name, const void *data)
 {
-	return entry->d_name[0] != '.';
-}
-
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static int take_entry(struct reading *reading, enum ledger_format format, const char *directory, const char *name)
-{
-	char *path = talloc_asprintf(reading->files, "%s/%s", directory, name);
+	const enum ledger_format *format = data;
 	struct stat st;
 
-	if (!path)
-		return -ENOMEM;
 	if (stat(path, &st))
 		return reading_io_error(reading, path, "stat");
 	if (!S_ISREG(st.st_mode))
 		return 0;
 	if (reading_check_mode(reading, path, &st))
 		return 1;
-	return takers[format](reading, path, name);
-}
-
-static int read_directory(struct reading *reading, enum ledger_format format, const char *path)
-{
-	struct dirent **entries = NULL;
-	struct stat st;
-	int n, r = 0;
-
-	if (stat(path, &st))
-		return reading_io_error(reading, path, "open the migration directory");
-	if (reading_check_mode(reading, path, &st))
-		return 1;
-	n = scandir(path, &entries, visible, by_name);
-	if (n < 0)
-		return reading_io_error(reading, path, "read the migration directory");
-	for (int i = 0; i < n; i++) {
-		if (r >= 0) {
-			int one = take_entry(reading, format, path, entries[i]->d_name);
-
-			r = one ? one : r;
-		}
-		free(entries[i]);
-	}
-	free(entries);
-	return r;
+	return takers[*format](reading, path, name);
 }
 
 static int by_script(const void *a, const void *b)
@@ -274,7 +236,7 @@ int foreign_files_read(void *parent, enum ledger_format format, const char *cons
 	reading.files->foreign = foreign;
 	reading.files->tolerate = MIGRATION_TOLERATE_FUTURE;
 	for (uint32_t i = 0; i < n && r >= 0; i++)
-		r = read_directory(&reading, format, directories[i]);
+		r = reading_directory(&reading, directories[i], take_entry, &format);
 	if (r >= 0)
 		r = complete(&reading, foreign, n > 0 ? directories[0] : "");
 	return reading_end(&reading, r, ret, errs, n_errs);

@@ -21,6 +21,10 @@ void reading_warn(struct reading *, const char *path, const char *what);
 int reading_io_error(struct reading *, const char *path, const char *what);
 int reading_check_mode(struct reading *, const char *path, const struct stat *);      /* nobody else may write it */
 int reading_check_text(struct reading *, const char *path, const char *text, size_t len);
+/* Hands over every name in the directory that does not begin with a dot, in their order; all of them, even after one that has
+   faults. 0, 1 or negative. */
+typedef int reading_take(struct reading *, const char *path, const char *name, const void *data);
+int reading_directory(struct reading *, const char *path, reading_take *, const void *data);
 /* A regular file of at most 64 MiB, terminated; a child of reading->files. 0, 1 or -ENOMEM. */
 int reading_bytes(struct reading *, const char *path, char **ret, size_t *ret_len);
 /* Reads file->path and its side file into it, and checks it. 0, 1 or negative. */
