@@ -93,15 +93,6 @@ static name_id decodable(struct names *names, name_id id)
 	return name_intern_decodable(names, name, strlen(name));
 }
 
-static int compare_entries(const void *a, const void *b)
-{
-	const struct acl_entry *x = a, *y = b;
-
-	if (x->grantee != y->grantee)
-		return x->grantee < y->grantee ? -1 : 1;
-	return (x->grantor > y->grantor) - (x->grantor < y->grantor);
-}
-
 /* The same names as everywhere else for roles whose names are not valid here. */
 static void make_decodable(struct acl *acl, struct names *names)
 {
@@ -109,8 +100,7 @@ static void make_decodable(struct acl *acl, struct names *names)
 		acl->v[i].grantee = decodable(names, acl->v[i].grantee);
 		acl->v[i].grantor = decodable(names, acl->v[i].grantor);
 	}
-	if (acl->n > 1)
-		qsort(acl->v, acl->n, sizeof *acl->v, compare_entries);
+	acl_sort(acl);
 }
 
 /* text may be NULL */

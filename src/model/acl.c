@@ -72,6 +72,12 @@ static int compare_entries(const void *a, const void *b)
 	return (x->grantor > y->grantor) - (x->grantor < y->grantor);
 }
 
+void acl_sort(struct acl *acl)
+{
+	if (acl->n > 1)
+		qsort(acl->v, acl->n, sizeof *acl->v, compare_entries);
+}
+
 int acl_parse(void *parent, struct names *names, const char *text, size_t len, struct acl **ret, struct error *err)
 {
 	struct text *element = text_new(NULL), *name = text_new(element);
@@ -96,8 +102,7 @@ int acl_parse(void *parent, struct names *names, const char *text, size_t len, s
 		acl->n++;
 	}
 	talloc_free(element);
-	if (acl->n > 1)
-		qsort(acl->v, acl->n, sizeof *acl->v, compare_entries);
+	acl_sort(acl);
 	*ret = acl;
 	return 0;
 }

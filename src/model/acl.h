@@ -27,6 +27,9 @@ struct acl {
    Role names are interned. Positive 1 when the text is not an aclitem[]; err says where. */
 int acl_parse(void *parent, struct names *, const char *text, size_t len, struct acl **ret, struct error *err);
 
+/* By (grantee, grantor), as acl_parse() leaves it. */
+void acl_sort(struct acl *);
+
 /* What NULL means: acldefault(kind, owner) on a server of this version. */
 struct acl *acl_default(void *parent, enum object_kind kind, name_id owner, int version_num);
 
