@@ -120,12 +120,6 @@ static void read_both(struct reader *r, const struct option *o, const config_set
 		reader_wrong_type(r, o, s);
 }
 
-static void add_indent(struct text *out, unsigned indent)
-{
-	for (unsigned i = 0; i < indent; i++)
-		text_add(out, "  ");
-}
-
 static void print_both(struct text *out, const struct name_value *v, uint32_t n, unsigned indent)
 {
 	bool plain = true;
@@ -134,7 +128,7 @@ static void print_both(struct text *out, const struct name_value *v, uint32_t n,
 		plain &= v[i].value && !strpbrk(v[i].name, ".$") && isalpha((unsigned char) v[i].name[0]);
 	text_add(out, plain ? "{\n" : "(\n");
 	for (uint32_t i = 0; i < n; i++) {
-		add_indent(out, indent + 1);
+		option_print_indent(out, indent + 1);
 		if (plain) {
 			text_addf(out, "%s = ", v[i].name);
 			option_print_string(out, v[i].value);
@@ -148,7 +142,7 @@ static void print_both(struct text *out, const struct name_value *v, uint32_t n,
 			option_print_string(out, v[i].value);
 		text_add(out, i + 1 < n ? "; },\n" : "; }\n");
 	}
-	add_indent(out, indent);
+	option_print_indent(out, indent);
 	text_add(out, plain ? "}" : ")");
 }
 
@@ -243,16 +237,16 @@ static void print_database_settings(struct text *out, const struct option *o, co
 			continue;
 		text_add(out, first ? "(\n" : ",\n");
 		first = false;
-		add_indent(out, indent + 1);
+		option_print_indent(out, indent + 1);
 		text_add(out, "{\n");
 		option_group_print(out, o->group, &v[i], indent + 2);
-		add_indent(out, indent + 1);
+		option_print_indent(out, indent + 1);
 		text_add(out, "}");
 	}
 	if (first)
 		return;
 	text_add(out, "\n");
-	add_indent(out, indent);
+	option_print_indent(out, indent);
 	text_add(out, ")");
 }
 

@@ -6,12 +6,6 @@
 #include "base/text.h"
 #include "config/reader.h"
 
-static void add_indent(struct text *out, unsigned indent)
-{
-	for (unsigned i = 0; i < indent; i++)
-		text_add(out, "  ");
-}
-
 /* --- lists of names */
 
 static bool contains(const char *const *v, uint32_t n, const char *s)
@@ -109,7 +103,7 @@ static void print_group(struct text *out, const struct option *o, const void *ba
 		return;
 	text_add(out, "{\n");
 	option_group_print(out, o->group, (const char *) base + o->offset, indent + 1);
-	add_indent(out, indent);
+	option_print_indent(out, indent);
 	text_add(out, "}");
 }
 
@@ -129,7 +123,7 @@ void option_group_print(struct text *out, const struct option_group *group, cons
 		const struct option *o = &group->rows[i];
 		size_t before = out->len, key;
 
-		add_indent(out, indent);
+		option_print_indent(out, indent);
 		text_addf(out, "%s%s ", o->key, o->type == &type_group || o->type == &type_list ? ":" : " =");
 		key = out->len;
 		if (!(o->flags & OPT_SILENT))
@@ -185,13 +179,13 @@ static void print_list(struct text *out, const struct option *o, const void *bas
 		return;
 	text_add(out, "(\n");
 	for (uint32_t i = 0; i < n; i++) {
-		add_indent(out, indent + 1);
+		option_print_indent(out, indent + 1);
 		text_add(out, "{\n");
 		option_group_print(out, o->group, v + o->group->size * i, indent + 2);
-		add_indent(out, indent + 1);
+		option_print_indent(out, indent + 1);
 		text_add(out, i + 1 < n ? "},\n" : "}\n");
 	}
-	add_indent(out, indent);
+	option_print_indent(out, indent);
 	text_add(out, ")");
 }
 

@@ -88,6 +88,7 @@ extern const struct option_group manifest_root;    /* struct manifest */
 
 /* "text" with the escapes that libconfig reads back. */
 void option_print_string(struct text *, const char *s);
+void option_print_indent(struct text *, unsigned indent);
 
 /* Fills the defaults of a group's own rows (not of nested lists). */
 void option_group_defaults(struct reader *, const struct option_group *, void *base);

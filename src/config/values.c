@@ -223,6 +223,12 @@ static bool set_string(struct reader *r, const struct option *o, const char *tex
 	return true;
 }
 
+void option_print_indent(struct text *out, unsigned indent)
+{
+	for (unsigned i = 0; i < indent; i++)
+		text_add(out, "  ");
+}
+
 void option_print_string(struct text *out, const char *s)
 {
 	char *safe = env_protect(out, s);
