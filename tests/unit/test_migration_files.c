@@ -79,8 +79,8 @@ static int setup(void **state)
 
 static void remove_tree(void *mem, const char *path)
 {
-	/* two levels are all that the tests make */
-	static const char *const names[] = { "sub/V1.5__c.sql", "sub/.hidden.sql", "sub", NULL };
+	static const char *const names[] = { "sub/V1.5__c.sql", "sub/.hidden.sql", "sub/2/3/4/5/V2__b.sql", "sub/2/3/4/5", "sub/2/3/4/V1__d.sql",
+					     "sub/2/3/4", "sub/2/3", "sub/2", "sub", NULL };
 
 	for (const char *const *name = names; *name; name++)
 		remove(talloc_asprintf(mem, "%s/%s", path, *name));
@@ -196,6 +196,20 @@ static void links_are_followed(void **state)
 	assert_string_equal(f->files->v[0].sql, "select 6");
 }
 
+static void folders_have_a_depth(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, "sub/2/3/4/V1__d.sql", "select 1");
+	assert_int_equal(read_it(f), 0);
+	assert_int_equal(f->files->n, 1);
+	assert_string_equal(f->files->v[0].script, "sub/2/3/4/V1__d.sql");
+	put(f, "sub/2/3/4/5/V2__b.sql", "select 2");
+	assert_int_equal(read_it(f), 1);
+	assert_int_equal(f->n_errs, 1);
+	find_error(f, "/sub/2/3/4/5", "more than 4 folders deep");
+}
+
 static void directory_that_others_can_write(void **state)
 {
 	struct fixture *f = *state;
@@ -234,7 +248,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(order_and_warnings), TEST(undo_files), TEST(every_error_at_once), TEST(links_are_followed),
-		TEST(directory_that_others_can_write), TEST(missing_directory), TEST(refusal_waits_for_pending),
+		TEST(folders_have_a_depth), TEST(directory_that_others_can_write), TEST(missing_directory), TEST(refusal_waits_for_pending),
 	};
 
 	umask(022);
