@@ -35,8 +35,9 @@ examplesdir = $(pkgdatadir)/examples
 dist_examples_DATA = etc/dbreconciled.conf
 EXTRA_DIST += systemd/dbreconcile.catalog systemd/dbreconciled.service.in systemd/dbreconciled-control.socket.in \
 	systemd/dbreconciled-metrics.socket.in systemd/sysusers.d/dbreconcile.conf.in systemd/tmpfiles.d/dbreconcile.conf.in \
-	monitoring/alerts_test.yaml
-dist_check_SCRIPTS += tests/systemd/units.sh tests/systemd/alerts.sh tests/systemd/boot.py
+	monitoring/alerts_test.yaml monitoring/alerts_day_test.yaml
+dist_check_SCRIPTS += tests/systemd/boot.py
+source_tests += tests/systemd/units.sh tests/systemd/alerts.sh
 
 # The administrator's files are never overwritten and, once changed, never removed.
 configdir = $(sysconfdir)/dbreconcile

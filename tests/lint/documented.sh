@@ -28,7 +28,7 @@ undocumented() {
 			while ($code =~ /^[a-z][^;{}\n#]*?\b([a-z_0-9]+)\([^;{}()]*(?:\([^;{}()]*\)[^;{}()]*)*\)\s*(?:__attribute__\s*\(\(.*?\)\)\s*)?;/mg) {
 				my ($at, $name, $end) = ($-[0], $1, $+[0]);
 				next if substr($code, $at, 8) =~ /^(typedef|return)/;
-				my ($group) = substr($text, 0, $at) =~ /((?:[^\n]*\S[^\n]*\n)*)\z/;
+				my ($group) = substr($text, 0, $at) =~ /.*\n[^\S\n]*\n(.*)\z/s ? $1 : substr($text, 0, $at);
 				my ($after) = substr($text, $end) =~ /\A([^\n]*)/;
 				next if $group =~ m{/\*|\*/|//} || substr($text, $at, $end - $at) =~ m{/\*} || $after =~ m{/\*};
 				printf "%s:%d: %s() is not documented\n", $file, line_of($text, $at), $name;
