@@ -307,7 +307,7 @@ static int read_line(struct reading *r, const char *key, const char *value)
 		return read_head(r, key, value);
 	if (strcmp(key, "objects") == 0) {
 		r->now->n = (uint32_t)strtoul(value, NULL, 10);
-		return r->now->n > OBJECTS_MAX;
+		return r->now->n > OBJECTS_MAX || r->now->names;       /* counted before they are named */
 	}
 	if (strcmp(key, "object") == 0)
 		return add_object(r, value);

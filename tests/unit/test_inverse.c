@@ -200,7 +200,7 @@ static void a_record_has_no_secret_and_no_cut_one_is_read(void **state)
 	struct change grant = { .op = CHANGE_GRANT, .kind = DRIFT_GRANT, .object_kind = OBJECT_TABLE, .schema = ID("app"), .names = t1, .n = 1,
 				.role = ID("x"), .privs = PRIV_SELECT, .grantable = true, .was = { .privs = PRIV_SELECT } };
 	struct change_record record = { .version_num = 160000 }, read;
-	char *text;
+	char *text, *named;
 
 	change_forward(names, &c, &record.forward);
 	record.no_inverse = change_inverse(names, &c, 160000, &record.back);
@@ -216,6 +216,9 @@ static void a_record_has_no_secret_and_no_cut_one_is_read(void **state)
 		assert_int_equal(change_record_read(names, names, talloc_strndup(names, text, n), &read), 1);
 	assert_int_equal(change_record_read(names, names, talloc_asprintf(names, "%sdo grant\n", text), &read), 1);
 	assert_int_equal(change_record_read(names, names, NULL, &read), 1);
+	named = strchr(strstr(text, "\nobject ") + 1, '\n') + 1;
+	named = talloc_asprintf(names, "%.*sobjects 100\nobject b\n%s", (int)(named - text), text, named);     /* counted again */
+	assert_int_equal(change_record_read(names, names, named, &read), 1);
 	*strstr(text, "SELECT") = 'X';       /* a word of another version */
 	assert_int_equal(change_record_read(names, names, text, &read), 1);
 }
