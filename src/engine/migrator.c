@@ -76,8 +76,8 @@ void migrator_add(struct migrator *m, const char *sql, unsigned n_params, const 
 void migrator_begin_own(struct migrator *m)
 {
 	migrator_add(m, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", 0, NULL);
-	migrator_add(m, "SELECT pg_catalog.set_config('role', 'none', true), pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)",
-		     0, NULL);
+	migrator_add(m, "SET LOCAL ROLE NONE", 0, NULL);
+	migrator_add(m, "SET LOCAL search_path = pg_catalog, pg_temp", 0, NULL);
 }
 
 void migrator_create(struct migrator *m, const char *sql, msec_t now)

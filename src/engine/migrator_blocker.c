@@ -92,8 +92,8 @@ void blocker_over(struct migrator *m, msec_t now)
 
 	(void)now;
 	for (unsigned i = 0; i < 6; i++)
-		v[i] = migrator_cell(m, 3, i) ? migrator_cell(m, 3, i) : "?";
-	if (migrator_cell(m, 3, 0))
+		v[i] = migrator_cell(m, 1 + MIGRATOR_OWN, i) ? migrator_cell(m, 1 + MIGRATOR_OWN, i) : "?";
+	if (migrator_cell(m, 1 + MIGRATOR_OWN, 0))
 		give_up(m, talloc_asprintf(m->step, "process %s (user %s, application '%s') holds %s on %s.%s", v[0], v[1], v[2], v[3], v[4], v[5]));
 	else
 		give_up(m, "somebody else held a lock on it");

@@ -255,24 +255,24 @@ void commit_over(struct migrator *m, msec_t now)
 void commit_error(struct migrator *m, msec_t now)
 {
 	const struct error *said = &m->failed->error;
+	bool ours = m->failed->index != m->commit_at && m->failed->index != m->deferred_at;
+	bool taken = ours && m->prepared && !strcmp(said->sqlstate, "26000");       /* the file took away what we had prepared */
 
+	m->prepared = 0;
 	if (m->failed->index > m->commit_at) {
 		applied(m);
 		follow(m);
 		m->state = MS_BEGIN;
-	} else if (m->failed->index < m->commit_at && m->failed->index != m->deferred_at) {
-		bool taken = m->prepared && !strcmp(said->sqlstate, "26000");
-
+	} else if (ours) {
 		m->state = MS_RECORD;
-		m->prepared = 0;
 		if (strstr(said->text, MESSAGE_OTHER_TRANSACTION))
 			fail_escaped(m);
 		else if (strstr(said->text, MESSAGE_NO_LOCK))
 			file_lock_was_released(m);
-		else if (taken && ++m->attempts < FILE_ATTEMPTS_MAX)
-			migrator_go(m, MS_ROLLBACK, now);      /* the file took away what we had prepared */
 	}
-	if (m->status == MIGRATOR_RUNNING && m->state != MS_ROLLBACK)
+	if (taken && ++m->attempts < FILE_ATTEMPTS_MAX)
+		migrator_go(m, MS_ROLLBACK, now);
+	else if (m->status == MIGRATOR_RUNNING)
 		file_error(m, now);
 }
 

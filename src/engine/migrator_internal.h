@@ -104,8 +104,9 @@ void migrator_end(struct migrator *, enum migrator_status, enum failure, const s
 void migrator_note(struct migrator *, enum migrator_event_kind, const struct error *);
 /* Cell of an outcome, or NULL. */
 const char *migrator_cell(const struct migrator *, unsigned statement, unsigned column);
-/* BEGIN, a search_path in which our own names cannot be caught, and no role that the login's settings or a file have put on: two
-   statements, of which the caller adds the COMMIT. */
+/* BEGIN, a search_path in which our own names cannot be caught, and no role that the login's settings or a file have put on; the
+   caller adds the COMMIT. His first statement is number MIGRATOR_OWN. In a new session SET is some 0.4 ms cheaper than set_config(). */
+#define MIGRATOR_OWN 3
 void migrator_begin_own(struct migrator *);
 /* A table of ours: the login's own, whatever role its settings put on. */
 void migrator_create(struct migrator *, const char *sql, msec_t now);

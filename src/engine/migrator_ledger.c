@@ -11,6 +11,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/text.h"
 #include "catalog/decode.h"
 #include "model/quote.h"
 
@@ -42,8 +43,7 @@ void identity_begin(struct migrator *m, msec_t now)
 {
 	migrator_begin_own(m);
 	migrator_add(m, query_get(QUERY_PLACE, session_server_version(m->session), false)->sql, 0, NULL);
-	migrator_add(m, "SELECT (pg_catalog.date_part('epoch', pg_catalog.current_setting('lock_timeout')::pg_catalog.interval) * 1000)"
-		     "::pg_catalog.int4", 0, NULL);
+	migrator_add(m, "SHOW lock_timeout", 0, NULL);
 	migrator_add(m, "COMMIT", 0, NULL);
 	migrator_submit(m, BATCH_PIPELINE, 0, now);
 }
@@ -71,29 +71,29 @@ static bool is_true(const char *cell)
 static void check_identity(struct migrator *m)
 {
 	static const char *const hint = "check host, port and dbname in conninfo: migrations run only where the daemon has looked";
-	uint32_t database = (uint32_t)number(migrator_cell(m, 2, 1));
-	uint64_t cluster = number(migrator_cell(m, 2, 2));
+	uint32_t database = (uint32_t)number(migrator_cell(m, MIGRATOR_OWN, 1));
+	uint64_t cluster = number(migrator_cell(m, MIGRATOR_OWN, 2));
 
-	if (is_true(migrator_cell(m, 2, 0)))
+	if (is_true(migrator_cell(m, MIGRATOR_OWN, 0)))
 		fail(m, MIGRATOR_FAILED, FAILURE_IDENTITY, hint, "the migration connection leads to a standby");
 	else if (m->params.database_oid && database != m->params.database_oid)
 		fail(m, MIGRATOR_FAILED, FAILURE_IDENTITY, hint, "the migration connection leads to another database (oid %" PRIu32
 		     " instead of %" PRIu32 ")", database, m->params.database_oid);
 	else if (m->params.system_identifier && cluster && cluster != m->params.system_identifier)
 		fail(m, MIGRATOR_FAILED, FAILURE_IDENTITY, hint, "the migration connection leads to another cluster");
-	else if (!is_own_pid(m, migrator_cell(m, 2, 3)))
+	else if (!is_own_pid(m, migrator_cell(m, MIGRATOR_OWN, 3)))
 		fail(m, MIGRATOR_FAILED, FAILURE_IDENTITY, "connect to PostgreSQL itself: the lock of the ledger belongs to a session",
 		     "there is a connection pooler in between");
 }
 
 void identity_over(struct migrator *m, msec_t now)
 {
-	const char *login = session_parameter(m->session, "session_authorization");
+	const char *login = session_parameter(m->session, "session_authorization"), *own = migrator_cell(m, MIGRATOR_OWN + 1, 0);
 
 	talloc_free(m->login);
 	m->login = talloc_strdup(m, login ? login : "");      /* not reported: like no other */
-	if (m->params.lock_timeout <= 0)
-		m->params.lock_timeout = (msec_t)number(migrator_cell(m, 3, 0));
+	if (m->params.lock_timeout <= 0 && own && duration_parse(own, &m->params.lock_timeout))
+		m->params.lock_timeout = 0;
 	if (m->params.lock_timeout <= 0)
 		m->params.lock_timeout = LOCK_TIMEOUT;
 	check_identity(m);
@@ -170,7 +170,8 @@ void holder_begin(struct migrator *m, msec_t now)
 
 void holder_over(struct migrator *m, msec_t now)
 {
-	const char *pid = migrator_cell(m, 2, 0), *user = migrator_cell(m, 2, 1), *program = migrator_cell(m, 2, 2);
+	const char *pid = migrator_cell(m, MIGRATOR_OWN, 0), *user = migrator_cell(m, MIGRATOR_OWN, 1),
+		   *program = migrator_cell(m, MIGRATOR_OWN, 2);
 
 	talloc_free(m->holder);
 	m->holder = !pid ? talloc_strdup(m, "somebody") :
@@ -230,9 +231,9 @@ void relation_over(struct migrator *m, msec_t now)
 {
 	const char *schema = m->params.schema, *table = m->params.table;
 
-	m->ledger_exists = migrator_cell(m, 2, 1) != NULL;
-	m->progress_exists = migrator_cell(m, 2, 2) != NULL;
-	if (!is_true(migrator_cell(m, 2, 0)))
+	m->ledger_exists = migrator_cell(m, MIGRATOR_OWN, 1) != NULL;
+	m->progress_exists = migrator_cell(m, MIGRATOR_OWN, 2) != NULL;
+	if (!is_true(migrator_cell(m, MIGRATOR_OWN, 0)))
 		fail(m, MIGRATOR_BLOCKED, FAILURE_NONE, "declare the schema in a manifest, or create it",
 		     "schema %s for the ledger does not exist", schema);
 	else if (!m->ledger_exists && m->params.ledger_expected)
@@ -247,7 +248,8 @@ void relation_over(struct migrator *m, msec_t now)
 /* Columns: schema exists, its owner, oid, relkind, owner, plain, readable. */
 static bool judged_as(const struct migrator *m, unsigned column)
 {
-	return (!m->ledger_exists || is_true(migrator_cell(m, 2, column))) && (!m->progress_exists || is_true(migrator_cell(m, 3, column)));
+	return (!m->ledger_exists || is_true(migrator_cell(m, MIGRATOR_OWN, column))) &&
+	       (!m->progress_exists || is_true(migrator_cell(m, MIGRATOR_OWN + 1, column)));
 }
 
 void judge_over(struct migrator *m, msec_t now)
@@ -255,7 +257,7 @@ void judge_over(struct migrator *m, msec_t now)
 	const char *schema = m->params.schema, *table = m->params.table;
 
 	if (!judged_as(m, 5))
-		fail_plain(m, m->ledger_exists && !is_true(migrator_cell(m, 2, 5)) ? table : progress_table(m->step, table));
+		fail_plain(m, m->ledger_exists && !is_true(migrator_cell(m, MIGRATOR_OWN, 5)) ? table : progress_table(m->step, table));
 	else if (!judged_as(m, 6))
 		fail(m, MIGRATOR_FAILED, FAILURE_PERMISSION, "grant the migration user USAGE on the schema and SELECT, INSERT on the table",
 		     "the migration user may not read the ledger %s.%s", schema, table);
@@ -279,12 +281,12 @@ void read_over(struct migrator *m, msec_t now)
 	struct migration_progress *progress = NULL;
 	struct error err = { 0 };
 	uint32_t n = 0, n_progress = 0;
-	bool bad = !m->outcomes[2] || !m->outcomes[3];
+	bool bad = !m->outcomes[MIGRATOR_OWN] || !m->outcomes[MIGRATOR_OWN + 1];
 
 	if (!bad && m->ledger_exists)
-		bad = ledger_decode(m->step, &m->outcomes[2]->rows, &rows, &n, &err) != 0;
+		bad = ledger_decode(m->step, &m->outcomes[MIGRATOR_OWN]->rows, &rows, &n, &err) != 0;
 	if (!bad && m->progress_exists)
-		bad = progress_decode(m->step, &m->outcomes[3]->rows, &progress, &n_progress, &err) != 0;
+		bad = progress_decode(m->step, &m->outcomes[MIGRATOR_OWN + 1]->rows, &progress, &n_progress, &err) != 0;
 	if (bad)
 		migrator_end(m, MIGRATOR_BLOCKED, FAILURE_NONE, &err);
 	else

@@ -95,10 +95,16 @@ static void add_setting(struct migrator *m, const char *name, msec_t ms)
 	end_statement(m);
 }
 
+static const char ask_xid[] = "SELECT pg_catalog.pg_current_xact_id()";
+
 void message_add_begin(struct migrator *m)
 {
 	message_add(m, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
-	m->xid_at = message_add(m, "SELECT pg_catalog.pg_current_xact_id()");
+	if (m->prepared && !m->may_prepare)
+		text_addf(m->message, "EXECUTE dbreconcile_xid_%u", m->prepared);
+	else
+		text_add(m->message, ask_xid);
+	m->xid_at = end_statement(m);
 	if (m->dirty)
 		message_add_clean(m);
 	add_setting(m, "lock_timeout", m->params.lock_timeout);
@@ -146,6 +152,8 @@ static void add_prepare(struct migrator *m)
 	static const char *const numbered[VALUES] = { "$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8" };
 
 	m->prepared = ++m->preparations;
+	text_addf(m->message, "PREPARE dbreconcile_xid_%u AS %s", m->prepared, ask_xid);
+	end_statement(m);
 	text_addf(m->message, "PREPARE dbreconcile_record_%u AS ", m->prepared);
 	add_insert(m, numbered);
 }
