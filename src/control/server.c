@@ -100,6 +100,8 @@ static void request_came(struct evhttp_request *http, void *arg)
 	request->http = http;
 	client->request = request;
 	client->deadline = clock_monotonic() + ANSWER_DEADLINE_MS;
+	/* It has read: from here on our deadlines count, evhttp's would end an answer that is read slowly, and every stream. */
+	bufferevent_set_timeouts(client->bev, NULL, NULL);
 	evhttp_connection_set_closecb(connection, connection_closed, client);
 }
 

@@ -613,6 +613,28 @@ class Floods(unittest.TestCase):
             _, err = d.stop()
         self.assertEqual(err.count("no file descriptor is free"), 1, err)
 
+    def test_a_slow_reader_gets_all_and_a_stream_may_be_silent(self):
+        """The timeouts of the HTTP library, five seconds without anything to read, ended both."""
+        d = Daemon(extra="10000")
+        connection = Connection(d.control)
+        client = unix(d.control)
+        try:
+            connection.request("GET", "/v1/events?follow=1&target=stage")
+            stream = connection.getresponse()
+            client.sendall(b"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n")
+            begun, out = time.monotonic(), b""
+            while chunk := client.recv(65536):
+                out += chunk
+                select.select([], [], [], max(0, begun + 7 * len(out) / 4e6 - time.monotonic()))
+            self.assertEqual(len(json.loads(out.partition(b"\r\n\r\n")[2])["targets"]), 10005)
+            self.assertGreater(time.monotonic() - begun, 6)
+            d.post("/v1/targets/stage/suspend?reason=late")
+            self.assertEqual(json.loads(stream.readline())["kind"], "suspended")
+        finally:
+            client.close()
+            connection.close()
+            d.stop()
+
     def test_a_large_fleet_delays_nobody(self):
         d = Daemon(extra="10000")
         try:
