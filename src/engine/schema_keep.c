@@ -296,7 +296,8 @@ void schema_publish(struct target *t, struct schema_diff *drift, uint32_t object
 	w->view.error = NULL;
 	TALLOC_FREE(w->error_ctx);
 	w->looked = true;
-	if (kin != w->kin || strcmp(w->last, w->seen) != 0)
+	/* peers 0: it was not there when the others were set beside each other, say in a pass of the configuration before. */
+	if (kin != w->kin || strcmp(w->last, w->seen) != 0 || (kin != 0 && w->view.peers == 0))
 		schema_peers_moved(t->engine);
 	w->kin = kin;
 	memcpy(w->seen, w->last, sizeof w->seen);

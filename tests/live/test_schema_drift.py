@@ -441,6 +441,42 @@ def test_databases_and_settings_come_and_go(pg, daemon):
 
 
 @pytest.mark.majors(18)
+def test_who_takes_the_new_settings_last_is_set_beside_the_others_too(pg, daemon):
+    """A pass that was under way at the reload ends with the settings it began with; meanwhile the others were compared."""
+    for name in ("tenant_1", "tenant_2", "tenant_3"):
+        pg.create_database(name)
+    settings = {"directory": "app", "user": "migrator", "schema_drift": ["app"], "schema_drift_interval": "1s"}
+    d = daemon({"name": "prod", "conninfo": pg.conninfo(), "manifests": ["platform"],
+                "databases": ({"match": "tenant_*", "manifests": ["app"], "migrations": settings},)},
+               {"platform": PLATFORM, "app": APP}, {"app": FILES}, daemon={"lock_timeout": "60s"}).start()
+
+    def beside():
+        schemas = [d.json("migrations", f"prod/tenant_{n}")["schema"] for n in "123"]
+        return [schema and schema["peers"] and schema["peers"]["databases"] for schema in schemas]
+
+    def wait_beside(wanted, what):
+        wait_for(lambda: beside() == wanted, 20, what, lambda: str(beside()) + d.log_tail())
+
+    d.wait_in_sync()
+    wait_beside([3, 3, 3], "all are beside each other")
+    with open(d.config_file, encoding="utf-8") as file:
+        config = file.read()
+    d.write("dbreconciled.conf", config.replace("schema_drift = ", "#schema_drift = "))
+    d.reload()
+    wait_beside([None, None, None], "nobody is watched")
+    other = pg.connect("tenant_1", autocommit=False)
+    other.cursor().execute("LOCK TABLE pg_catalog.pg_policy")
+    d.ctl("reconcile", "prod/tenant_1", expect=0)
+    wait_for(lambda: pg.value("SELECT count(*) FROM pg_locks WHERE NOT granted"), 20, "its pass waits", d.log_tail)
+    d.write("dbreconciled.conf", config)
+    d.reload()
+    wait_beside([None, 3, 3], "those without a pass under way say what they are beside")
+    other.rollback()
+    other.close()
+    wait_beside([3, 3, 3], "all are again")
+
+
+@pytest.mark.majors(18)
 def test_a_look_that_costs_the_connection_is_not_made_again_at_once(pg, daemon):
     """The pass fails with it; the next ones go on without, so that nothing else waits for it."""
     w = Watched(pg, daemon, daemon={"lock_timeout": "60s"})
