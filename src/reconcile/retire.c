@@ -268,15 +268,6 @@ static void drop(struct differ *d, const struct retiring *r)
 				     r->heir ? quoted(d, r->heir) : "another role", quoted(d, r->role)));
 }
 
-void retire_on_server(struct differ *d)
-{
-	for (uint32_t i = 0; i < d->n_retiring; i++) {
-		take_login(d, &d->retiring[i]);
-		hand_over_shared(d, &d->retiring[i]);
-		drop(d, &d->retiring[i]);
-	}
-}
-
 /* --- in a database ------------------------------------------------------------------------------------------------- */
 
 static bool revokes_planned(const struct differ *d, name_id role)
@@ -340,13 +331,29 @@ static void retire_here(struct differ *d, const struct retiring *r)
 		reassign(d, r, owned, objects ? objects : "?");
 }
 
-static bool waits_for_login(const struct differ *d, const struct change *c)
+/* Whose login it waits for; NAME_NONE = for nobody's. What a role gives to others by its defaults is part of what it has. */
+static name_id waits_for(const struct differ *d, const struct change *c)
 {
-	switch (c->op) {
-	case CHANGE_REASSIGN_OWNED: case CHANGE_REVOKE: case CHANGE_REVOKE_GRANT_OPTION: case CHANGE_DEFAULT_REVOKE:
-		return c->state == CHANGE_READY && retiring(d, c->role) && can_log_in(d, c->role);
-	default:
-		return false;
+	name_id role = NAME_NONE;
+
+	if (c->op == CHANGE_REASSIGN_OWNED || c->op == CHANGE_REVOKE || c->op == CHANGE_REVOKE_GRANT_OPTION)
+		role = c->role;
+	else if (c->op == CHANGE_DEFAULT_REVOKE || c->op == CHANGE_DEFAULT_GRANT)
+		role = retiring(d, c->other) ? c->other : c->role;
+	return c->state == CHANGE_READY && retiring(d, role) && can_log_in(d, role) ? role : NAME_NONE;
+}
+
+/* Nothing is taken from a role that can still log in: that it goes is not decided yet. */
+static void wait_for_login(struct differ *d, const char *what_comes_first)
+{
+	for (uint32_t i = 0; d->n_retiring && i < d->plan->n_changes; i++) {
+		struct change *c = &d->plan->changes[i];
+		name_id role = waits_for(d, c);
+
+		if (role == NAME_NONE)
+			continue;
+		c->state = CHANGE_HELD;
+		c->reason = talloc_asprintf(d->plan, "role %s can still log in: %s", names_text(d->names, role), what_comes_first);
 	}
 }
 
@@ -354,13 +361,15 @@ void retire_in_database(struct differ *d)
 {
 	for (uint32_t i = 0; i < d->n_retiring; i++)
 		retire_here(d, &d->retiring[i]);
-	for (uint32_t i = 0; d->n_retiring && i < d->plan->n_changes; i++) {
-		struct change *c = &d->plan->changes[i];
+	wait_for_login(d, talloc_asprintf(d->plan, "its retirement begins with the plan of target %s", d->context->server));
+}
 
-		if (!waits_for_login(d, c))
-			continue;
-		c->state = CHANGE_HELD;
-		c->reason = talloc_asprintf(d->plan, "role %s can still log in: its retirement begins with the plan of target %s",
-					    names_text(d->names, c->role), d->context->server);
+void retire_on_server(struct differ *d)
+{
+	for (uint32_t i = 0; i < d->n_retiring; i++) {
+		take_login(d, &d->retiring[i]);
+		hand_over_shared(d, &d->retiring[i]);
+		drop(d, &d->retiring[i]);
 	}
+	wait_for_login(d, "that ends first");
 }

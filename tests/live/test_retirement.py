@@ -39,7 +39,7 @@ def legacy_world(pg, *databases):
     for name in databases:
         pg.create_database(name, "; ".join(FILL))
     pg.sql("CREATE DATABASE owned OWNER legacy")
-    pg.sql("GRANT CREATE ON DATABASE owned TO legacy")
+    pg.sql("GRANT CREATE ON DATABASE owned TO legacy; GRANT CREATE ON DATABASE postgres TO legacy")
 
 
 def make(daemon, pg, *databases, heir='reassign_owned_to = "heir";', guard=None):
@@ -74,6 +74,7 @@ def test_a_retired_role_leaves_every_database(pg, daemon):
     # Nothing is taken while the role can log in and nobody has approved.
     held(d, "prod/one")
     assert pg.value("SELECT has_table_privilege('legacy', 'app.mine', 'SELECT')", dbname="one")
+    assert pg.value("SELECT has_database_privilege('legacy', 'postgres', 'CREATE')")
     assert "its retirement begins with the plan of target prod" in d.ctl("diff", "prod/one").out
     assert d.ctl("approve", "prod", first).code == 0
     wait_for(lambda: not pg.value("SELECT rolcanlogin FROM pg_roles WHERE rolname = 'legacy'"), 20, "it cannot log in", d.log_tail)

@@ -11,87 +11,7 @@
 
 #include "base/text.h"
 #include "reconcile/diff.h"
-#include "world.h"
-
-/* One server "s" with one database "d", one exact manifest; the parts are filled by the tests. */
-struct bench {
-	struct world *world;
-	struct manifest manifest;
-	const struct manifest *manifests[1];
-	struct server_settings server;
-	struct database_settings database;
-	struct guard_settings guard;
-};
-
-static int setup(void **state)
-{
-	struct bench *b = talloc_zero(NULL, struct bench);
-
-	b->world = world_new(b, 160000);
-	b->manifest = (struct manifest){ .name = "m", .file = "m.conf", .authority = AUTHORITY_EXACT };
-	b->manifests[0] = &b->manifest;
-	b->server = (struct server_settings){ .name = "s", .manifests = b->manifests, .n_manifests = 1, .all_manifests = b->manifests,
-					      .n_all_manifests = 1 };
-	b->database = (struct database_settings){ .name = "d", .manifests = b->manifests, .n_manifests = 1 };
-	b->guard = (struct guard_settings){ .max_revokes = 20, .max_drops = 0, .max_percent = 10 };
-	*state = b;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	talloc_free(*state);
-	return 0;
-}
-
-static struct role_wish *wish_role(struct bench *b, const char *name)
-{
-	b->manifest.roles = talloc_realloc(b, b->manifest.roles, struct role_wish, b->manifest.n_roles + 1);
-	b->manifest.roles[b->manifest.n_roles] = (struct role_wish){ .name = name, .source = { "m.conf", b->manifest.n_roles + 1 } };
-	return &b->manifest.roles[b->manifest.n_roles++];
-}
-
-static struct strings names_of(struct bench *b, const char *name)
-{
-	const char **v = talloc_array(b, const char *, 1);
-
-	v[0] = name;
-	return (struct strings){ v, 1 };
-}
-
-static struct grant_wish *wish_grant(struct bench *b, const char *to, privs_t privs, const char *on)
-{
-	struct grant_wish *g;
-
-	b->manifest.grants = talloc_realloc(b, b->manifest.grants, struct grant_wish, b->manifest.n_grants + 1);
-	g = &b->manifest.grants[b->manifest.n_grants++];
-	*g = (struct grant_wish){ .to = names_of(b, to), .privs = privs, .n_on = 1, .source = { "m.conf", 50 } };
-	g->on = talloc_zero_array(b, struct selector, 1);
-	assert_int_equal(selector_parse(b, on, &g->on[0], NULL), 0);
-	return g;
-}
-
-static struct plan *server_plan(struct bench *b, const char *approved)
-{
-	struct plan_context context = { .guard = &b->guard, .server = "s", .target = "s", .approved = approved };
-	struct desired *desired;
-	struct plan *plan;
-
-	assert_int_equal(desired_server(b, b->world->names, &b->server, &desired, NULL), 0);
-	assert_int_equal(plan_server(b, &context, desired, world_server(b, b->world), &plan, NULL), 0);
-	return plan;
-}
-
-static struct plan *database_plan(struct bench *b, const char *approved)
-{
-	struct plan_context context = { .guard = &b->guard, .server = "s", .target = "s/d", .approved = approved };
-	struct desired *desired;
-	struct plan *plan;
-
-	assert_int_equal(desired_database(b, b->world->names, &b->server, &b->database, "d", &desired, NULL), 0);
-	assert_int_equal(plan_database(b, &context, desired, world_server(b, b->world), world_database(b, b->world, true), &plan, NULL), 0);
-	return plan;
-}
+#include "bench.h"
 
 /* n tables in schema app, on each of which app holds SELECT (wanted) and, when extra, DELETE (not wanted). */
 static void many_tables(struct bench *b, uint32_t n, uint32_t extra)
@@ -235,7 +155,7 @@ static void untouchable_roles(void **state)
 		struct bench *b;
 		struct role_wish *wish;
 
-		setup((void **)&b);
+		bench_setup((void **)&b);
 		b->guard.protected_roles = protected_roles;
 		b->guard.n_protected_roles = 1;
 		world_role(b->world, names[i], ROLE_LOGIN);
@@ -381,22 +301,6 @@ static void the_migration_user_reaches_its_ledger(void **state)
 }
 
 /* --- SQL ----------------------------------------------------------------------------------------------------------- */
-
-static struct plan *empty_plan(struct bench *b)
-{
-	struct plan *plan = talloc_zero(b, struct plan);
-
-	plan->names = b->world->names;
-	return plan;
-}
-
-static struct change *change_of(struct plan *plan, enum change_op op)
-{
-	for (uint32_t i = 0; i < plan->n_changes; i++)
-		if (plan->changes[i].op == op)
-			return &plan->changes[i];
-	return NULL;
-}
 
 /* However many rules name single objects of one schema, none is forgotten: what it gives would be revoked. */
 static void thousands_of_rules_are_all_heard(void **state)
@@ -574,8 +478,6 @@ static void settings_that_mean_the_same(void **state)
 		if (setting_equal(cases[i].name, cases[i].a, cases[i].b) != cases[i].same)
 			fail_msg("%s: %s and %s: expected %s", cases[i].name, cases[i].a, cases[i].b, cases[i].same ? "the same" : "different");
 }
-
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
