@@ -34,8 +34,12 @@ void apply_event_add(struct target *t, uint32_t slot, const char *sql, const cha
 
 void apply_events_stored(struct target *t)
 {
-	if (state_batch_end(t->engine->state) < 0)
-		log_target(LOG_LEVEL_WARNING, t->name, MESSAGE_STATE_NOT_STORED, "the history of these changes could not be stored");
+	struct apply *a = t->pass->apply;
+
+	if (state_batch_end(t->engine->state) == 0)
+		return;
+	memset(a->events, 0, a->n_events * sizeof(*a->events));       /* their numbers are given to others */
+	log_target(LOG_LEVEL_WARNING, t->name, MESSAGE_STATE_NOT_STORED, "the history of these changes could not be stored");
 }
 
 void apply_events_committed(struct target *t)

@@ -208,13 +208,17 @@ int state_limit(struct state *state, uint32_t pages)
 
 void state_batch_begin(struct state *state)
 {
-	sqlite3_exec(state->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+	state->in_batch = sqlite3_exec(state->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK;
 }
 
 int state_batch_end(struct state *state)
 {
+	bool lost = state_batch_lost(state);
 	int rc = SQLITE_OK;
 
+	state->in_batch = false;
+	if (lost)
+		return -EIO;
 	if (!sqlite3_get_autocommit(state->db))
 		rc = sqlite3_exec(state->db, "COMMIT", NULL, NULL, NULL);
 	if (!sqlite3_get_autocommit(state->db))

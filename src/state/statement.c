@@ -12,8 +12,10 @@
 #define EVENT_COLUMNS "id, at_ms, target, kind, actor, object, statement, inverse, result, sqlstate, message, plan"
 
 static const char *const statements[SQL_COUNT] = {
+	/* SELECT, not VALUES: SQLite keeps a journal of this statement then, and at the limit of the file takes back only this one.
+	   Without, it rolls back the whole transaction: what a batch has written before. */
 	[SQL_EVENT_ADD] = "INSERT INTO event (at_ms, target, kind, actor, object, statement, inverse, result, sqlstate, message, plan, record)"
-			  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+			  " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12",
 	[SQL_EVENT_CLOSE] = "UPDATE event SET result = ?2, sqlstate = ?3, message = ?4 WHERE id = ?1",
 	[SQL_EVENTS] = "SELECT " EVENT_COLUMNS " FROM event WHERE id > ?1 AND at_ms >= ?2 AND (?3 IS NULL OR target = ?3)"
 		       " ORDER BY id LIMIT ?4",
@@ -139,9 +141,16 @@ int state_run(struct state *state, sqlite3_stmt *stmt)
 
 	if (!stmt)
 		return state_errno(sqlite3_errcode(state->db));
+	if (state_batch_lost(state))
+		return -EIO;
 	rc = sqlite3_step(stmt);
 	sqlite3_reset(stmt);
 	return state_errno(rc);
+}
+
+bool state_batch_lost(const struct state *state)
+{
+	return state->in_batch && sqlite3_get_autocommit(state->db);
 }
 
 int state_run_hit(struct state *state, sqlite3_stmt *stmt)

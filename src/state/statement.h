@@ -21,6 +21,7 @@ struct state {
 	sqlite3 *db;
 	sqlite3_stmt *prepared[SQL_COUNT];
 	uint64_t events_changed;
+	bool in_batch;
 };
 
 /* -errno for a result code that is an error, 0 for SQLITE_OK, SQLITE_ROW and SQLITE_DONE. */
@@ -31,8 +32,10 @@ sqlite3_stmt *state_statement(struct state *, enum state_sql);
 void bind_text(sqlite3_stmt *, int position, const char *value);      /* NULL = SQL NULL; cut at 64 KiB */
 void bind_whole(sqlite3_stmt *, int position, const char *value);     /* never cut; NULL when it is over 4 MiB */
 void bind_int(sqlite3_stmt *, int position, int64_t value);
-/* Runs to the end, without rows, and resets. 0 ok, negative. */
+/* Runs to the end, without rows, and resets. 0 ok, negative: also for whatever comes after a batch was lost, until its end. */
 int state_run(struct state *, sqlite3_stmt *);
+/* Has SQLite rolled back the batch under way? It does so after some errors: a full disk, no memory. */
+bool state_batch_lost(const struct state *);
 /* The same for changes that must hit a row. 1 = no row was there. */
 int state_run_hit(struct state *, sqlite3_stmt *);
 /* A copy of a text column as a talloc child of parent; NULL for SQL NULL. */

@@ -242,6 +242,53 @@ static void full_history_makes_room(void **arg)
 	assert_true(st.st_size <= 100 * 4096);
 }
 
+/* At the limit the oldest make room, and what the batch has written before stays. */
+static void full_history_keeps_the_batch_under_way(void **arg)
+{
+	struct fixture *f = *arg;
+	int64_t ids[60];
+
+	assert_int_equal(state_limit(f->state, 100), 0);
+	for (int i = 0; i < 3000; i++)
+		add(f, i, "prod", "ok");
+	for (int batch = 0; batch < 20; batch++) {
+		state_batch_begin(f->state);
+		for (int i = 0; i < 60; i++) {
+			ids[i] = add(f, 3000 + batch, "prod", "started");
+			assert_true(i == 0 || ids[i] > ids[i - 1]);
+		}
+		assert_int_equal(state_batch_end(f->state), 0);
+		for (int i = 0; i < 60; i++)
+			assert_int_equal(state_event_close(f->state, ids[i], "ok", NULL, NULL), 0);
+	}
+}
+
+/* Whatever did not fit: what state_batch_end() says of the rest is true. */
+static void a_batch_that_was_lost_says_so(void **arg)
+{
+	struct fixture *f = *arg;
+	char key[32], *large = talloc_zero_size(f, 60000), *value;
+	int64_t id;
+	int r = 0;
+
+	memset(large, 'x', 59999);
+	assert_int_equal(state_limit(f->state, 100), 0);
+	id = add(f, 1, "prod", "started");
+	state_batch_begin(f->state);
+	assert_int_equal(state_put(f->state, "first", "1"), 0);
+	for (int i = 0; i < 20 && r == 0; i++) {
+		snprintf(key, sizeof(key), "large/%d", i);
+		r = state_put(f->state, key, large);
+	}
+	assert_int_equal(r, -ENOSPC);
+	assert_true(state_event_close(f->state, id, "failed", NULL, large) < 0);
+	state_put(f->state, "last", "1");
+	r = state_batch_end(f->state);
+	assert_int_equal(state_get(f->state, f, "first", &value), r == 0 ? 0 : 1);
+	assert_int_equal(state_get(f->state, f, "last", &value), r == 0 ? 0 : 1);
+	assert_int_equal(state_put(f->state, "after", "1"), 0);
+}
+
 static void damaged_file_is_an_outcome(void **arg)
 {
 	struct fixture *f = *arg;
@@ -519,7 +566,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(file_is_private), CASE(unsafe_files_are_refused), CASE(events_survive_reopen),
 		CASE(intents_of_a_crash_are_found), CASE(long_texts_are_cut_between_characters),
-		CASE(old_events_are_pruned_in_portions), CASE(full_history_makes_room), CASE(damaged_file_is_an_outcome),
+		CASE(old_events_are_pruned_in_portions), CASE(full_history_makes_room), CASE(full_history_keeps_the_batch_under_way), CASE(a_batch_that_was_lost_says_so), CASE(damaged_file_is_an_outcome),
 		CASE(other_content_is_an_outcome), CASE(newer_format_is_an_outcome), CASE(suspensions),
 		CASE(approvals_are_used_once), CASE(approvals_expire_and_are_rejected), CASE(facts), CASE(records_are_whole_or_not_there),
 		CASE(facts_are_listed_by_prefix), CASE(busy_file_is_an_error),
