@@ -51,15 +51,20 @@ static uint32_t object_count(const struct change *c)
 	return c->names != NULL ? c->n : 1;
 }
 
+/* Its place, or a free one. It may stand behind one that was forgotten since. */
 static struct item *item_find(struct flapping *f, uint64_t key)
 {
+	struct item *free_one = NULL;
+
 	for (unsigned i = 0; i < 8; i++) {
 		struct item *item = &f->v[(key + i) % FLAPPING_ITEMS];
 
-		if (item->key == key || item->key == 0)
+		if (item->key == key)
 			return item;
+		if (item->key == 0 && free_one == NULL)
+			free_one = item;
 	}
-	return NULL;              /* crowded: not watched */
+	return free_one;          /* NULL: crowded, not watched */
 }
 
 void flapping_pass(struct target *t)

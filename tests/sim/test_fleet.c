@@ -514,6 +514,44 @@ static void a_rejected_undo_is_dropped_and_one_not_declared_any_more_forgotten(v
 	fleet_end(f);
 }
 
+static struct plan *plan_of_roles(void *parent, const char *prefix, uint32_t n)
+{
+	struct plan *plan = talloc_zero(parent, struct plan);
+	char role[32];
+
+	plan->names = names_new(plan);
+	plan->changes = talloc_zero_array(plan, struct change, n);
+	plan->n_changes = n;
+	for (uint32_t i = 0; i < n; i++) {
+		snprintf(role, sizeof(role), "%s%u", prefix, i);
+		plan->changes[i] = (struct change){ .op = CHANGE_GRANT, .kind = DRIFT_GRANT, .n = 1, .role = names_put(plan->names, role) };
+	}
+	return plan;
+}
+
+/* What is given up stays so, whatever else was corrected about then and is forgotten since. */
+static void what_was_given_up_is_not_forgotten_with_others(void **state)
+{
+	struct target *t = talloc_zero(NULL, struct target);
+	struct plan *others = plan_of_roles(t, "other", 700), *fought = plan_of_roles(t, "fought", 200);
+
+	(void)state;
+	for (uint32_t i = 0; i < others->n_changes; i++)
+		flapping_count(t, others, &others->changes[i]);
+	for (unsigned pass = 0; pass < 5; pass++) {
+		for (uint32_t i = 0; i < fought->n_changes; i++)
+			flapping_count(t, fought, &fought->changes[i]);
+		flapping_pass(t);
+	}
+	for (unsigned pass = 0; pass < 20; pass++)
+		flapping_pass(t);
+	flapping_mark_plan(t, fought);
+	for (uint32_t i = 0; i < fought->n_changes; i++)
+		if (fought->changes[i].state != CHANGE_BLOCKED)
+			fail_msg("item %u is corrected again", i);
+	talloc_free(t);
+}
+
 /* One connection per server: nothing can be kept, and still everybody gets his turn. */
 static void the_smallest_caps_still_serve_everybody(void **state)
 {
@@ -581,6 +619,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(who_hangs_delays_nobody), cmocka_unit_test(an_outage_is_no_storm),
 		cmocka_unit_test(a_database_that_is_missing_backs_off), cmocka_unit_test(a_fight_is_given_up),
 		cmocka_unit_test(an_undo_waits_and_is_not_undone_again),
+		cmocka_unit_test(what_was_given_up_is_not_forgotten_with_others),
 		cmocka_unit_test(a_rejected_undo_is_dropped_and_one_not_declared_any_more_forgotten),
 		cmocka_unit_test(the_smallest_caps_still_serve_everybody), cmocka_unit_test(after_any_trouble_all_converge),
 		cmocka_unit_test(on_a_busy_machine_too),
