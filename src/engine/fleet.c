@@ -14,20 +14,30 @@
 #include "engine/schema.h"
 #include "engine/seed.h"
 
-struct server *fleet_server(const struct engine *e, const char *name)
+/* What was taken out of the configuration and put back may be there twice for a while: the old one still stops. */
+
+static struct server *server_find(const struct engine *e, const char *name)
 {
 	for (uint32_t i = 0; i < e->n_servers; i++)
-		if (strcmp(e->servers[i]->name, name) == 0)
+		if (!e->servers[i]->removed && strcmp(e->servers[i]->name, name) == 0)
 			return e->servers[i];
 	return NULL;
 }
 
 struct target *fleet_target(const struct engine *e, const char *name)
 {
-	for (uint32_t i = 0; i < e->n_order; i++)
-		if (strcmp(e->order[i]->name, name) == 0)
-			return e->order[i];
-	return NULL;
+	struct target *stops = NULL;
+
+	for (uint32_t i = 0; i < e->n_order; i++) {
+		struct target *t = e->order[i];
+
+		if (strcmp(t->name, name) != 0)
+			continue;
+		if (!t->removed)
+			return t;
+		stops = t;
+	}
+	return stops;
 }
 
 /* ---- targets come ---- */
@@ -139,9 +149,9 @@ static void database_due(struct target *t, msec_t now)
 
 static void target_remove(struct target *t, msec_t now)
 {
+	configure(t, NULL);
 	if (t->removed)
 		return;
-	configure(t, NULL);
 	t->removed = true;
 	target_event(t, TE_STOP, now);
 }
@@ -235,20 +245,29 @@ static void target_free(struct target *t)
 	talloc_free(t);
 }
 
+/* A reload may have named it again while it stopped: it begins anew. (One that a pattern finds is found by the next look.) */
+static struct target *replacement(struct server *s, const struct target *t)
+{
+	return t->configured != NULL && !t->from_match ? target_new(s, t->database) : NULL;
+}
+
 static bool reap_databases(struct server *s)
 {
 	uint32_t kept = 0;
 	bool reaped = false;
 
 	for (uint32_t i = 0; i < s->n_databases; i++) {
-		struct target *t = s->databases[i];
+		struct target *t = s->databases[i], *next = t;
 
 		if (t->removed && t->state == TS_STOPPED) {
+			next = replacement(s, t);
 			target_free(t);
 			reaped = true;
-		} else {
-			s->databases[kept++] = t;
 		}
+		if (next != NULL)
+			s->databases[kept++] = next;
+		if (next != NULL && next != t && s->released)
+			database_due(next, s->engine->now);
 	}
 	s->n_databases = kept;
 	return reaped;
@@ -305,10 +324,10 @@ static struct server *server_new(struct engine *e, const struct server_settings 
 
 static void server_configure(struct engine *e, struct settings_hold *hold, const struct server_settings *settings, msec_t now)
 {
-	struct server *s = fleet_server(e, settings->name);
+	struct server *s = server_find(e, settings->name);
 	bool match;
 
-	if (s == NULL || s->removed) {
+	if (s == NULL) {
 		s = server_new(e, settings, hold);
 	} else {
 		generation_unref(s->gen);

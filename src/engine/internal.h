@@ -350,8 +350,7 @@ void connection_failed(struct target *, msec_t now);     /* the session is: its 
 void target_disconnect(struct target *);
 
 /* ---- fleet.c ---- */
-struct server *fleet_server(const struct engine *, const char *name);
-struct target *fleet_target(const struct engine *, const char *name);     /* NULL = there is none */
+struct target *fleet_target(const struct engine *, const char *name);     /* NULL = there is none; one that stops only when there is no other */
 void fleet_configure(struct engine *, struct settings_hold *, msec_t now);
 void fleet_expand(struct server *, msec_t now);          /* databases appear and vanish with a look of the server */
 void fleet_release(struct server *, msec_t now);         /* root has come to rest: its databases may work */

@@ -114,17 +114,10 @@ static void server_settings_fill(struct settings *settings, struct server_settin
 	world.servers[i].limit = max_connections;
 }
 
-static struct fleet *fleet_make(unsigned servers, unsigned databases, uint32_t max_connections, uint32_t per_server)
+static struct settings *settings_make(void *parent, unsigned servers, uint32_t max_connections, uint32_t per_server)
 {
-	struct fleet *f = talloc_zero(NULL, struct fleet);
-	struct settings *settings = talloc_zero(f, struct settings);
-	struct engine_options options = { .once = false };
-	struct error err;
+	struct settings *settings = talloc_zero(parent, struct settings);
 
-	error_clear(&err);
-	world_make(f, servers, databases);
-	f->random = seed;
-	f->base = event_base_new();
 	settings->mode = MODE_ENFORCE;
 	settings->interval = INTERVAL;
 	settings->max_connections = max_connections;
@@ -138,6 +131,21 @@ static struct fleet *fleet_make(unsigned servers, unsigned databases, uint32_t m
 	settings->servers = talloc_zero_array(settings, struct server_settings, servers);
 	for (unsigned i = 0; i < servers; i++)
 		server_settings_fill(settings, &settings->servers[i], i, per_server);
+	return settings;
+}
+
+static struct fleet *fleet_make(unsigned servers, unsigned databases, uint32_t max_connections, uint32_t per_server)
+{
+	struct fleet *f = talloc_zero(NULL, struct fleet);
+	struct settings *settings;
+	struct engine_options options = { .once = false };
+	struct error err;
+
+	error_clear(&err);
+	world_make(f, servers, databases);
+	settings = settings_make(f, servers, max_connections, per_server);
+	f->random = seed;
+	f->base = event_base_new();
 	log_set_level(LOG_LEVEL_ERROR);
 	assert_int_equal(state_open(f, ":memory:", &f->state, &err), 0);
 	assert_int_equal(engine_new(f, f->base, &options, f->state, settings, &f->engine, &err), 0);
@@ -514,6 +522,86 @@ static void a_rejected_undo_is_dropped_and_one_not_declared_any_more_forgotten(v
 	fleet_end(f);
 }
 
+/* As engine_reload() does, but for the files. */
+static void reconfigure(struct fleet *f, struct settings *settings)
+{
+	struct engine *e = f->engine;
+
+	settings->generation = ++e->generation;
+	settings_hold_unref(e->hold);
+	e->hold = settings_hold_new(e, settings);
+	fleet_configure(e, e->hold, world.now);
+}
+
+/* It has begun a transaction, and nothing comes back: whoever is told to stop waits for the end of it. */
+static void hang_while_writing(struct fleet *f, struct world_database *db)
+{
+	struct target *t = target_of(f, db->name);
+
+	world_drift(db);
+	order_pass(t, false, world.now);
+	for (unsigned wait = 0; t->state != TS_APPLY; wait++) {
+		assert_true(wait < 1000);
+		run_until(f, world.now + 1);
+	}
+	db->frozen = true;
+}
+
+static void everybody_once_and_in_sync(struct fleet *f, uint32_t n)
+{
+	assert_int_equal(engine_targets(f->engine), n);
+	for (uint32_t i = 0; i < n; i++) {
+		assert_ptr_equal(engine_find(f->engine, engine_view(f->engine, i)->name), engine_view(f->engine, i));
+		status_is(f, engine_view(f->engine, i)->name, "in_sync");
+	}
+}
+
+/* A server is taken out and put back while it still stops. */
+static void a_server_that_comes_back_comes_back_once(void **state)
+{
+	struct fleet *f = fleet_make(2, 3, 32, 8);
+	struct world_database *db = &world.servers[1].databases[1];
+
+	(void)state;
+	run_until(f, INTERVAL);
+	hang_while_writing(f, db);
+	reconfigure(f, settings_make(f, 1, 32, 8));
+	run_until(f, world.now + 1000);
+	assert_int_equal(target_of(f, db->name)->state, TS_DRAIN);
+	for (unsigned i = 0; i < 3; i++) {
+		reconfigure(f, settings_make(f, 2, 32, 8));
+		run_until(f, world.now + 1000);
+	}
+	assert_false(fleet_target(f->engine, "s1")->removed);
+	db->frozen = false;
+	run_until(f, world.now + 3 * INTERVAL);
+	everybody_once_and_in_sync(f, 8);
+	fleet_end(f);
+}
+
+/* So is a database, by its name: nothing else would find it again. */
+static void a_database_that_comes_back_is_there_again(void **state)
+{
+	struct fleet *f = fleet_make(1, 3, 32, 8);
+	struct world_database *db = &world.servers[0].databases[1];
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		struct settings *settings = settings_make(f, 1, 32, 8);
+
+		settings->servers[0].databases[0] = (struct database_settings){ .name = i == 1 ? "d0" : "d1", .mode = MODE_ENFORCE };
+		reconfigure(f, settings);
+		run_until(f, world.now + (i == 0 ? INTERVAL : 1000));
+		if (i == 0)
+			hang_while_writing(f, db);
+	}
+	assert_int_equal(target_of(f, db->name)->state, TS_DRAIN);
+	db->frozen = false;
+	run_until(f, world.now + 3 * INTERVAL);
+	everybody_once_and_in_sync(f, 2);
+	fleet_end(f);
+}
+
 static struct plan *plan_of_roles(void *parent, const char *prefix, uint32_t n)
 {
 	struct plan *plan = talloc_zero(parent, struct plan);
@@ -619,6 +707,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(who_hangs_delays_nobody), cmocka_unit_test(an_outage_is_no_storm),
 		cmocka_unit_test(a_database_that_is_missing_backs_off), cmocka_unit_test(a_fight_is_given_up),
 		cmocka_unit_test(an_undo_waits_and_is_not_undone_again),
+		cmocka_unit_test(a_server_that_comes_back_comes_back_once), cmocka_unit_test(a_database_that_comes_back_is_there_again),
 		cmocka_unit_test(what_was_given_up_is_not_forgotten_with_others),
 		cmocka_unit_test(a_rejected_undo_is_dropped_and_one_not_declared_any_more_forgotten),
 		cmocka_unit_test(the_smallest_caps_still_serve_everybody), cmocka_unit_test(after_any_trouble_all_converge),
