@@ -45,6 +45,14 @@ static const json_t *plan_of(const struct diff *diff, size_t i)
 	return diff->answers[i].exit == 0 ? diff->answers[i].doc : NULL;
 }
 
+/* A new look was asked for, and the pass of it failed: the plan may be an old one. */
+static bool failed(const struct diff *diff, const json_t *plan)
+{
+	const char *state = ctl_raw(plan, "state");
+
+	return !ctl_option(diff->ctl, "cached") && (strcmp(state, "unreachable") == 0 || strcmp(state, "failed") == 0);
+}
+
 /* What people must know before they trust the lines: on stderr. */
 static void remark(const struct diff *diff, const json_t *plan)
 {
@@ -58,6 +66,8 @@ static void remark(const struct diff *diff, const json_t *plan)
 		ctl_complain(0, "%s: not looked at yet%s%s", target, *message ? ": " : "", message);
 	else if (!ctl_option(diff->ctl, "cached") && looked_ms + 1000 < diff->asked_ms)
 		ctl_complain(0, "%s: as it was %s%s%s", target, when_relative(looked, clock_wall(), age, sizeof age), *message ? ": " : "", message);
+	else if (failed(diff, plan))
+		ctl_complain(0, "%s: %s", target, message);
 	json_array_foreach(json_object_get(plan, "warnings"), i, warning)
 		ctl_complain(0, "%s: warning: %s", target, json_string_value(warning) ? json_string_value(warning) : "");
 }
@@ -69,7 +79,7 @@ static int judge(const struct diff *diff, size_t i)
 
 	if (!plan)
 		return diff->answers[i].exit;
-	if (json_is_null(json_object_get(plan, "looked_at")) || ctl_int(summary, "blocked") > 0)
+	if (json_is_null(json_object_get(plan, "looked_at")) || ctl_int(summary, "blocked") > 0 || failed(diff, plan))
 		return DBR_EXIT_FAILED;
 	return json_array_size(json_object_get(plan, "changes")) > 0 ? DBR_EXIT_DRIFT : DBR_EXIT_OK;
 }

@@ -172,6 +172,20 @@ def test_a_target_failed(pg, daemon, workspace):
 
 
 @ordinary
+def test_a_server_that_went_away_is_not_without_difference(pg, daemon, proxy):
+    gate = proxy(pg)
+    d = daemon(servers=[{"name": "prod", "conninfo": gate.conninfo(), "manifests": ["platform"]}],
+               manifests={"platform": {"roles": ({"name": "app", "login": True},)}}).start()
+    d.wait_in_sync()
+    assert "no difference" in d.ctl("diff", expect=0).out
+    gate.refuse()
+    gate.drop()
+    result = d.ctl("diff", expect=5)
+    assert result.out == "" and re.search("prod: .*connection to server", result.err), result
+    assert "no difference" in d.ctl("diff", "--cached", expect=0).out
+
+
+@ordinary
 def test_configuration_invalid(fleet):
     d = fleet()
     generation = d.json("config", "show")["generation"]
