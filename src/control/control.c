@@ -105,7 +105,7 @@ int control_start(void *parent, struct event_base *base, struct engine *engine, 
 	control->engine = engine;
 	control->lock_fd = control->metrics_lock_fd = -1;
 	control->started = control->now = clock_monotonic();
-	control->started_wall = control->good_reload_ms = clock_wall();
+	control->started_wall = clock_wall();
 	control->counts = talloc_zero_array(control, uint64_t, (n_routes + 1) * CODES);
 	control->tick = event_new(base, -1, EV_PERSIST, tick, control);
 	remember_first(control);

@@ -22,7 +22,7 @@ void get_config(struct request *request)
 	engine_numbers(control->engine, &numbers);
 	put_text(document, "file", settings->file ? settings->file : "");
 	put_int(document, "generation", (int64_t)settings->generation);
-	put_time(document, "loaded_at", numbers.last_reload_ok && numbers.last_reload_ms ? numbers.last_reload_ms : control->started_wall);
+	put_time(document, "loaded_at", numbers.accepted_ms);
 	put_bool(document, "last_reload_ok", numbers.last_reload_ok);
 	put_text(document, "text", config_print(request, settings));
 	reply_json(request, 200, document);

@@ -106,7 +106,6 @@ struct control {
 	struct endpoint endpoints[3];
 	unsigned n_endpoints;
 	uint64_t serial;
-	int64_t good_reload_ms;         /* wall clock: when a configuration was last accepted */
 	uint64_t rejected[REJECT_REASONS];
 	uint64_t *counts;              /* [n_routes + 1][CODES] */
 	/* what was bound or opened at the start: a reload cannot change it */

@@ -87,7 +87,8 @@ static void reload_ok(const struct control *c, const struct family *f, struct sc
 
 static void reload_time(const struct control *c, const struct family *f, struct scrape *s)
 {
-	number(f, s, seconds(c->good_reload_ms));
+	(void)c;
+	number(f, s, seconds(s->numbers.accepted_ms));
 }
 
 static void reloads(const struct control *c, const struct family *f, struct scrape *s)
@@ -435,8 +436,6 @@ void get_metrics(struct request *request)
 	talloc_set_destructor(s, scrape_free);
 	s->label = text_new(s);
 	engine_numbers(control->engine, &s->numbers);
-	if (s->numbers.last_reload_ok && s->numbers.last_reload_ms > 0)
-		control->good_reload_ms = s->numbers.last_reload_ms;
 	restart(s, control);
 	request->waiting = s;
 	request->poll = poll_metrics;

@@ -66,7 +66,7 @@ int engine_new(void *parent, struct event_base *base, const struct engine_option
 	first->generation = 1;
 	e->hold = settings_hold_new(e, first);
 	e->numbers.last_reload_ok = true;
-	e->numbers.last_reload_ms = clock_wall();
+	e->numbers.last_reload_ms = e->numbers.accepted_ms = clock_wall();
 	e->secrets = secrets_new(e);
 	if (first->control.socket != NULL)
 		hook_sweep(first->control.socket);

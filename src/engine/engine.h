@@ -157,6 +157,7 @@ struct engine_numbers {
 	uint64_t reloads, reload_failures;
 	int64_t last_reload_ms;
 	bool last_reload_ok;
+	int64_t accepted_ms;                     /* when the configuration that runs was */
 	uint64_t duration_buckets[12];           /* le .05 .1 .25 .5 1 2.5 5 10 30 60 300 +Inf, cumulative not */
 	uint64_t duration_count; double duration_sum;
 	uint64_t wait_buckets[12];               /* the same bounds: from due to begun, waiting for a free worker or connection */

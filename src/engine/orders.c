@@ -295,6 +295,7 @@ int engine_reload(struct engine *e, const char *actor, void *parent, struct conf
 	}
 	talloc_free(errors);
 	e->numbers.last_reload_ok = true;
+	e->numbers.accepted_ms = e->numbers.last_reload_ms;
 	settings->generation = ++e->generation;
 	settings_hold_unref(e->hold);
 	e->hold = settings_hold_new(e, settings);

@@ -434,7 +434,7 @@ void engine_numbers(const struct engine *e, struct engine_numbers *ret)
 {
 	*ret = (struct engine_numbers){
 		.targets = e->n, .workers_max = 8, .connections_open = 2, .loop_lag_seconds = 0.001, .loop_lag_max = 12,
-		.reloads = e->reloads, .reload_failures = e->reload_failures, .last_reload_ok = e->last_ok,
+		.reloads = e->reloads, .reload_failures = e->reload_failures, .last_reload_ok = e->last_ok, .accepted_ms = clock_wall(),
 		.duration_buckets = { 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 }, .duration_count = 4, .duration_sum = 301.5,
 		.full_cycle_done = true, .last_cycle_ms = clock_wall(),
 	};

@@ -674,8 +674,13 @@ def test_exit_codes(pg, daemon, tmp_path):
 def test_a_bad_reload_changes_nothing(pg, daemon):
     d = make(daemon, pg).start()
     d.wait_in_sync()
+    before = time.time()
+    d.reload()
     d.manifest("platform", 'roles: ( { nam = "x"; } );\n')
     d.ctl("reload", expect=7)
+    metrics = d.metrics()
+    assert metrics["dbreconcile_config_last_reload_successful"] == 0
+    assert metrics["dbreconcile_config_last_reload_success_timestamp_seconds"] >= before - 0.002, "when the good one was accepted"
     d.process.send_signal(signal.SIGHUP)
     d.reconcile(expect=0)
     d.manifest("platform", PLATFORM.replace("connection_limit = 7", "connection_limit = 8"))
