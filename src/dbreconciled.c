@@ -386,7 +386,7 @@ static int daemon_main(struct daemon *d)
 		run(d);
 		if (d->options.once) {
 			print_result(d->engine);
-			r = d->stop ? DBR_EXIT_OK : engine_once_result(d->engine);
+			r = engine_once_result(d->engine);
 		}
 	}
 	stop(d);
