@@ -235,7 +235,8 @@ static int start_signals(struct daemon *d)
 
 static int start_engine(struct daemon *d)
 {
-	struct engine_options options = { .paths = config_paths(&d->options), .observe_only = d->options.observe, .once = d->options.once };
+	struct engine_options options = { .paths = config_paths(&d->options), .observe_only = d->options.observe, .once = d->options.once,
+					   .verbose = d->options.verbose };
 	struct error err;
 
 	error_clear(&err);

@@ -40,6 +40,7 @@ struct engine_options {
 	struct config_paths paths;
 	bool observe_only;             /* --observe */
 	bool once;                     /* --once */
+	bool verbose;                  /* --verbose: the log's level is not the configuration's */
 };
 
 /* What people call the state of a target, in the order of how bad it is. Lower-case words of status. */

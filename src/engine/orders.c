@@ -299,7 +299,8 @@ int engine_reload(struct engine *e, const char *actor, void *parent, struct conf
 	settings->generation = ++e->generation;
 	settings_hold_unref(e->hold);
 	e->hold = settings_hold_new(e, settings);
-	log_set_level((enum log_level)settings->log_level);
+	if (!e->options.verbose)
+		log_set_level((enum log_level)settings->log_level);
 	fleet_configure(e, e->hold, clock_monotonic());
 	snprintf(object, sizeof(object), "generation %llu", (unsigned long long)e->generation);
 	order_record(e, "", "reload", actor, object, NULL);
