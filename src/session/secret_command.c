@@ -24,8 +24,7 @@
 
 struct command {
 	struct command *next;
-	char *line, *file;
-	unsigned at;                           /* file and its line: where it is configured */
+	char *line;
 	pid_t pid;                             /* 0 = does not run */
 	int pidfd, out;                        /* -1 = none; pidfd may be missing on old kernels */
 	bool killed;                           /* too slow or too talkative */
@@ -33,7 +32,7 @@ struct command {
 	size_t used;
 	char *output;                          /* while it runs; wiped */
 	char *secret;                          /* NULL = the last run failed: why */
-	struct error why;
+	struct error why;                      /* without a place: it may be configured at several */
 };
 
 struct secret_commands {
@@ -108,7 +107,7 @@ __attribute__((format(printf, 2, 3))) static void explain(struct command *c, con
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	error_set_at(&c->why, c->file, c->at, "%s", text);
+	error_set(&c->why, "%s", text);
 }
 
 static void start(struct command *c, msec_t now)
@@ -144,13 +143,15 @@ static void start(struct command *c, msec_t now)
 	talloc_free(argv);
 }
 
-static int answer(struct command *c, void *parent, char **ret, struct error *err)
+static int answer(struct command *c, void *parent, const struct source *where, char **ret, struct error *err)
 {
 	if (c->pid > 0)
 		return 2;
 	if (!c->secret) {
-		if (err && !error_is_set(err))
-			*err = c->why;
+		if (err && !error_is_set(err)) {
+			error_set_at(err, where->file, where->line, "%s", c->why.text);
+			error_hint(err, "%s", c->why.hint);
+		}
 		return 1;
 	}
 	*ret = secret_copy(parent, c->secret, strlen(c->secret));
@@ -168,8 +169,6 @@ int secret_get(struct secret_commands *all, void *parent, const struct secret_so
 	if (!c) {
 		c = talloc_zero(all, struct command);
 		c->line = talloc_strdup(c, source->value);
-		c->file = source->source.file ? talloc_strdup(c, source->source.file) : NULL;
-		c->at = source->source.line;
 		c->out = c->pidfd = -1;
 		c->expires = now;
 		c->next = all->first;
@@ -178,7 +177,7 @@ int secret_get(struct secret_commands *all, void *parent, const struct secret_so
 	}
 	if (c->pid == 0 && now >= c->expires)
 		start(c, now);
-	return answer(c, parent, ret, err);
+	return answer(c, parent, &source->source, ret, err);
 }
 
 void secret_forget(struct secret_commands *all, const struct secret_source *source)

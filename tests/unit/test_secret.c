@@ -377,6 +377,24 @@ static bool runs(void *parent, long pid)
 	return line[0] != '\0' && strstr(line, ") Z ") == NULL;
 }
 
+/* One command for several roles and servers, one run; but each is told where it stands itself. */
+static void test_command_of_several(void **state)
+{
+	struct secret_commands *all = secret_commands_new(*state, 0);
+	const struct secret_source other = { .kind = SECRET_COMMAND, .value = "sh -c 'exit 3'", .source = { "other.conf", 27 } };
+	char *secret = NULL;
+	struct error err;
+
+	assert_int_equal(fetch(all, *state, other.value, 0, &secret, &err), 1);
+	assert_string_equal(err.file, "some.conf");
+	assert_int_equal(err.line, 9);
+	error_clear(&err);
+	assert_int_equal(secret_get(all, *state, &other, clock_monotonic(), &secret, &err), 1);
+	assert_non_null(strstr(err.text, "exit code 3"));
+	assert_string_equal(err.file, "other.conf");
+	assert_int_equal(err.line, 27);
+}
+
 static void test_command_too_slow(void **state)
 {
 	struct secret_commands *all = secret_commands_new(*state, 0);
@@ -417,7 +435,7 @@ int main(void)
 		cmocka_unit_test(test_scram_damaged), cmocka_unit_test(test_md5), cmocka_unit_test(test_secret_file),
 		cmocka_unit_test(test_secret_file_refused), cmocka_unit_test(test_secret_file_odd), cmocka_unit_test(test_secret_credential),
 		cmocka_unit_test(test_split), cmocka_unit_test(test_command), cmocka_unit_test(test_command_fails),
-		cmocka_unit_test(test_command_too_slow),
+		cmocka_unit_test(test_command_of_several), cmocka_unit_test(test_command_too_slow),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
