@@ -239,6 +239,8 @@ void passwords_applied(struct target *t, const struct plan *plan, const struct c
 {
 	const struct server_settings *settings = target_server_settings(t);
 	const char *role = names_text(plan->names, c->role);
+	const struct known *k = known_find(t->server->passwords, role);
+	unsigned char mac[DIGEST_LEN];
 	struct error err;
 	char key[300], *secret = NULL;
 
@@ -251,8 +253,10 @@ void passwords_applied(struct target *t, const struct plan *plan, const struct c
 
 			if (strcmp(wish->name, role) != 0 || secrets_get(t, NULL, &wish->password, &secret, &err) != 0)
 				continue;
+			digest(t->server->passwords->key, DIGEST_LEN, secret, mac);
 			source_key(t, role, key, sizeof(key));
-			state_put(t->engine->state, key, fingerprint(secret, NULL, secret));
+			if (k != NULL && memcmp(mac, k->secret, sizeof(mac)) == 0)       /* else it is another one by now */
+				state_put(t->engine->state, key, fingerprint(secret, NULL, secret));
 			talloc_free(secret);
 			return;
 		}
