@@ -295,7 +295,7 @@ static void finish(struct target *t, msec_t now)
 	struct apply *a = t->pass->apply;
 	bool staged = a->staged && !a->any_failed;
 
-	if (t->state != TS_DRAIN && !a->any_failed && t->pass->approved != NULL && !a->staged)
+	if (a->at == a->n && !a->any_failed && t->pass->approved != NULL && !a->staged)
 		state_approval_used(t->engine->state, t->name, t->pass->approved);
 	TALLOC_FREE(t->pass->apply);
 	target_event(t, staged ? TE_STAGED : TE_APPLIED, now);
@@ -338,7 +338,7 @@ static void next_group(struct target *t, msec_t now)
 {
 	struct apply *a = t->pass->apply;
 
-	if (t->state == TS_DRAIN || !(a->at < a->n || continue_without(t)))
+	if (t->state == TS_DRAIN || t->suspended || !(a->at < a->n || continue_without(t)))
 		finish(t, now);
 	else if (group_is_alone(t, group_now(a)))
 		alone(t, now);

@@ -241,6 +241,193 @@ def test_sigterm_inside_a_transaction_ends_cleanly(pg, daemon):
     assert not [e for e in d.json("events")["events"] if e["result"] == "started"]
 
 
+@pytest.mark.majors(14, 18)
+def test_a_quiet_cluster_is_asked_one_question(pg, daemon):
+    orders_database(pg)
+    d = make(daemon, pg, "orders", daemon_settings={"interval": "1s", "full_interval": "1h"}).start()
+    d.wait_in_sync()
+    d.reconcile()
+    wait_for(lambda: "pg_current_snapshot()::pg_catalog.text" in pg.log_since(), 10, "the quiet check")
+    passes = row(d, "prod/orders")["passes"]
+    wait_for(lambda: row(d, "prod/orders")["passes"] > passes + 1, 10, "another pass")
+    mark, passes = pg.log_mark(), row(d, "prod/orders")["passes"]
+    wait_for(lambda: row(d, "prod/orders")["passes"] > passes + 3, 10, "some more passes")
+    assert {text for _, _, text in pg.statements(mark)} == {"SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text"}
+
+
+@pytest.mark.majors(15)
+def test_drift_is_corrected_within_an_interval(pg, daemon):
+    orders_database(pg)
+    d = make(daemon, pg, "orders").start()
+    d.wait_in_sync()
+    pg.sql("REVOKE SELECT ON app.orders FROM app, reporting; ALTER ROLE app CONNECTION LIMIT 3", dbname="orders")
+    wait_for(lambda: pg.value("SELECT has_table_privilege('app', 'app.orders', 'SELECT') AND "
+                              "has_table_privilege('reporting', 'app.orders', 'SELECT')", dbname="orders") and
+             pg.value("SELECT rolconnlimit = 7 FROM pg_roles WHERE rolname = 'app'"), 5, "drift is gone", d.log_tail)
+    d.wait_in_sync()
+
+
+@pytest.mark.majors(14, 18)
+def test_drift_is_corrected_at_once_when_ordered(pg, daemon):
+    orders_database(pg)
+    d = make(daemon, pg, "orders", daemon_settings={"interval": "1h"}).start()
+    d.wait_in_sync()
+    pg.sql("REVOKE SELECT ON app.orders FROM app", dbname="orders")
+    d.reconcile("prod/orders")
+    assert pg.value("SELECT has_table_privilege('app', 'app.orders', 'SELECT')", dbname="orders")
+    events = d.json("events")["events"]
+    change = [e for e in events if e["kind"] == "change" and "app.orders" in (e["statement"] or "").replace('"', '')][-1]
+    assert change["result"] == "ok" and change["target"] == "prod/orders"
+    assert re.search(r"REVOKE .*SELECT.* FROM \"?app", change["inverse"])
+
+
+@pytest.mark.majors(15)
+@pytest.mark.parametrize("how", ["mode", "option", "suspended"])
+def test_who_may_not_write_writes_nothing(pg, daemon, how):
+    orders_database(pg)
+    d = make(daemon, pg, "orders", daemon_settings={"mode": "observe"} if how == "mode" else None)
+    if how == "suspended":
+        d.start()
+        d.wait_in_sync()
+        d.ctl("suspend", "prod/orders", "--reason=test", expect=0)
+        pg.sql("REVOKE SELECT ON app.orders FROM app", dbname="orders")
+        mark = pg.log_mark()
+        d.ctl("reconcile", "--wait", "prod/orders")
+        assert row(d, "prod/orders")["state"] == "suspended" and row(d, "prod/orders")["drift"] > 0
+        d.stop()
+        d.start()        # it survives a restart
+        wait_for(lambda: row(d, "prod/orders")["passes"] > 0, 10, "a pass")
+        assert row(d, "prod/orders")["state"] == "suspended"
+        assert pg.changes(mark) == []
+        d.ctl("resume", "prod/orders", expect=0)
+        d.wait_in_sync()
+        return
+    mark = pg.log_mark()
+    d.start(*(["--observe"] if how == "option" else []))
+    wait_state(d, "prod", "drift")
+    wait_state(d, "prod/orders", "drift")
+    assert "role" in str(d.json("show", "prod"))
+    d.ctl("reconcile", "--wait")
+    assert pg.changes(mark) == []
+    d.stop()
+    assert d.once("--observe").code == 1
+    assert pg.changes(mark) == []
+
+
+@pytest.mark.majors(15)
+def test_start_before_the_server_is_up(pg, daemon, proxy):
+    orders_database(pg)
+    gate = proxy(pg)
+    gate.refuse()
+    d = make(daemon, gate, "orders").start()
+    down = wait_state(d, "prod", "unreachable")
+    assert down["failure"] == "connect" and down["message"]
+    below = wait_state(d, "prod/orders", "unreachable")
+    assert below["message"].startswith("server prod is not reachable") and below["mode"] == "enforce"
+    gate.allow()
+    d.wait_in_sync(timeout=20)
+    gate.refuse()
+    gate.drop()
+    wait_state(d, "prod", "unreachable")
+    gate.allow()
+    d.wait_in_sync(timeout=20)
+
+
+@pytest.mark.majors(15)
+def test_failures_name_what_to_do(pg, daemon):
+    pg.sql("CREATE ROLE nobody_logs_in")
+    d = daemon(servers=[server(pg, "absent"), {**server(pg), "name": "second", "conninfo": pg.conninfo(user="no_such_role")}],
+               manifests={"platform": PLATFORM, "orders": ORDERS}).start()
+    d.wait_in_sync("prod")
+    assert "absent" in wait_state(d, "prod/absent", "failed")["message"]
+    assert wait_state(d, "second", "failed")["failure"] == "auth"
+    pg.create_database("absent", "CREATE SCHEMA app", "CREATE TABLE app.orders (id int)")
+    d.reconcile("prod/absent", expect=(0, 5))
+    d.wait_in_sync("prod/absent")
+
+
+@pytest.mark.majors(15)
+def test_databases_appear_and_vanish(pg, daemon):
+    orders_database(pg, "tenant_1")
+    d = daemon(servers={**server(pg), "databases": ({"match": "tenant_*", "manifests": ["orders"]},)},
+               manifests={"platform": PLATFORM, "orders": ORDERS}).start()
+    d.wait_in_sync()
+    assert "prod/tenant_1" in d.ctl("status").out
+    orders_database(pg, "later")                 # it appears with all that is in it: the daemon would make the schema itself
+    pg.sql("ALTER DATABASE later RENAME TO tenant_2")
+    wait_for(lambda: "prod/tenant_2" in d.ctl("status").out, 10, "the new database is a target")
+    d.wait_in_sync("prod/tenant_2")
+    assert pg.value("SELECT has_table_privilege('app', 'app.orders', 'SELECT')", dbname="tenant_2")
+    wait_for(lambda: not pg.backends("tenant_1"), 10, "no connection stays open")
+    pg.sql("DROP DATABASE tenant_1 WITH (FORCE)")
+    wait_for(lambda: "prod/tenant_1" not in d.ctl("status").out, 10, "the target is gone")
+
+
+@pytest.mark.majors(15)
+def test_held_plans_wait_for_approval_and_are_used_once(pg, daemon):
+    orders_database(pg)
+    d = daemon(servers=server(pg), manifests={"platform": PLATFORM}, guard={"max_drops": 0}).start()
+    d.wait_in_sync()
+    pg.sql("CREATE ROLE legacy")
+    d.manifest("platform", PLATFORM.replace('roles: (', 'roles: ( { name = "legacy"; ensure = "absent"; },'))
+    d.reload()
+    held = wait_state(d, "prod", "held")
+    assert held["plan"] in held["message"] and "approve" in held["message"]
+    assert d.ctl("approve", "prod", "0123456789abcdef").code != 0
+    d.ctl("approve", "prod", held["plan"], expect=0)
+    d.wait_in_sync("prod")
+    assert pg.sql("SELECT 1 FROM pg_roles WHERE rolname = 'legacy'") == []
+    pg.sql("CREATE ROLE legacy")
+    again = wait_state(d, "prod", "held")
+    d.ctl("reject", "prod", again["plan"], expect=0)
+    wait_for(lambda: "rejected" in row(d, "prod")["message"], 10, "the rejection is shown")
+    assert pg.sql("SELECT 1 FROM pg_roles WHERE rolname = 'legacy'")
+
+
+@pytest.mark.majors(15)
+def test_sigterm_inside_a_transaction_ends_cleanly(pg, daemon):
+    orders_database(pg)
+    d = make(daemon, pg, "orders").start()
+    d.wait_in_sync()
+    other = pg.connect()
+    other.autocommit = False
+    other.cursor().execute("ALTER ROLE app CONNECTION LIMIT 9; ALTER ROLE reporting CREATEDB")
+    pg.sql("ALTER ROLE analytics NOLOGIN")
+    # The plan is made from what is committed; the transaction then waits for our row lock until lock_timeout.
+    holder = pg.connect()
+    holder.autocommit = False
+    holder.cursor().execute("ALTER ROLE analytics CONNECTION LIMIT 5")
+    wait_for(lambda: pg.sql("SELECT 1 FROM pg_stat_activity WHERE application_name = 'dbreconciled' AND wait_event_type = 'Lock'"), 10,
+             "the daemon waits for a lock", d.log_tail)
+    d.stop(timeout=12)
+    holder.rollback()
+    other.rollback()
+    assert pg.value("SELECT NOT rolcanlogin FROM pg_roles WHERE rolname = 'analytics'"), "rolled back"
+    d.start()
+    d.wait_in_sync()
+    assert not [e for e in d.json("events")["events"] if e["result"] == "started"]
+
+
+@pytest.mark.majors(15)
+def test_a_suspension_lets_the_transaction_under_way_end_and_no_other_begin(pg, daemon):
+    d = make(daemon, pg, daemon_settings={"lock_timeout": "30s"}).start()
+    d.wait_in_sync()
+    holder = pg.connect()
+    holder.autocommit = False
+    pg.sql("ALTER ROLE app CONNECTION LIMIT 9; REVOKE reporting FROM analytics")
+    holder.cursor().execute("ALTER ROLE app CONNECTION LIMIT 5")
+    wait_for(lambda: pg.sql("SELECT 1 FROM pg_stat_activity WHERE application_name = 'dbreconciled' AND wait_event_type = 'Lock'"), 20,
+             "the daemon waits for a lock", d.log_tail)
+    d.ctl("suspend", "prod", expect=0)
+    holder.rollback()
+    d.reconcile("prod", expect=1)
+    assert pg.value("SELECT rolconnlimit FROM pg_roles WHERE rolname = 'app'") == 7
+    assert not pg.sql("SELECT 1 FROM pg_auth_members WHERE roleid = 'reporting'::regrole"), "it would have been the next transaction"
+    d.ctl("resume", "prod", expect=0)
+    d.wait_in_sync()
+    assert pg.sql("SELECT 1 FROM pg_auth_members WHERE roleid = 'reporting'::regrole")
+
+
 @pytest.mark.majors(15)
 def test_a_commit_that_was_cut_off_is_asked_after(pg, daemon, proxy):
     orders_database(pg)
