@@ -97,11 +97,11 @@ void owner_was(struct change *, const struct acl *);
 
 /* Do two values of a setting mean the same? Lists, units, booleans. */
 bool setting_equal(const char *name, const char *a, const char *b);
-/* Is it one of the settings whose value is a list of quoted names? */
+/* Is it one of the settings whose value is a list of quoted names or paths? */
 bool setting_is_list(const char *name);
 /* Name, and value of a list, as ALTER ... SET takes them. */
 void setting_write_name(struct text *, const char *name);
-void setting_write_list(struct text *, const char *value);
+void setting_write_list(struct text *, const char *name, const char *value);
 
 /* May role create in the schema: owner, CREATE by grant, or membership in such a one; of superusers only the owner counts. */
 struct id_list { name_id *v; uint32_t n; };

@@ -16,9 +16,21 @@
 #include "model/quote.h"
 #include "reconcile/diff.h"
 
-static const char *const list_settings[] = {
-	"search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries", "shared_preload_libraries",
-	"unix_socket_directories", "output_plugin_libraries",
+/* Lists whose elements the server quotes where they need it: of names, which it reads in lower case unless they are quoted, or of
+   paths. */
+static const struct {
+	const char *name;
+	bool paths;
+} list_settings[] = {
+	{ "search_path", false }, { "temp_tablespaces", false }, { "local_preload_libraries", true }, { "session_preload_libraries", true },
+	{ "shared_preload_libraries", true }, { "unix_socket_directories", true }, { "output_plugin_libraries", true },
+};
+
+/* Any text: "1.10" is not "1.1" there and "App" not "app". So are all that an extension or nobody defined, as far as we know: at
+   worst such a value is set once though it meant the same. */
+static const char *const text_settings[] = {
+	"application_name", "backtrace_functions", "default_table_access_method", "default_tablespace", "default_text_search_config",
+	"dynamic_library_path", "extension_control_path", "lc_messages", "lc_monetary", "lc_numeric", "lc_time", "role",
 };
 
 /* Settings that a role or database may carry whose plain numbers have a unit. Bytes, or microseconds. */
@@ -51,13 +63,29 @@ static const struct {
 bool setting_is_list(const char *name)
 {
 	for (size_t i = 0; i < COUNT(list_settings); i++)
-		if (strcasecmp(name, list_settings[i]) == 0)
+		if (strcasecmp(name, list_settings[i].name) == 0)
 			return true;
 	return false;
 }
 
-/* Next name of "a, \"B c\", $user", lower-cased when unquoted, into out; false at the end. */
-static bool next_name(const char **p, struct text *out)
+static bool is_text(const char *name)
+{
+	for (size_t i = 0; i < COUNT(text_settings); i++)
+		if (strcasecmp(name, text_settings[i]) == 0)
+			return true;
+	return strchr(name, '.') != NULL;
+}
+
+static bool has_paths(const char *list)
+{
+	for (size_t i = 0; i < COUNT(list_settings); i++)
+		if (strcasecmp(list, list_settings[i].name) == 0)
+			return list_settings[i].paths;
+	return false;
+}
+
+/* Next element of "a, \"B c\", $user" into out, as the server understands it; false at the end. */
+static bool next_element(const char **p, bool paths, struct text *out)
 {
 	text_clear(out);
 	while (**p == ' ' || **p == ',')
@@ -76,21 +104,29 @@ static bool next_name(const char **p, struct text *out)
 			(*p)++;
 		return true;
 	}
-	while (**p && **p != ',')
-		text_add_char(out, (char)tolower((unsigned char)*(*p)++));
+	for (; **p && **p != ','; (*p)++)
+		text_add_char(out, paths ? **p : (char)tolower((unsigned char)**p));
 	while (out->len && out->s[out->len - 1] == ' ')
 		out->s[--out->len] = '\0';
 	return true;
 }
 
-static bool lists_equal(const char *a, const char *b)
+/* An empty list is kept as one empty name. */
+static const char *list_or_empty_name(const char *list)
+{
+	return list[strspn(list, " ,")] ? list : "\"\"";
+}
+
+static bool lists_equal(const char *a, const char *b, bool paths)
 {
 	struct text *x = text_new(NULL), *y = text_new(x);
 	bool more_a, more_b, equal = true;
 
+	a = list_or_empty_name(a);
+	b = list_or_empty_name(b);
 	do {
-		more_a = next_name(&a, x);
-		more_b = next_name(&b, y);
+		more_a = next_element(&a, paths, x);
+		more_b = next_element(&b, paths, y);
 		equal = more_a == more_b && (!more_a || strcmp(x->s, y->s) == 0);
 	} while (equal && more_a);
 	talloc_free(x);
@@ -145,7 +181,9 @@ bool setting_equal(const char *name, const char *a, const char *b)
 	if (strcmp(a, b) == 0)
 		return true;
 	if (setting_is_list(name))
-		return lists_equal(a, b);
+		return lists_equal(a, b, has_paths(name));
+	if (is_text(name))
+		return false;
 	for (size_t i = 0; i < COUNT(base_units); i++)
 		if (strcasecmp(name, base_units[i].name) == 0)
 			base = base_units[i].base;
@@ -158,41 +196,19 @@ bool setting_equal(const char *name, const char *a, const char *b)
 	t = boolean(a);
 	if (t >= 0 && t == boolean(b))
 		return true;
-	/* enums are case-insensitive; free text is not, but a custom setting is text */
-	return strchr(name, '.') == NULL && strcasecmp(a, b) == 0;
+	return strcasecmp(a, b) == 0;          /* words of an enum */
 }
 
 /* search_path and its like take one literal for each element: 'a, b' in one literal is one strange name. */
-void setting_write_list(struct text *out, const char *value)
+void setting_write_list(struct text *out, const char *name, const char *value)
 {
 	struct text *element = text_new(out);
-	bool first = true;
+	const char *comma = "";
 
-	while (*value) {
-		text_clear(element);
-		while (*value == ' ' || *value == ',')
-			value++;
-		if (*value == '"') {
-			for (value++; *value && !(*value == '"' && value[1] != '"'); value++) {
-				if (*value == '"')
-					value++;
-				text_add_char(element, *value);
-			}
-			value += *value == '"';
-		} else {
-			while (*value && *value != ',')
-				text_add_char(element, *value++);
-			while (element->len && element->s[element->len - 1] == ' ')
-				element->s[--element->len] = '\0';
-			if (element->len == 0)
-				break;
-		}
-		text_add(out, first ? "" : ", ");
+	for (value = list_or_empty_name(value); next_element(&value, has_paths(name), element); comma = ", ") {
+		text_add(out, comma);
 		quote_literal(out, element->s);
-		first = false;
 	}
-	if (first)
-		text_add(out, "''");
 	talloc_free(element);
 }
 

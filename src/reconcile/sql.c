@@ -274,7 +274,7 @@ static void write_setting(struct writer *w)
 	if (c->op == CHANGE_SET_SETTING) {
 		add(w, " TO ");
 		if (setting_is_list(c->name))
-			setting_write_list(w->text, c->value);
+			setting_write_list(w->text, c->name, c->value);
 		else
 			quote_literal(w->text, c->value);
 	}

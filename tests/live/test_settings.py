@@ -34,3 +34,17 @@ def test_the_same_value_in_other_words_is_no_drift(pg, daemon):
     mark = pg.log_mark()
     d.reconcile()
     assert pg.changes(mark) == []
+
+
+@pytest.mark.majors(18)
+def test_lists_are_written_as_they_are_compared(pg, daemon):
+    """Names in lower case unless they are quoted, paths as they are, and an empty list."""
+    manifest = """roles: ( { name = "a"; settings: { search_path = ""; }; }, { name = "b"; settings: { search_path = "Foo, \\"Bar\\""; }; },
+                             { name = "c"; settings: { local_preload_libraries = "$libdir/plugins/Foo"; }; } );"""
+    d = daemon(servers={"name": "s", "conninfo": pg.conninfo(), "manifests": ["platform"]}, manifests={"platform": manifest})
+    assert d.once().code == 0
+    assert pg.sql("SELECT setconfig[1] FROM pg_db_role_setting JOIN pg_roles r ON r.oid = setrole ORDER BY rolname") == [
+        ('search_path=""',), ('search_path=foo, "Bar"',), ('local_preload_libraries="$libdir/plugins/Foo"',)]
+    mark = pg.log_mark()
+    assert d.once().code == 0
+    assert pg.changes(mark) == []

@@ -470,7 +470,11 @@ static void settings_that_mean_the_same(void **state)
 		{ "jit", "on", "off", false }, { "search_path", "app, public", "app,public", true },
 		{ "search_path", "\"app\", \"$user\"", "app, $user", true }, { "search_path", "App", "\"App\"", false },
 		{ "search_path", "app", "app, public", false }, { "log_statement", "DDL", "ddl", true }, { "my.flag", "A", "a", false },
-		{ "temp_buffers", "8MB", "1024", true }, { "TimeZone", "UTC", "utc", true },
+		{ "temp_buffers", "8MB", "1024", true }, { "TimeZone", "UTC", "utc", true }, { "search_path", "", "\"\"", true },
+		{ "search_path", "App, public", "app, public", true }, { "local_preload_libraries", "$libdir/Foo", "\"$libdir/Foo\"", true },
+		{ "local_preload_libraries", "$libdir/Foo", "\"$libdir/foo\"", false }, { "app.release", "1.10", "1.1", false },
+		{ "app.flag", "on", "true", false }, { "application_name", "Billing", "billing", false }, { "application_name", "007", "7", false },
+		{ "role", "App", "app", false }, { "DateStyle", "ISO, DMY", "iso, dmy", true },
 	};
 
 	(void)state;
