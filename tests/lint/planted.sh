@@ -84,6 +84,9 @@ planted sql src/catalog/p.c "${L}const char *q = \"WITH a AS (SELECT 1) SELECT (
 fine sql src/catalog/p.c "$L#define PG \"pg_catalog.\"\nconst char *q = \"SELECT \" PG \"count(*) FROM \" PG \"pg_class\";\n"
 fine sql src/catalog/p.c "${L}const char *q = \"WITH a AS MATERIALIZED (SELECT pg_catalog.count(*) FROM pg_catalog.pg_class WHERE x IN (1, 2)), \"\n\t\"b AS (SELECT 'now(x)' FROM a) SELECT * FROM ONLY pg_catalog.pg_class JOIN b ON (x IS DISTINCT FROM y) \"\n\t\"JOIN LATERAL pg_catalog.unnest(a) AS u(x, y) ON true\";\n"
 
+planted twice tests/p.py "def test_a():\n    pass\n\n\ndef test_b():\n    pass\n\n\ndef test_a(pg):\n    pass\n"
+fine twice tests/p.py "def test_a():\n    def inner():\n        pass\n\n\ndef test_ab():\n    def inner():\n        pass\n"
+
 # The core library: an object that calls libpq.
 cases=$((cases + 1))
 if printf 'int PQstatus(void *); int f(void *c) { return PQstatus(c); }\n' | ${CC:-cc} -x c -c -o "$copy/p.o" - &&

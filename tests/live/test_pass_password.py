@@ -114,60 +114,6 @@ def test_without_the_right_to_read_verifiers(pg, daemon, tmp_path):
     assert verifier(pg) != first
 
 
-@pytest.mark.majors(14, 18)
-def test_passwords_are_prepared_as_the_server_and_its_clients_do(pg, daemon, tmp_path):
-    """Whatever is not ASCII: who knows the password logs in, and what the server made of it is in sync."""
-    pg.require_passwords()
-    path = secret_file(tmp_path)
-    d = make(daemon, pg, path).start()
-    d.wait_in_sync()
-    wrong = []
-    for what, password in list(PREPARED.items())[:None if FACTOR == 1 else 3]:
-        secret_file(tmp_path, password)
-        d.reconcile()
-        try:
-            pg.value("SELECT current_user", user="app", password=password)
-        except Exception as error:
-            wrong.append(f"{what}: nobody logs in with it: {error}")
-        pg.sql("SET password_encryption = 'scram-sha-256'; ALTER ROLE app PASSWORD %s", (password,))
-        made = verifier(pg)
-        d.reconcile()
-        if verifier(pg) != made:
-            wrong.append(f"{what}: the server's own verifier was replaced")
-    assert not wrong, "\n".join(wrong)
-
-
-@pytest.mark.majors(15)
-def test_unreadable_secret_is_skipped_and_said(pg, daemon, tmp_path):
-    d = make(daemon, pg, tmp_path / "missing").start()
-    state = wait_for(lambda: row(d)["state"] == "blocked" and row(d), 10, "blocked", d.log_tail)
-    assert "missing" in state["message"]
-    assert verifier(pg) is None
-    os.rename(secret_file(tmp_path), tmp_path / "missing")
-    d.wait_in_sync()
-    assert verifier(pg) is not None
-
-
-@pytest.mark.majors(15, 18)
-def test_without_the_right_to_read_verifiers(pg, daemon, tmp_path):
-    path = secret_file(tmp_path)
-    pg.sql("CREATE ROLE manager LOGIN CREATEROLE")
-    d = make(daemon, pg, path, user="manager").start()
-    d.wait_in_sync()
-    first = verifier(pg)
-    assert first
-    mark = pg.log_mark()
-    d.reconcile()
-    assert pg.changes(mark) == []
-    d.stop()
-    d.start()
-    d.wait_in_sync()
-    assert verifier(pg) == first and pg.changes(mark) == []
-    secret_file(tmp_path, "another secret")
-    d.reconcile()
-    assert verifier(pg) != first
-
-
 @pytest.mark.majors(15)
 def test_a_secret_that_changes_while_it_is_set(pg, daemon, tmp_path):
     """What is remembered for a server whose verifiers we may not read is the secret that was set, not one that came meanwhile."""
