@@ -112,25 +112,52 @@ static bool any_foreign(const struct plan *plan)
 	return false;
 }
 
+/* A transaction touches at most so many objects: from PostgreSQL 18 on GRANT locks each that it names, as OWNER TO always did, and
+   there is room for some thousand locks. What is in which piece depends on the names alone. */
+static uint32_t pieces_of(const struct change *c)
+{
+	return c->names && c->n > GROUP_OBJECTS_MAX ? (c->n + GROUP_OBJECTS_MAX - 1) / GROUP_OBJECTS_MAX : 1;
+}
+
+static struct change piece_of(const struct change *c, uint32_t piece)
+{
+	struct change copy = *c;
+	uint32_t before = piece * GROUP_OBJECTS_MAX;
+
+	if (pieces_of(c) > 1) {
+		copy.names += before;
+		copy.n = c->n - before < GROUP_OBJECTS_MAX ? c->n - before : GROUP_OBJECTS_MAX;
+	}
+	return copy;
+}
+
 static void sort_changes(struct plan *plan)
 {
 	const struct change **order = talloc_array(plan, const struct change *, plan->n_changes + 1);
-	struct change *sorted = talloc_array(plan, struct change, plan->n_changes + 1);
+	uint32_t n_pieces = 0, n = 0;
+	struct change *sorted;
 
-	for (uint32_t i = 0; i < plan->n_changes; i++)
+	for (uint32_t i = 0; i < plan->n_changes; i++) {
 		order[i] = &plan->changes[i];
+		n_pieces += pieces_of(order[i]);
+	}
 	qsort(order, plan->n_changes, sizeof *order, compare_changes);
 	if (any_foreign(plan))
 		sort_chains(order, plan->n_changes);
+	sorted = talloc_array(plan, struct change, n_pieces + 1);
 	for (uint32_t i = 0; i < plan->n_changes; i++) {
-		sorted[i] = *order[i];
-		change_sort_names(&sorted[i]);      /* a look gives the members of a group in no order; a plan's id must not depend on it */
-		if (sorted[i].names)
-			talloc_steal(sorted, sorted[i].names);
+		struct change c = *order[i];
+
+		change_sort_names(&c);      /* a look gives the members of a group in no order; a plan's id must not depend on it */
+		if (c.names)
+			talloc_steal(sorted, c.names);
+		for (uint32_t piece = 0; piece < pieces_of(&c); piece++)
+			sorted[n++] = piece_of(&c, piece);
 	}
 	talloc_free(order);
 	talloc_free(plan->changes);
 	plan->changes = sorted;
+	plan->n_changes = n;
 }
 
 /* An undo is approved by an id of its own. */

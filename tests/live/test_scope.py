@@ -126,3 +126,18 @@ def test_a_privilege_that_the_server_does_not_know_is_told(pg, daemon):
     result = d.once()
     assert result.code == 0 and "MAINTAIN can be granted from PostgreSQL 17 on" in result.err
     assert pg.value("SELECT has_table_privilege('reader', 'app.users', 'SELECT')", dbname="orders")
+
+
+@pytest.mark.majors(18)
+def test_more_tables_than_a_server_has_locks_for(new_pg, daemon):
+    """From 18 on GRANT locks every table that it names until the end of its transaction; OWNER TO does on every version."""
+    pg = new_pg(18, max_connections=20)
+    pg.sql("CREATE ROLE maker")
+    pg.create_database("orders", "CREATE SCHEMA app AUTHORIZATION maker")
+    for part in range(16):
+        pg.sql("DO $$ BEGIN FOR i IN 1..500 LOOP EXECUTE format('CREATE TABLE app.t%%s_%%s ()', %s, i); END LOOP; END $$", (part,), dbname="orders")
+    d = make(daemon, pg, 'schemas: ( { name = "app"; owner = "maker"; } );\nowners: ( { on = "table app.*"; owner = "maker"; } );\n'
+                         'grants: ( { to = "reader"; level = "read-only"; schema = "app"; } );\n', ROLES.replace("{", '{ name = "maker"; }, {', 1))
+    assert d.once().code == 0
+    assert pg.sql("SELECT DISTINCT pg_get_userbyid(relowner), relacl::text LIKE '%%reader=r/maker%%' FROM pg_class "
+                  "WHERE relnamespace = 'app'::regnamespace AND relkind = 'r'", dbname="orders") == [("maker", True)]

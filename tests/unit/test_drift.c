@@ -25,6 +25,17 @@ static struct plan *plan_of_server(struct bench *b, const struct server_state *s
 	return plan;
 }
 
+static struct plan *plan_of_database(struct bench *b, const struct server_state *server, const struct database_state *database)
+{
+	struct plan_context context = { .guard = &b->guard, .server = "s", .target = "s/d", .applies = true };
+	struct desired *desired;
+	struct plan *plan;
+
+	assert_int_equal(desired_database(b, b->world->names, &b->server, &b->database, "d", &desired, NULL), 0);
+	assert_int_equal(plan_database(b, &context, desired, server, database, &plan, NULL), 0);
+	return plan;
+}
+
 static name_id id(struct bench *b, const char *name)
 {
 	return names_put(b->world->names, name);
@@ -79,10 +90,52 @@ static void defaults_of_a_role_that_can_log_in_stay(void **state)
 	assert_int_equal(change_of(plan, CHANGE_DEFAULT_REVOKE)->state, CHANGE_HELD);
 }
 
+/* --- sizes --------------------------------------------------------------------------------------------------------- */
+
+/* From 18 on a transaction locks every table that it names; on every version so does OWNER TO. */
+static void a_transaction_names_a_thousand_objects(void **state)
+{
+	enum { N = 2500 };
+	struct bench *b = *state;
+	struct database_state *database;
+	struct text *names = text_new(b);
+	struct group *groups;
+	struct plan *plan;
+	uint32_t n, total = 0;
+
+	world_role(b->world, "owner", ROLE_INHERIT);
+	world_role(b->world, "app", ROLE_INHERIT);
+	wish_role(b, "app");
+	wish_grant(b, "app", PRIV_SELECT, "table app.*");
+	world_object(b->world, OBJECT_SCHEMA, NULL, "app", "owner");
+	world_object(b->world, OBJECT_TABLE, "app", "t", "owner");
+	database = world_database(b, b->world, true);
+	for (int i = 0; i < N; i++)
+		text_addf(names, "%ct%d", i ? ',' : '{', i);
+	text_add(names, "}");
+	database->objects[1].names = names->s;
+	database->objects[1].names_len = names->len;
+	database->objects[1].n = N;
+	plan = plan_of_database(b, world_server(b, b->world), database);
+	groups = plan_groups(b, plan, PHASE_ROLES, PHASE_DROPS, &n);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t objects = 0;
+
+		for (uint32_t k = 0; k < groups[i].n; k++)
+			objects += plan->changes[groups[i].first + k].n;
+		assert_in_range(objects, 1, 1000);
+		total += objects;
+	}
+	assert_int_equal(total, N);
+	for (uint32_t i = 1; i < plan->n_changes; i++)      /* which are together does not depend on how a look groups them */
+		assert_true(strcmp(plan->changes[i - 1].names[plan->changes[i - 1].n - 1], plan->changes[i].names[0]) < 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_shared_stays_with_a_role_that_can_log_in), TEST(defaults_of_a_role_that_can_log_in_stay),
+		TEST(a_transaction_names_a_thousand_objects),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
