@@ -23,6 +23,10 @@ class Creating:
     def there(self):
         return self.pg.value("SELECT count(*) FROM pg_database WHERE datname = 'orders'") == 1
 
+    def seeded(self):
+        return self.pg.value("SELECT to_regclass('dbreconcile.migration_ledger_seed') IS NOT NULL", dbname="orders") and \
+            self.pg.value("SELECT count(*) FROM dbreconcile.migration_ledger_seed", dbname="orders") == 1
+
     def rows(self):
         return self.pg.value("SELECT count(*) FROM app.orders", dbname="orders")
 
@@ -62,15 +66,20 @@ def test_a_database_that_was_there_is_not_seeded(pg, daemon):
 @pytest.mark.majors(15)
 def test_a_database_that_is_gone_is_not_replaced_by_itself(pg, daemon):
     c = Creating(pg, daemon)
-    d = c.daemon
-    assert d.once().code == 0
-    pg.sql("DROP DATABASE orders")
-    d.start()
+    d = c.daemon.start()
+    d.wait_in_sync()
+    pg.sql("DROP DATABASE orders WITH (FORCE)")
     held = wait_state(d, "held", "prod")
     assert "was there and is gone" in held["message"] and not c.there()
     d.ctl("approve", "prod", held["plan"], expect=0)
+    wait_for(lambda: c.there() and c.seeded(), 20, "it is ours, and new: it gets its seed", d.log_tail)
     d.wait_in_sync()
-    assert c.rows() == 3, "it is ours, and new: it gets its seed"
+    assert c.rows() == 3
+    # Its ledger is known like that of the one before.
+    pg.sql("ALTER TABLE dbreconcile.migration_ledger RENAME TO away", dbname="orders")
+    assert "was there and is gone" in wait_state(d, "blocked")["message"]
+    pg.sql("ALTER TABLE dbreconcile.away RENAME TO migration_ledger", dbname="orders")
+    d.wait_in_sync()
     # One that somebody else made under this name is neither known nor ours.
     pg.sql("DROP DATABASE orders WITH (FORCE)")
     pg.create_database("orders")
@@ -108,8 +117,7 @@ def test_killed_between_seed_and_its_mark_nothing_comes_twice(pg, daemon):
     """What state.db did not hear of stands in the database."""
     c = Creating(pg, daemon, seed={**SEED, "V002__slow.sql": "INSERT INTO app.orders VALUES (4);\nSELECT pg_sleep(2);\n"})
     d = c.daemon.start()
-    wait_for(lambda: c.there() and pg.value("SELECT to_regclass('dbreconcile.migration_ledger_seed') IS NOT NULL", dbname="orders") and
-             pg.value("SELECT count(*) FROM dbreconcile.migration_ledger_seed", dbname="orders") == 1, 20, "the first file is in", d.log_tail)
+    wait_for(lambda: c.there() and c.seeded(), 20, "the first file is in", d.log_tail)
     d.kill()
     d.start()
     d.wait_in_sync()
