@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
+#include "base/hash.h"
 #include "engine/internal.h"
+#include "engine/seed.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -82,11 +84,22 @@ static void store(const struct target *t)
 	talloc_free(text);
 }
 
+/* Seed data has files of its own. */
+static uint64_t digest_of(const struct target *t, enum brake_kind kind, struct source_files *seed)
+{
+	uint64_t digest = source_files_digest_shown(t->files), of_seed;
+
+	if (kind != BRAKE_SEED || seed == NULL)
+		return digest;
+	of_seed = source_files_digest_shown(seed);
+	return hash_mix(digest, &of_seed, sizeof(of_seed));
+}
+
 void brake_set(struct target *t, enum brake_kind kind, const struct error *err)
 {
 	char *hint;
 
-	t->brake = (struct brake){ .kind = kind, .digest = source_files_digest_shown(t->files), .rank = -1, .error = *err };
+	t->brake = (struct brake){ .kind = kind, .digest = digest_of(t, kind, t->pass != NULL ? t->pass->seed_files : NULL), .rank = -1, .error = *err };
 	error_name_target(&t->brake.error, t->name);
 	hint = talloc_strdup(NULL, t->brake.error.hint);
 	flatten(t->brake.error.text);
@@ -110,12 +123,21 @@ void brake_release(struct target *t)
 	state_delete(t->engine->state, key);
 }
 
+bool brake_is_of_other_files(const struct target *t)
+{
+	struct source_files *seed = t->brake.kind == BRAKE_SEED && t->db->migrations.seed != NULL ? seed_files(t) : NULL;
+	bool other = t->brake.kind != BRAKE_NONE && t->brake.digest != digest_of(t, t->brake.kind, seed);
+
+	source_files_unref(seed);
+	return other;
+}
+
 /* Other files are another attempt; and a ledger that has changed since was mended by hand. */
 void brake_review(struct target *t)
 {
 	if (t->brake.kind == BRAKE_NONE)
 		return;
-	if (t->brake.digest != source_files_digest_shown(t->files) || (t->brake.rank >= 0 && t->brake.rank != t->migrations->last_rank)) {
+	if (brake_is_of_other_files(t) || (t->brake.rank >= 0 && t->brake.rank != t->migrations->last_rank)) {
 		brake_release(t);
 	} else if (t->brake.rank < 0) {
 		t->brake.rank = t->migrations->last_rank;

@@ -30,6 +30,8 @@ void brake_set(struct target *, enum brake_kind, const struct error *);
 void brake_release(struct target *);
 /* The ledger was compared anew: does it still hold? */
 void brake_review(struct target *);
+/* Are the files, of seed data too, others than those it failed with? */
+bool brake_is_of_other_files(const struct target *);
 /* Not in a pass that somebody ordered. */
 bool brake_holds(const struct target *);
 /* What failed so has not happened, not even in part: it may be tried again without asking anybody. */

@@ -55,7 +55,7 @@ bool migrations_changed(struct target *t)
 	if (t->db == NULL || !t->db->migrations.enabled)
 		return false;
 	files = source_files_view(t->engine, &t->db->migrations, t->database);
-	changed = files != t->files;
+	changed = files != t->files || (t->brake.kind == BRAKE_SEED && brake_is_of_other_files(t));
 	source_files_unref(files);
 	return changed;
 }

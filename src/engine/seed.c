@@ -89,16 +89,22 @@ bool seed_wanted(const struct target *t)
 	return !t->created.seeded && seed_is_ours(t);
 }
 
-int seed_begin(struct target *t, struct migrator_params *params, struct error *err)
+struct source_files *seed_files(const struct target *t)
 {
-	const struct migration_settings *m = &t->db->migrations;
-	const char *directory = m->seed;
-	struct migration_settings source = *m;
+	struct migration_settings source = t->db->migrations;
+	const char *directory = source.seed;
 
 	source.directories = &directory;
 	source.n_directories = 1;
+	return source_files_view(t->engine, &source, t->database);
+}
+
+int seed_begin(struct target *t, struct migrator_params *params, struct error *err)
+{
+	const struct migration_settings *m = &t->db->migrations;
+
 	source_files_unref(t->pass->seed_files);
-	t->pass->seed_files = source_files_view(t->engine, &source, t->database);
+	t->pass->seed_files = seed_files(t);
 	if (t->pass->seed_files->files == NULL) {
 		*err = t->pass->seed_files->error;
 		return 1;

@@ -14,6 +14,7 @@
 
 struct migrator_params;
 struct server;
+struct source_files;
 struct target;
 
 /* Called when a target is made: what state.db knows of it. */
@@ -25,6 +26,8 @@ void seed_identify(struct server *);
 /* Is it the database that we have created? */
 bool seed_is_ours(const struct target *);
 bool seed_wanted(const struct target *);
+/* The files as they are now; the caller unrefs. Only where there are any. */
+struct source_files *seed_files(const struct target *);
 /* Fills what differs from the migrations themselves. 1: the files cannot be read, err says why. */
 int seed_begin(struct target *, struct migrator_params *, struct error *err);
 void seed_done(struct target *);
