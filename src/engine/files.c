@@ -120,6 +120,8 @@ uint64_t source_files_digest(struct source_files *f)
 		hash = hash_mix(hash, file->script, strlen(file->script) + 1);
 		hash = hash_mix(hash, &file->len, sizeof(file->len));
 		hash = hash_mix(hash, &file->checksum, sizeof(file->checksum));
+		if (file->side != SIDE_SILENT || file->verbatim)       /* what its .conf says; without one the digest is what it always was */
+			hash = hash_mix(hash, (const char[]){ (char)file->side, file->verbatim }, 2);
 	}
 	if (f->digest == 0)
 		f->digest = hash;

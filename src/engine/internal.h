@@ -486,7 +486,7 @@ void source_files_unref(struct source_files *);
 bool source_same(const struct migration_settings *, const struct migration_settings *);
 /* Is it a view of these files, or these themselves? */
 bool source_files_of(const struct source_files *view, const struct source_files *files);
-/* Of names, lengths and checksums: equal for the same files, 0 when they could not be read. */
+/* Of names, lengths, checksums and side files: equal for the same files, 0 when they could not be read. */
 uint64_t source_files_digest(struct source_files *);
 /* The same, and of the texts with their placeholders replaced. */
 uint64_t source_files_digest_shown(struct source_files *);

@@ -176,6 +176,10 @@ def test_changed_files_are_another_attempt(pg, daemon):
     fleet.file("V001__one.sql", ONE)
     d.wait_in_sync()
     assert fleet.rows()["a"]["message"] == ""
+    fleet.file("V002__commit.sql", "DO $$ BEGIN COMMIT; END $$;")
+    fleet.wait("a", "failed")
+    fleet.file("V002__commit.sql.conf", "executeInTransaction=false\n")
+    d.wait_in_sync()
 
 
 def test_a_failure_is_one_whatever_the_files_look_like_to_a_database(pg, daemon):
