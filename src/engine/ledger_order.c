@@ -282,7 +282,7 @@ static void fill(struct ledger_job *job, struct target *t)
 			.version_num = t->server->version_num, .for_migrations = true, .connect_timeout = target_settings(t)->connect_timeout,
 		},
 		.schema = talloc_strdup(job, m->table_schema), .table = talloc_strdup(job, m->table_name),
-		.files = job->files->files, .order = &job->order,
+		.files = job->files->files, .order = &job->order, .lock_timeout = m->lock_timeout,
 		.database_oid = state->facts.database_oid, .system_identifier = state->facts.system_identifier,
 	};
 }

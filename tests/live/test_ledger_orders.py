@@ -136,9 +136,9 @@ def test_resolve_decides_what_became_of_an_interrupted_statement(team, how, ids)
 
 @pytest.mark.majors(15)
 def test_run_out_of_order(team):
-    made = team({"V1__users.sql": FIRST, "V5__five.sql": "CREATE TABLE app.five ();"})
+    made = team({"V1__users.sql": FIRST, "V5__five.sql": "CREATE TABLE app.five ();"}, more={"lock_timeout": "3s"})
     made.daemon.wait_in_sync()
-    made.file("V3__late.sql", "CREATE TABLE app.late ();")
+    made.file("V3__late.sql", "CREATE TABLE app.late AS SELECT current_setting('lock_timeout') AS waits;")
     made.file("V6__later.sql", "CREATE TABLE app.later ();")
     made.wait_blocked("V3__late.sql", "version 5 is applied already")
     assert "not out of order" in order(made, "run", "6", "--out-of-order", expect=5).err
@@ -146,6 +146,7 @@ def test_run_out_of_order(team):
     order(made, "run", "3", "--out-of-order")
     made.daemon.wait_in_sync()
     assert [row[:2] for row in rows(made)] == [(1, "1"), (2, "5"), (3, "3"), (4, "6")]
+    assert made.value("SELECT waits FROM app.late") == "3s"
     (ran,) = [e for e in made.daemon.json("events")["events"] if e["object"] == "V3__late.sql"]
     assert ran["kind"] == "migration" and ran["result"] == "ok" and ran["actor"].startswith("uid 0")
 
