@@ -125,14 +125,17 @@ static void record_file(struct ledger_job *job, const struct migrator_event *ste
 	};
 	char why[ERROR_TEXT_MAX + 320];
 
-	if (step->kind == MIGRATOR_STARTED) {
+	if (step->kind == MIGRATOR_STARTED || job->event == 0)       /* else it was only looked up what had become of it */
 		state_event_add(job->engine->state, &event, &job->event);
-	} else if (step->kind == MIGRATOR_APPLIED) {
+	if (step->kind == MIGRATOR_STARTED)
+		return;
+	if (step->kind == MIGRATOR_APPLIED) {
 		state_event_close(job->engine->state, job->event, "ok", NULL, NULL);
 	} else {
 		error_summary(step->error, why, sizeof(why));
 		state_event_close(job->engine->state, job->event, step->kind == MIGRATOR_UNKNOWN ? "unknown" : "failed", step->error->sqlstate, why);
 	}
+	job->event = 0;
 }
 
 /* ---- one job ---- */

@@ -193,6 +193,8 @@ static void record_event(struct target *t, struct begun *begun, const struct mig
 	char why[ERROR_TEXT_MAX + 320];
 
 	t->pass->file_failed = step->kind == MIGRATOR_FAILED_FILE || step->kind == MIGRATOR_UNKNOWN;
+	if (begun->file == NULL && t->pass->migration_event == 0)       /* it was only looked up what had become of it */
+		*begun = (struct begun){ step->file, step->at_ms, NULL };
 	switch (step->kind) {
 	case MIGRATOR_STARTED:
 		*begun = (struct begun){ step->file, step->at_ms, held_plan(t, step->file->script) };
@@ -213,6 +215,7 @@ static void record_event(struct target *t, struct begun *begun, const struct mig
 		break;
 	}
 	*begun = (struct begun){ 0 };
+	t->pass->migration_event = 0;
 }
 
 /* In one write. */

@@ -403,6 +403,29 @@ def test_interrupted_statement_is_shown_and_stops_migrations(team):
 
 
 @pytest.mark.majors(18)
+def test_a_file_that_fails_before_it_goes_on_is_in_the_history(pg, team):
+    """What it had set for its session is set again to find out what became of it: already that can fail."""
+    pg.sql("CREATE ROLE migrator LOGIN; CREATE ROLE boss; GRANT boss TO migrator")
+    made = team({"V1__users.sql": FIRST + "ALTER TABLE app.users OWNER TO boss;"},
+                prepare=("CREATE SCHEMA app AUTHORIZATION migrator; GRANT ALL ON SCHEMA app TO boss",))
+    made.daemon.wait_in_sync()
+    writer = pg.connect("orders", autocommit=False)
+    writer.cursor().execute("INSERT INTO app.users VALUES (1, 'x')")
+    made.file("V2__i.sql", "SET ROLE boss;\nCREATE INDEX CONCURRENTLY i ON app.users (email);")
+    building = "SELECT count(*) FROM pg_stat_progress_create_index"
+    wait_for(lambda: made.value(building) == 1, 20, "the index is being built", made.daemon.log_tail)
+    made.daemon.kill()
+    writer.rollback()
+    writer.close()
+    wait_for(lambda: made.value(building) == 0, 20, "the server has finished it", pg.log_tail)
+    pg.sql("REVOKE boss FROM migrator")
+    made.daemon.start()
+    made.wait_failed("V2__i.sql:1", 'permission denied to set role "boss"')
+    events = [e for e in made.daemon.json("events")["events"] if e["object"] == "V2__i.sql" and e["result"] == "failed"]
+    assert len(events) == 1 and "permission denied" in events[0]["message"], events
+
+
+@pytest.mark.majors(16)
 def test_stop_in_a_build_leaves_it_to_the_server(team):
     """SIGTERM: it waits for the build as long as its stop may take, then goes; the server finishes, and the next start sees it."""
     made = team({"V1__users.sql": FIRST})
