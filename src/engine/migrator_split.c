@@ -86,6 +86,7 @@ void split_setup_begin(struct migrator *m, msec_t now)
 	const struct migration *entry = &m->list->v[m->next];
 
 	m->began = now;
+	m->dirty = true;               /* what is set here outlives a lookup, after which another file may come first */
 	m->at = entry->from;
 	m->replay = 0;
 	add_setting(m, "lock_timeout", m->params.lock_timeout);

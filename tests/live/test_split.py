@@ -219,6 +219,26 @@ def test_a_file_that_is_renamed_in_between_goes_on_all_the_same(runner):
 
 
 @pytest.mark.majors(16)
+def test_what_an_interrupted_file_set_does_not_reach_another(runner):
+    """It is set again to find out what became of the file; then a new file comes first."""
+    runner.file("V1__t.sql", "CREATE TABLE app.t (a int);")
+    assert runner.run()[0]["status"] == "done"
+    runner.file("R__i.sql", "SET search_path = app;\nSET lock_timeout = '7s';\nCREATE INDEX CONCURRENTLY i ON t (a);")
+    writer = runner.pg.connect("d", autocommit=False)
+    writer.cursor().execute("INSERT INTO app.t VALUES (1)")
+    process = runner.spawn()
+    wait_for_statement(runner, "CREATE INDEX CONCURRENTLY", "virtualxid")
+    process.kill()
+    process.communicate()
+    writer.rollback()
+    writer.close()
+    runner.file("V2__seen.sql", "CREATE TABLE app.seen AS SELECT current_setting('search_path') AS p, current_setting('lock_timeout') AS l;")
+    end, _events = runner.run()
+    assert end["status"] == "done" and index_is_valid(runner, "app.i") is True, end
+    assert runner.rows("SELECT * FROM app.seen") == [('"$user", public', "500ms")]
+
+
+@pytest.mark.majors(16)
 def test_repeatable_file_statement_by_statement(runner):
     text = "DROP INDEX CONCURRENTLY IF EXISTS app.i;\nCREATE INDEX CONCURRENTLY i ON app.t (a);\n"
     runner.file("V1__t.sql", "CREATE TABLE app.t (a int);")
