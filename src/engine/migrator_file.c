@@ -259,6 +259,7 @@ void commit_error(struct migrator *m, msec_t now)
 	bool taken = ours && m->prepared && !strcmp(said->sqlstate, "26000");       /* the file took away what we had prepared */
 
 	m->prepared = 0;
+	m->may_prepare = true;         /* nobody cleaned up: the message was skipped from there on */
 	if (m->failed->index > m->commit_at) {
 		applied(m);
 		follow(m);

@@ -213,6 +213,23 @@ def test_what_a_retried_file_prepared_is_gone(runner):
     assert end["status"] == "done", end
 
 
+@pytest.mark.majors(15)
+def test_what_a_file_prepared_is_gone_when_its_row_is_tried_again(runner):
+    """The message with the row holds the beginning of the next file, cleaning up included: none of that has run."""
+    runner.file("V1__t.sql", "CREATE TABLE app.t ();")
+    assert runner.run()[0]["status"] == "done"
+    runner.file("V2__prepare.sql", "PREPARE p AS SELECT 1; SELECT 1;")
+    runner.file("V3__next.sql", "SELECT 1;")
+    holder = runner.pg.connect("d", autocommit=False)
+    holder.cursor().execute(f"LOCK TABLE {LEDGER} IN EXCLUSIVE MODE")
+    process = runner.spawn(lock_timeout=100)
+    runner.wait_phase(process, "rollback")
+    holder.rollback()
+    holder.close()
+    end, _events = runner.finish(process)
+    assert end["status"] == "done", end
+
+
 @pytest.mark.majors(14, 18)
 def test_file_that_changes_how_texts_are_read(runner):
     """Its name has everything that could be read otherwise."""
