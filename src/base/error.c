@@ -5,6 +5,21 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
+/* What is too long ends with a whole character: it goes on to servers and into documents, which take no half of one. */
+static void print(char *buf, size_t size, const char *format, va_list ap)
+{
+	size_t end = size - 1, start = end;
+
+	if (vsnprintf(buf, size, format, ap) < (int)size)
+		return;
+	while (start > 0 && end - start < 3 && ((unsigned char)buf[start - 1] & 0xC0) == 0x80)
+		start--;
+	if (start > 0 && !utf8_valid(buf + start - 1, end - start + 1))
+		buf[start - 1] = '\0';
+}
+
 void error_clear(struct error *err)
 {
 	if (err)
@@ -18,7 +33,7 @@ void error_set(struct error *err, const char *format, ...)
 	if (!err || error_is_set(err))
 		return;
 	va_start(ap, format);
-	vsnprintf(err->text, sizeof err->text, format, ap);
+	print(err->text, sizeof err->text, format, ap);
 	va_end(ap);
 }
 
@@ -31,7 +46,7 @@ void error_set_at(struct error *err, const char *file, unsigned line, const char
 	snprintf(err->file, sizeof err->file, "%s", file ? file : "");
 	err->line = line;
 	va_start(ap, format);
-	vsnprintf(err->text, sizeof err->text, format, ap);
+	print(err->text, sizeof err->text, format, ap);
 	va_end(ap);
 }
 
@@ -42,7 +57,7 @@ void error_hint(struct error *err, const char *format, ...)
 	if (!err)
 		return;
 	va_start(ap, format);
-	vsnprintf(err->hint, sizeof err->hint, format, ap);
+	print(err->hint, sizeof err->hint, format, ap);
 	va_end(ap);
 }
 

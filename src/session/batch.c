@@ -42,7 +42,7 @@ static bool names_are_sound(const struct session *s, const struct batch *batch)
 
 static int check_batch(const struct session *s, const struct batch *batch)
 {
-	const size_t max = batch->mode == BATCH_SCRIPT ? SCRIPT_BYTES_MAX : STATEMENT_BYTES_MAX;
+	const size_t max = batch->mode == BATCH_PIPELINE ? STATEMENT_BYTES_MAX : SCRIPT_BYTES_MAX;
 
 	if (batch->n == 0 || (batch->mode != BATCH_PIPELINE && batch->n != 1))
 		return -EINVAL;

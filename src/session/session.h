@@ -162,7 +162,7 @@ struct outcome {
 };
 
 /* Copies nothing: statements and their texts must live until the last outcome. 0 ok; 1 busy or not ready; -EINVAL no or too
-   many statements for the mode, a statement over 1 MiB (script: 64 MiB), or two texts under one name.
+   many statements for the mode, a statement over 1 MiB (outside a pipeline, where statements of files run: 64 MiB), or two texts under one name.
    An error at the very end of a pipeline (COMMIT of its implicit transaction failed) is the last outcome's.
    A session that fails in the middle gives the outcomes it has and no last one: look at session_state(). */
 int session_submit(struct session *, const struct batch *, msec_t now);

@@ -86,6 +86,24 @@ def test_a_statement_that_fails_writes_the_failed_row_and_names_its_place(runner
 
 
 @pytest.mark.majors(16)
+def test_a_long_message_is_cut_at_a_character_and_recorded(runner):
+    """A text that ends in half a character could not be noted in the database, and so not that the file failed."""
+    for n in (0, 1):
+        runner.file(f"V{n + 1}__bad.sql", DIRECTIVE + f"SELECT '{'é' * 30}' WHERE 'x' = ('{'x' * n}' || repeat('x', 919))::int::text;")
+        end, _events = runner.run()
+        assert end["status"] == "failed" and end["error"]["text"].endswith("é"), end
+        assert ledger(runner)[-1] == (str(n + 1), False) and progress(runner)[-1][-1] == "failed"
+        runner.pg.sql(f"UPDATE {LEDGER} SET success = true; DELETE FROM {PROGRESS}", dbname="d")
+
+
+@pytest.mark.majors(16)
+def test_a_statement_may_be_as_large_as_a_file(runner):
+    runner.file("V1__large.sql", DIRECTIVE + f"CREATE TABLE app.t AS SELECT length('{'x' * (3 << 20)}') AS n;")
+    end, _events = runner.run()
+    assert end["status"] == "done" and runner.value("SELECT n FROM app.t") == 3 << 20, end
+
+
+@pytest.mark.majors(16)
 def test_error_position_of_a_statement_that_runs_by_itself(runner):
     path = runner.file("V1__bad.sql", DIRECTIVE + "SELECT 'ü';\r\n\r\n SELECT 'ä', nosuch(1);\n")
     end, _events = runner.run()
@@ -204,21 +222,6 @@ def test_interrupted_create_index_is_found_out(runner, how):
 
 
 @pytest.mark.majors(16)
-def test_a_file_that_is_renamed_in_between_goes_on_all_the_same(runner):
-    path = runner.file("V1__x.sql", DIRECTIVE + "CREATE TABLE app.t (a int);\nINSERT INTO app.t VALUES (1);\nVACUUM app.nosuch;\nVACUUM app.t;")
-    assert runner.run()[0]["status"] == "failed" and progress(runner) == [("1", 4, 2, "failed")]
-    runner.pg.sql(f"DELETE FROM {LEDGER}", dbname="d")
-    os.unlink(path)
-    path = runner.file("V1.0__better.sql", DIRECTIVE + "CREATE TABLE app.t (a int);\nINSERT INTO app.t VALUES (1);\nINSERT INTO app.t VALUES (2);\n"
-                                           "VACUUM app.nosuch;")
-    assert runner.run()[0]["status"] == "failed" and progress(runner) == [("1", 4, 3, "failed")]
-    runner.pg.sql(f"DELETE FROM {LEDGER}", dbname="d")
-    runner.file("V1.0__better.sql", DIRECTIVE + "CREATE TABLE app.t (a int);\nINSERT INTO app.t VALUES (1);\nINSERT INTO app.t VALUES (2);\n")
-    assert runner.run()[0]["status"] == "done" and progress(runner) == []
-    assert runner.rows("SELECT a FROM app.t ORDER BY 1") == [(1,), (2,)] and ledger(runner) == [("1.0", True)]
-
-
-@pytest.mark.majors(16)
 def test_what_an_interrupted_file_set_does_not_reach_another(runner):
     """It is set again to find out what became of the file; then a new file comes first."""
     runner.file("V1__t.sql", "CREATE TABLE app.t (a int);")
@@ -236,6 +239,21 @@ def test_what_an_interrupted_file_set_does_not_reach_another(runner):
     end, _events = runner.run()
     assert end["status"] == "done" and index_is_valid(runner, "app.i") is True, end
     assert runner.rows("SELECT * FROM app.seen") == [('"$user", public', "500ms")]
+
+
+@pytest.mark.majors(16)
+def test_a_file_that_is_renamed_in_between_goes_on_all_the_same(runner):
+    path = runner.file("V1__x.sql", DIRECTIVE + "CREATE TABLE app.t (a int);\nINSERT INTO app.t VALUES (1);\nVACUUM app.nosuch;\nVACUUM app.t;")
+    assert runner.run()[0]["status"] == "failed" and progress(runner) == [("1", 4, 2, "failed")]
+    runner.pg.sql(f"DELETE FROM {LEDGER}", dbname="d")
+    os.unlink(path)
+    path = runner.file("V1.0__better.sql", DIRECTIVE + "CREATE TABLE app.t (a int);\nINSERT INTO app.t VALUES (1);\nINSERT INTO app.t VALUES (2);\n"
+                                           "VACUUM app.nosuch;")
+    assert runner.run()[0]["status"] == "failed" and progress(runner) == [("1", 4, 3, "failed")]
+    runner.pg.sql(f"DELETE FROM {LEDGER}", dbname="d")
+    runner.file("V1.0__better.sql", DIRECTIVE + "CREATE TABLE app.t (a int);\nINSERT INTO app.t VALUES (1);\nINSERT INTO app.t VALUES (2);\n")
+    assert runner.run()[0]["status"] == "done" and progress(runner) == []
+    assert runner.rows("SELECT a FROM app.t ORDER BY 1") == [(1,), (2,)] and ledger(runner) == [("1.0", True)]
 
 
 @pytest.mark.majors(16)

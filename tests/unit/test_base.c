@@ -134,6 +134,23 @@ static void first_error_is_kept(void **state)
 	assert_string_equal(error_format(&err, buf, sizeof buf), "a.conf:3: no such key (remove it)");
 }
 
+static void long_errors_end_with_a_character(void **state)
+{
+	struct error err;
+	char long_text[2 * ERROR_TEXT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i + 2 < sizeof long_text; i += 2)
+		memcpy(long_text + i, "\303\251", 3);
+	for (unsigned before = 0; before < 2; before++) {
+		error_clear(&err);
+		error_set(&err, "%.*s%s", before, "x", long_text);
+		error_hint(&err, "%.*s%s", before, "x", long_text);
+		assert_true(utf8_valid(err.text, strlen(err.text)) && strlen(err.text) >= sizeof err.text - 2);
+		assert_true(utf8_valid(err.hint, strlen(err.hint)) && strlen(err.hint) >= sizeof err.hint - 2);
+	}
+}
+
 static void the_target_is_named(void **state)
 {
 	struct error err = { 0 };
@@ -166,7 +183,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(durations), cmocka_unit_test(sizes), cmocka_unit_test(globs), cmocka_unit_test(utf8),
-		cmocka_unit_test(escape), cmocka_unit_test(interning), cmocka_unit_test(hashes), cmocka_unit_test(first_error_is_kept), cmocka_unit_test(the_target_is_named), cmocka_unit_test(nearest),
+		cmocka_unit_test(escape), cmocka_unit_test(interning), cmocka_unit_test(hashes), cmocka_unit_test(first_error_is_kept), cmocka_unit_test(long_errors_end_with_a_character), cmocka_unit_test(the_target_is_named), cmocka_unit_test(nearest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
