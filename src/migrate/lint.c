@@ -292,7 +292,8 @@ static void create_index(struct lint *l, const json_t *statement)
 
 static bool takes_columns_along(const json_t *statement)
 {
-	static const char *const types[] = { "OBJECT_TYPE", "OBJECT_DOMAIN", "OBJECT_EXTENSION", "OBJECT_FUNCTION", "OBJECT_ROUTINE" };
+	static const char *const types[] = { "OBJECT_TYPE", "OBJECT_DOMAIN", "OBJECT_EXTENSION", "OBJECT_FUNCTION", "OBJECT_ROUTINE",
+					     "OBJECT_COLLATION", "OBJECT_ACCESS_METHOD", "OBJECT_OPCLASS", "OBJECT_OPFAMILY" };
 	bool found = false;
 
 	for (size_t k = 0; k < sizeof types / sizeof *types; k++)
@@ -480,42 +481,58 @@ static const struct { const char *kind; void (*lint)(struct lint *, const json_t
 	{ "ClusterStmt", cluster }, { "ReindexStmt", reindex }, { "LockStmt", lock_tables }, { "DoStmt", opaque }, { "CallStmt", opaque },
 };
 
+static void lint_node(struct lint *l, const json_t *node)
+{
+	const char *kind;
+	const json_t *statement = inside(node, &kind);
+
+	for (size_t k = 0; k < sizeof statements / sizeof *statements; k++)
+		if (strcmp(statements[k].kind, kind) == 0)
+			statements[k].lint(l, statement);
+}
+
+/* WITH gone AS (DELETE ...): what changes data stands there at the top alone. */
+static void lint_with(struct lint *l, const json_t *node)
+{
+	const char *kind;
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(json_object_get(json_object_get(inside(node, &kind), "withClause"), "ctes"), i, item)
+		lint_node(l, json_object_get(json_object_get(item, "CommonTableExpr"), "ctequery"));
+}
+
 static void lint_tree(struct lint *l, const json_t *tree)
 {
 	json_t *item;
 	size_t i;
 
 	json_array_foreach(json_object_get(tree, "stmts"), i, item) {
-		const char *kind;
-		const json_t *statement = inside(json_object_get(item, "stmt"), &kind);
-
-		for (size_t k = 0; k < sizeof statements / sizeof *statements; k++)
-			if (strcmp(statements[k].kind, kind) == 0)
-				statements[k].lint(l, statement);
+		lint_with(l, json_object_get(item, "stmt"));
+		lint_node(l, json_object_get(item, "stmt"));
 	}
 }
 
-static void unparsed(struct lint *l)
+static void unparsed(struct lint *l, bool unknown)
 {
 	static const struct effect effect = { "not-classified", LOCK_NONE, 0, "not classified: the grammar of PostgreSQL 15 does not know it" };
+	static const struct effect deep = { "not-classified", LOCK_NONE, 0, "not classified: it is nested too deeply" };
 
-	add(l, &effect, "", "");
+	add(l, unknown ? &effect : &deep, "", "");
 }
 
 static void lint_statement(struct lint *l, const struct script_statement *s)
 {
 	char *text = talloc_strndup(l->parent, l->file->text + s->start, s->len);
 	PgQueryParseResult parsed = pg_query_parse(text);
+	json_t *tree = parsed.error ? NULL : json_loads(parsed.parse_tree, 0, NULL);
 
 	l->ignored = lint_ignored_above(l->parent, l->file, s->start);
-	if (parsed.error) {
-		unparsed(l);
-	} else {
-		json_t *tree = json_loads(parsed.parse_tree, 0, NULL);
-
+	if (tree)
 		lint_tree(l, tree);
-		json_decref(tree);
-	}
+	else
+		unparsed(l, parsed.error);
+	json_decref(tree);
 	pg_query_free_parse_result(parsed);
 	talloc_free(text);
 }

@@ -118,6 +118,9 @@ static const struct { const char *sql, *expected; } table[] = {
 	{ "DROP TYPE s.x CASCADE", "drop-cascade no lock - destroys" },
 	{ "DROP DOMAIN x CASCADE", "drop-cascade no lock - destroys" },
 	{ "DROP EXTENSION postgis CASCADE", "drop-cascade no lock - destroys" },
+	{ "DROP COLLATION x CASCADE", "drop-cascade no lock - destroys" },
+	{ "DROP ACCESS METHOD x CASCADE", "drop-cascade no lock - destroys" },
+	{ "DROP OPERATOR FAMILY x USING btree CASCADE", "drop-cascade no lock - destroys" },
 	{ "DROP OWNED BY a, b", "drop-owned no lock - destroys" },
 	{ "DROP DATABASE x", "drop-database no lock - destroys" },
 	{ "TRUNCATE t, s.u", "truncate " AE " t destroys, truncate " AE " s.u destroys" },
@@ -137,6 +140,9 @@ static const struct { const char *sql, *expected; } table[] = {
 	{ "UPDATE t SET a = 1 RETURNING a AS where", "update-all ROW EXCLUSIVE t rewrites" },
 	{ "DELETE FROM t USING (SELECT 1 WHERE true) u", "delete-all ROW EXCLUSIVE t destroys" },
 	{ "delete\nfrom t where a = 1", "" },
+	{ "WITH gone AS (DELETE FROM s.t RETURNING *) INSERT INTO kept SELECT * FROM gone", "delete-all ROW EXCLUSIVE s.t destroys" },
+	{ "WITH gone AS (DELETE FROM t WHERE a RETURNING *), new AS (UPDATE u SET a = 1) SELECT 1", "update-all ROW EXCLUSIVE u rewrites" },
+	{ "WITH x AS (SELECT 1) DELETE FROM t", "delete-all ROW EXCLUSIVE t destroys" },
 	{ "VACUUM t", "" },
 	{ "VACUUM FULL t", "rewrite " AE " t rewrites" },
 	{ "CLUSTER t USING i", "rewrite " AE " t rewrites" },
@@ -201,6 +207,20 @@ static void every_statement(void **state)
 	assert_true(sizeof table / sizeof *table >= 80);
 }
 
+/* More than the tree can be read for is not passed over. */
+static void what_is_nested_deeply(void **state)
+{
+	void *mem = talloc_new(NULL);
+	struct text *sql = text_new(mem);
+
+	(void)state;
+	text_add(sql, "UPDATE t SET a = 0");
+	for (unsigned i = 0; i < 2000; i++)
+		text_add(sql, " + 1");
+	assert_string_equal(lint(mem, sql->s), "not-classified no lock -");
+	talloc_free(mem);
+}
+
 static void messages(void **state)
 {
 	static const char sql[] = "SELECT 1;\n\nALTER TABLE app.orders\n  ALTER a SET NOT NULL;\n";
@@ -256,7 +276,7 @@ static void renamed_relations(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(every_statement), cmocka_unit_test(messages),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(every_statement), cmocka_unit_test(what_is_nested_deeply), cmocka_unit_test(messages),
 					    cmocka_unit_test(renamed_relations) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
