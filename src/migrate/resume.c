@@ -58,6 +58,10 @@ static const char *resolve_hint(struct resume *r, bool running)
 {
 	uint32_t next = r->p->done + 1;
 
+	if (running && next == r->m->file->n_statements)
+		return talloc_asprintf(r->list, "find out whether it happened, then: dbreconcilectl migrations TARGET resolve %s "
+				       "--from-statement %u (it did not), --applied (it did, and so all of the file) or --not-applied (nothing of it "
+				       "is there)", r->label, next);
 	if (running)
 		return talloc_asprintf(r->list, "find out whether it happened, then: dbreconcilectl migrations TARGET resolve %s "
 				       "--from-statement %u (it did not), --from-statement %u (it did), --applied (all of the file is done) or "

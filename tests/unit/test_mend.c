@@ -132,6 +132,12 @@ static void what_goes_on_and_what_asks(void **state)
 	assert_non_null(strstr(list->why.hint, "resolve 2 --from-statement 3"));
 	assert_int_equal(list->counts[MIGRATION_INDETERMINATE], 1);
 	assert_int_equal(list->counts[MIGRATION_PENDING], 0);
+	/* behind the last statement there is none to go on from */
+	other = make(mem, "2", "x", "-- dbreconcile:transaction=false\nselect 1;\ncall p()");
+	p = noted(&other, 1, PROGRESS_RUNNING);
+	list = apply(mem, &other, NULL, 0, &p);
+	assert_non_null(strstr(list->why.hint, "--from-statement 2 (it did not), --applied (it did"));
+	assert_null(strstr(list->why.hint, "--from-statement 3"));
 	p = noted(&file, 1, PROGRESS_STUCK);
 	assert_string_equal(apply(mem, &file, NULL, 0, &p)->why.text, "why");
 	/* another text: only what is done must be the same */
