@@ -125,7 +125,10 @@ bool script_subject(void *parent, const struct migration_file *file, uint32_t st
 	}
 	if (s->kind == SCRIPT_CREATE_INDEX)
 		return take_new_index(&r, ret);
-	return take_qualified(&r, &ret->schema, &ret->name) && (index || !ret->schema);
+	if (!take_qualified(&r, &ret->schema, &ret->name) || (!index && ret->schema))
+		return false;
+	/* U&"x", database.schema.x: not the name that was read */
+	return r.token.kind != TOKEN_SYMBOL || (r.lexer.s[r.token.start] != '&' && r.lexer.s[r.token.start] != '.');
 }
 
 bool script_can_find_out(const struct migration_file *file, uint32_t statement)
