@@ -54,10 +54,17 @@ static void refuse_twin(struct reading *reading, struct migration_file *file, co
 	warn(reading, file, file->refused.text);
 }
 
-static bool is_alone(const struct migration_files *files, const struct migration_file *undo)
+/* Both are in the order of versions; at is where the search goes on with the next one. */
+static bool is_alone(const struct migration_files *files, const struct migration_file *undo, uint32_t *at)
 {
-	for (uint32_t i = 0; i < files->n; i++)
-		if (files->v[i].type == MIGRATION_VERSIONED && !migration_version_compare(files->v[i].version, undo->version))
+	const struct migration_file *v = files->v;
+	uint32_t i = *at;
+
+	while (i < files->n && v[i].version && migration_version_compare(v[i].version, undo->version) < 0)
+		i++;
+	*at = i;
+	for (; i < files->n && v[i].version && !migration_version_compare(v[i].version, undo->version); i++)
+		if (v[i].type == MIGRATION_VERSIONED)
 			return false;
 	return true;
 }
@@ -65,12 +72,12 @@ static bool is_alone(const struct migration_files *files, const struct migration
 void reading_undo_end(struct reading *reading)
 {
 	struct migration_file *v = reading->files->undo;
-	uint32_t n = reading->files->n_undo;
+	uint32_t n = reading->files->n_undo, at = 0;
 
 	if (n > 0)
 		qsort(v, n, sizeof *v, by_version);
 	for (uint32_t i = 0; i < n; i++) {
-		if (is_alone(reading->files, &v[i]))
+		if (is_alone(reading->files, &v[i], &at))
 			warn(reading, &v[i], "there is no V file of its version");
 		if (i > 0 && !by_version(&v[i - 1], &v[i]))
 			refuse_twin(reading, &v[i], &v[i - 1]);
