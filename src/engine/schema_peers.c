@@ -226,18 +226,18 @@ static int compare_run(struct engine *e, struct round *round)
 static void tell(struct target *t, const struct schema_view *view)
 {
 	struct state *state = t->engine->state;
+	void *scratch = talloc_new(NULL);
 	char key[300], *known = NULL, object[160];
 	struct event event = { .at_ms = clock_wall(), .target = t->name, .actor = "daemon", .object = object, .result = "ok" };
 
 	snprintf(key, sizeof key, "schema/differs/%s", t->name);
-	if ((state_get(state, NULL, key, &known) == 0) == (view->differs != NULL)) {
-		talloc_free(known);
+	if ((state_get(state, scratch, key, &known) == 0) == (view->differs != NULL)) {
+		talloc_free(scratch);
 		return;
 	}
-	talloc_free(known);
 	if (view->differs != NULL) {
 		event.kind = "schema_differs";
-		event.message = view->differs->n > 0 ? schema_change_text(state, &view->differs->v[0]) : NULL;
+		event.message = view->differs->n > 0 ? schema_change_text(scratch, &view->differs->v[0]) : NULL;
 		snprintf(object, sizeof object, "%u object%s differ%s from %s", view->differs->total, view->differs->total == 1 ? "" : "s",
 			 view->differs->total == 1 ? "s" : "", view->reference);
 		state_put(state, key, view->reference);
@@ -247,7 +247,7 @@ static void tell(struct target *t, const struct schema_view *view)
 		state_delete(state, key);
 	}
 	state_event_add(state, &event, NULL);
-	talloc_free((char *)event.message);
+	talloc_free(scratch);
 }
 
 static void show(struct engine *e)
