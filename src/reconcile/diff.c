@@ -8,6 +8,7 @@
 #include <talloc.h>
 
 #include "base/text.h"
+#include "model/quote.h"
 
 struct change *differ_add(struct differ *d, enum change_op op, enum drift_kind kind, enum change_phase phase, struct source source)
 {
@@ -44,6 +45,25 @@ void differ_warn(struct differ *d, const char *format, ...)
 	va_start(ap, format);
 	plan->warnings[plan->n_warnings++] = talloc_vasprintf(plan, format, ap);
 	va_end(ap);
+}
+
+char *differ_sql(struct differ *d, const char *begin, name_id first, const char *middle, name_id second, const char *end)
+{
+	struct text *sql = text_new(d->plan);
+
+	text_add(sql, begin);
+	quote_ident(sql, names_text(d->names, first));
+	text_add(sql, middle);
+	if (second)
+		quote_ident(sql, names_text(d->names, second));
+	text_add(sql, end);
+	return sql->s;
+}
+
+char *become_sql(struct differ *d, const char *words, name_id role)
+{
+	return differ_sql(d, talloc_asprintf(d->plan, "%sGRANT ", words), role, " TO ", d->me,
+			  d->version_num >= 160000 ? " WITH INHERIT TRUE, SET TRUE" : "");
 }
 
 static uint32_t mix(uint32_t h, uint64_t v)

@@ -43,6 +43,10 @@ struct change *differ_add(struct differ *, enum change_op, enum drift_kind, enum
 void differ_object(struct differ *, const struct change *like, const char *name, size_t len);
 void differ_warn(struct differ *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void change_block(struct change *, const char *reason, const char *remedy);
+/* For remedies: begin "first" middle "second" end, the names quoted; second may be NAME_NONE. */
+char *differ_sql(struct differ *, const char *begin, name_id first, const char *middle, name_id second, const char *end);
+/* What an administrator runs so that we can act as the role, after these words. */
+char *become_sql(struct differ *, const char *words, name_id role);
 
 void diff_roles(struct differ *);
 void diff_memberships(struct differ *);

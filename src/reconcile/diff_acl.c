@@ -74,19 +74,19 @@ static privs_t own_options(const struct differ *d, const struct acl *acl)
 /* What the server would refuse, or take for a grant of somebody else, is said before it is tried. */
 static void block_out_of_reach(struct differ *d, const struct acl *acl, const struct acl_context *c, struct change *like)
 {
-	name_id needed = like->grantor ? like->grantor : c->owner;
+	name_id needed = like->grantor ? like->grantor : role_really(d, c->owner);
 	const char *me = names_text(d->names, d->me), *who = names_text(d->names, needed);
 	const struct role *role = server_role(d->server, needed);
 
 	if (d->server->facts.is_superuser || c->as_default || like->state == CHANGE_BLOCKED || c->owner == d->me)
 		return;
-	if (like->grantor ? like->grantor == d->me || reaches(d, like->grantor, REACH_SET) : reaches(d, role_really(d, c->owner), REACH_PRIVILEGES))
+	if (like->grantor ? like->grantor == d->me || reaches(d, like->grantor, REACH_SET) : reaches(d, needed, REACH_PRIVILEGES))
 		return;
 	if (!like->grantor && like->op == CHANGE_GRANT && (like->privs & ~own_options(d, acl)) == 0)
 		return;
-	change_block(like, talloc_asprintf(d->plan, "%s is not a member of %s, who %s it", me, who, like->grantor ? "granted" : "owns"),
+	change_block(like, talloc_asprintf(d->plan, "%s cannot act as %s, who %s it", me, who, like->grantor ? "granted" : "owns"),
 		     role && (role->attrs & ROLE_SUPERUSER) ? "as a superuser, run the statement once, or give the object another owner" :
-		     talloc_asprintf(d->plan, "as a superuser, run once: GRANT \"%s\" TO \"%s\"", who, me));
+		     become_sql(d, "as a superuser, run once: ", needed));
 }
 
 /* What the grantee holds from this grantor. */

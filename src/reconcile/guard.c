@@ -64,36 +64,58 @@ static void protect_role(struct differ *d, struct change *c, name_id role)
 		change_block(c, "the role is protected (guard.protected_roles or built in)", "remove it from the manifest, or unprotect it");
 }
 
-/* CONNECT that PUBLIC is about to lose: do we keep one of our own? */
-static bool we_stay_connected(const struct differ *d, const char *database)
+/* Is it CONNECT that we have by this role, or by PUBLIC? */
+static bool our_connect(const struct differ *d, name_id grantee, privs_t privs)
 {
-	for (uint32_t i = 0; i < d->server->n_databases; i++) {
-		const struct database *db = &d->server->databases[i];
+	return (privs & PRIV_CONNECT) && (grantee == NAME_NONE || reaches(d, grantee, REACH_PRIVILEGES));
+}
 
-		if (strcmp(names_text(d->names, db->name), database) != 0)
-			continue;
-		if (reaches(d, db->owner, REACH_PRIVILEGES))
+static bool takes_connect(const struct differ *d, const struct change *c)
+{
+	return c->op == CHANGE_REVOKE && c->object_kind == OBJECT_DATABASE && c->state != CHANGE_BLOCKED && our_connect(d, c->role, c->privs);
+}
+
+static bool names_database(const struct change *c, const char *database)
+{
+	for (uint32_t i = 0; i < c->n; i++)
+		if (strcmp(c->names[i], database) == 0)
 			return true;
-		for (uint32_t e = 0; e < db->acl->n; e++)
-			if (db->acl->v[e].grantee && (db->acl->v[e].privs & PRIV_CONNECT) &&
-			    reaches(d, db->acl->v[e].grantee, REACH_PRIVILEGES))
-				return true;
+	return false;
+}
+
+static bool is_taken(const struct differ *d, const struct database *db, const struct acl_entry *entry)
+{
+	for (uint32_t i = 0; i < d->plan->n_changes; i++) {
+		const struct change *c = &d->plan->changes[i];
+
+		if (takes_connect(d, c) && c->role == entry->grantee && (c->grantor ? c->grantor : db->owner) == entry->grantor &&
+		    names_database(c, names_text(d->names, db->name)))
+			return true;
 	}
+	return false;
+}
+
+/* Some of what lets us connect is to go: is there more? */
+static bool we_stay_connected(const struct differ *d, const struct database *db)
+{
+	if (reaches(d, db->owner, REACH_PRIVILEGES))
+		return true;
+	for (uint32_t e = 0; e < db->acl->n; e++)
+		if (our_connect(d, db->acl->v[e].grantee, db->acl->v[e].privs) && !is_taken(d, db, &db->acl->v[e]))
+			return true;
 	return false;
 }
 
 /* Never lock ourselves out. */
 static void keep_connected(struct differ *d, struct change *c)
 {
-	if (c->op != CHANGE_REVOKE || c->object_kind != OBJECT_DATABASE || !(c->privs & PRIV_CONNECT) || c->role != NAME_NONE ||
-	    d->server->facts.is_superuser)
-		return;
-	for (uint32_t i = 0; i < c->n; i++) {
-		if (we_stay_connected(d, c->names[i]))
-			continue;
-		change_block(c, "dbreconcile itself connects through PUBLIC and would be locked out",
-			     talloc_asprintf(d->plan, "GRANT CONNECT ON DATABASE \"%s\" TO \"%s\"", c->names[i], names_text(d->names, d->me)));
-		return;
+	for (uint32_t i = 0; !d->server->facts.is_superuser && takes_connect(d, c) && i < d->server->n_databases; i++) {
+		const struct database *db = &d->server->databases[i];
+
+		if (names_database(c, names_text(d->names, db->name)) && !we_stay_connected(d, db))
+			change_block(c, talloc_asprintf(d->plan, "dbreconcile itself connects through %s and would be locked out",
+							c->role ? names_text(d->names, c->role) : "PUBLIC"),
+				     differ_sql(d, "GRANT CONNECT ON DATABASE ", db->name, " TO ", d->me, ""));
 	}
 }
 

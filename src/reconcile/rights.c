@@ -33,24 +33,12 @@ static const char *name_of(const struct differ *d, name_id role)
 	return names_text(d->names, role);
 }
 
-static char *sql_of(struct differ *d, const char *verb, name_id role, const char *middle, name_id other, const char *end)
-{
-	struct text *sql = text_new(d->plan);
-
-	text_add(sql, verb);
-	quote_ident(sql, name_of(d, role));
-	text_add(sql, middle);
-	if (other)
-		quote_ident(sql, name_of(d, other));
-	text_add(sql, end);
-	return sql->s;
-}
-
 static struct lack cannot_act_as(struct differ *d, name_id role)
 {
+	role = role_really(d, role);
 	return (struct lack){
 		talloc_asprintf(d->plan, "dbreconcile is no superuser and cannot act as role %s", name_of(d, role)),
-		sql_of(d, "GRANT ", role, " TO ", d->me, d->version_num >= 160000 ? " WITH INHERIT TRUE, SET TRUE" : ""),
+		become_sql(d, "", role),
 	};
 }
 
@@ -84,7 +72,7 @@ static struct lack needs_createrole(struct differ *d)
 {
 	if (d->server->facts.createrole)
 		return (struct lack){ NULL, NULL };
-	return (struct lack){ "dbreconcile's login has no CREATEROLE", sql_of(d, "ALTER ROLE ", d->me, " CREATEROLE", NAME_NONE, "") };
+	return (struct lack){ "dbreconcile's login has no CREATEROLE", differ_sql(d, "ALTER ROLE ", d->me, " CREATEROLE", NAME_NONE, "") };
 }
 
 static struct lack needs_admin(struct differ *d, name_id role, enum reach how)
@@ -92,7 +80,7 @@ static struct lack needs_admin(struct differ *d, name_id role, enum reach how)
 	if (has_admin(d, role, how))
 		return (struct lack){ NULL, NULL };
 	return (struct lack){ talloc_asprintf(d->plan, "dbreconcile's login has no ADMIN option on role %s", name_of(d, role)),
-			      sql_of(d, "GRANT ", role, " TO ", d->me, " WITH ADMIN OPTION") };
+			      differ_sql(d, "GRANT ", role, " TO ", d->me, " WITH ADMIN OPTION") };
 }
 
 /* May we alter this role at all? One that this plan makes is ours to alter. */
@@ -126,7 +114,7 @@ static struct lack attributes(struct differ *d, const struct change *c, unsigned
 		if (!(mask & own[i].bit) || own[i].mine)
 			continue;
 		if (own[i].bit == ROLE_CREATEDB)
-			return (struct lack){ "only who has CREATEDB may give or take it", sql_of(d, "ALTER ROLE ", d->me, " CREATEDB", NAME_NONE, "") };
+			return (struct lack){ "only who has CREATEDB may give or take it", differ_sql(d, "ALTER ROLE ", d->me, " CREATEDB", NAME_NONE, "") };
 		return superusers_only(d, c, talloc_asprintf(d->plan, "give or take %s", role_attr_names[bit]));
 	}
 	return (struct lack){ NULL, NULL };
@@ -190,7 +178,7 @@ static struct lack end_sessions(struct differ *d, const struct change *c)
 	if (reaches(d, c->role, REACH_PRIVILEGES) || (signals && reaches(d, signals, REACH_PRIVILEGES)))
 		return (struct lack){ NULL, NULL };
 	return (struct lack){ talloc_asprintf(d->plan, "dbreconcile may not end sessions of role %s", name_of(d, c->role)),
-			      sql_of(d, "GRANT pg_signal_backend TO ", d->me, "", NAME_NONE, "") };
+			      differ_sql(d, "GRANT pg_signal_backend TO ", d->me, "", NAME_NONE, "") };
 }
 
 /* --- settings ------------------------------------------------------------------------------------------------------ */
@@ -246,7 +234,7 @@ static struct lack setting(struct differ *d, const struct change *c)
 		return lack;
 	lack = superusers_only(d, c, talloc_asprintf(d->plan, "set %s", c->name));
 	if (d->version_num >= 150000)
-		lack.remedy = sql_of(d, talloc_asprintf(d->plan, "GRANT SET ON PARAMETER %s TO ", c->name), d->me, "", NAME_NONE, "");
+		lack.remedy = differ_sql(d, talloc_asprintf(d->plan, "GRANT SET ON PARAMETER %s TO ", c->name), d->me, "", NAME_NONE, "");
 	return lack;
 }
 
@@ -270,14 +258,14 @@ static struct lack needs_create_here(struct differ *d)
 	if (may_create_here(d))
 		return (struct lack){ NULL, NULL };
 	return (struct lack){ "dbreconcile's login may not create in this database",
-			      sql_of(d, "GRANT CREATE ON DATABASE ", server_database(d->server, d->database)->name, " TO ", d->me, "") };
+			      differ_sql(d, "GRANT CREATE ON DATABASE ", server_database(d->server, d->database)->name, " TO ", d->me, "") };
 }
 
 static struct lack create_schema(struct differ *d, const struct change *c)
 {
 	struct lack lack = needs_create_here(d);
 
-	if (lack.reason || !c->role || reaches(d, c->role, REACH_SET))
+	if (lack.reason || !c->role || reaches(d, role_really(d, c->role), REACH_SET))
 		return lack;
 	return cannot_act_as(d, c->role);
 }
@@ -285,7 +273,7 @@ static struct lack create_schema(struct differ *d, const struct change *c)
 static struct lack create_database(struct differ *d, const struct change *c)
 {
 	if (!d->server->facts.createdb)
-		return (struct lack){ "dbreconcile may not create databases", sql_of(d, "ALTER ROLE ", d->me, " CREATEDB", NAME_NONE, "") };
+		return (struct lack){ "dbreconcile may not create databases", differ_sql(d, "ALTER ROLE ", d->me, " CREATEDB", NAME_NONE, "") };
 	return c->role && !reaches(d, c->role, REACH_SET) ? cannot_act_as(d, c->role) : (struct lack){ NULL, NULL };
 }
 
@@ -294,7 +282,7 @@ static struct lack owner(struct differ *d, const struct change *c)
 {
 	if (c->other && !reaches(d, role_really(d, c->other), REACH_PRIVILEGES))
 		return cannot_act_as(d, c->other);
-	return c->role && !reaches(d, c->role, REACH_SET) ? cannot_act_as(d, c->role) : (struct lack){ NULL, NULL };
+	return c->role && !reaches(d, role_really(d, c->role), REACH_SET) ? cannot_act_as(d, c->role) : (struct lack){ NULL, NULL };
 }
 
 static struct lack defaults(struct differ *d, const struct change *c)

@@ -109,8 +109,7 @@ static void lend(struct differ *d, struct change *c, name_id owner)
 	if (!reaches(d, role_really(d, owner), REACH_SET))
 		change_block(c, talloc_asprintf(d->plan, "%s, who granted it, has no USAGE on schema %s", names_text(d->names, c->grantor),
 						names_text(d->names, c->schema)),
-			     talloc_asprintf(d->plan, "as a superuser, run once: GRANT USAGE ON SCHEMA \"%s\" TO \"%s\"",
-					     names_text(d->names, c->schema), names_text(d->names, c->grantor)));
+			     differ_sql(d, "as a superuser, run once: GRANT USAGE ON SCHEMA ", c->schema, " TO ", c->grantor, ""));
 }
 
 void usage_apply(struct differ *d)

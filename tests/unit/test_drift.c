@@ -57,6 +57,21 @@ static struct server_state *with_database(struct bench *b, const char *owner, co
 	return server;
 }
 
+/* The database that those who log in as me look at, me being no superuser. */
+static void no_superuser(struct bench *b, struct server_state *server, const char *me)
+{
+	server->facts.me = id(b, me);
+	server->facts.is_superuser = false;
+	server->facts.createrole = true;
+}
+
+static struct schema_wish *wish_schema(struct bench *b, const char *name, const char *owner)
+{
+	b->manifest.schemas = talloc_realloc(b, b->manifest.schemas, struct schema_wish, b->manifest.n_schemas + 1);
+	b->manifest.schemas[b->manifest.n_schemas] = (struct schema_wish){ .name = name, .owner = owner, .source = { "m.conf", 3 } };
+	return &b->manifest.schemas[b->manifest.n_schemas++];
+}
+
 /* --- roles that go ------------------------------------------------------------------------------------------------- */
 
 static void what_is_shared_stays_with_a_role_that_can_log_in(void **state)
@@ -88,6 +103,57 @@ static void defaults_of_a_role_that_can_log_in_stay(void **state)
 		.acl = { .n = 1, .v = { { id(b, "reader"), id(b, "old"), PRIV_SELECT, 0 } } } };
 	plan = database_plan(b, NULL);
 	assert_int_equal(change_of(plan, CHANGE_DEFAULT_REVOKE)->state, CHANGE_HELD);
+}
+
+/* --- our own way in ------------------------------------------------------------------------------------------------ */
+
+static void our_group_keeps_connect(void **state)
+{
+	struct bench *b = *state;
+	struct server_state *server;
+	struct plan *plan;
+
+	world_role(b->world, "owner", ROLE_INHERIT);
+	world_role(b->world, "ops", ROLE_INHERIT);
+	world_role(b->world, "me", ROLE_LOGIN | ROLE_INHERIT);
+	b->world->memberships[b->world->n_memberships++] = (struct membership){ id(b, "ops"), id(b, "me"), b->world->superuser, false, true, true };
+	b->world->memberships[b->world->n_memberships++] = (struct membership){ id(b, "owner"), id(b, "me"), b->world->superuser, false, false, true };
+	wish_role(b, "ops");
+	wish_grant(b, "ops", 0, "database d");
+	server = with_database(b, "owner", "ops");
+	no_superuser(b, server, "me");
+	plan = plan_of_server(b, server);
+	assert_int_equal(change_of(plan, CHANGE_REVOKE)->state, CHANGE_BLOCKED);
+	assert_non_null(strstr(change_of(plan, CHANGE_REVOKE)->reason, "locked out"));
+	assert_string_equal(change_of(plan, CHANGE_REVOKE)->remedy, "GRANT CONNECT ON DATABASE \"d\" TO \"me\"");
+}
+
+/* PUBLIC would leave us our group, and our group PUBLIC: one of them has to stay. */
+static void one_way_in_of_two_stays(void **state)
+{
+	struct bench *b = *state;
+	struct server_state *server;
+	struct acl *acl;
+	struct plan *plan;
+
+	world_role(b->world, "owner", ROLE_INHERIT);
+	world_role(b->world, "ops", ROLE_INHERIT);
+	world_role(b->world, "me", ROLE_LOGIN | ROLE_INHERIT);
+	b->world->memberships[b->world->n_memberships++] = (struct membership){ id(b, "ops"), id(b, "me"), b->world->superuser, false, true, true };
+	b->world->memberships[b->world->n_memberships++] = (struct membership){ id(b, "owner"), id(b, "me"), b->world->superuser, false, false, true };
+	wish_role(b, "ops");
+	wish_grant(b, "ops", 0, "database d");
+	wish_grant(b, "PUBLIC", 0, "database d");
+	server = with_database(b, "owner", "ops");
+	acl = talloc_zero_size(b, sizeof *acl + 3 * sizeof *acl->v);
+	acl->v[acl->n++] = (struct acl_entry){ NAME_NONE, id(b, "owner"), PRIV_CONNECT, 0 };
+	memcpy(acl->v + 1, server->databases[0].acl->v, 2 * sizeof *acl->v);
+	acl->n = 3;
+	server->databases[0].acl = acl;
+	no_superuser(b, server, "me");
+	plan = plan_of_server(b, server);
+	assert_int_equal(plan->n_changes, 2);
+	assert_int_equal(plan->blocked, 1);
 }
 
 /* --- sizes --------------------------------------------------------------------------------------------------------- */
@@ -131,11 +197,68 @@ static void a_transaction_names_a_thousand_objects(void **state)
 		assert_true(strcmp(plan->changes[i - 1].names[plan->changes[i - 1].n - 1], plan->changes[i].names[0]) < 0);
 }
 
+/* --- words --------------------------------------------------------------------------------------------------------- */
+
+/* What an administrator is told to run must be what he can run, and must help. */
+static void remedies_are_sql(void **state)
+{
+	struct bench *b = *state;
+	struct server_state *server;
+	struct database_state *database;
+	struct plan *plan;
+
+	world_role(b->world, "o\"wner", ROLE_INHERIT);
+	world_role(b->world, "app", ROLE_INHERIT);
+	world_role(b->world, "m\"e", ROLE_LOGIN);
+	wish_role(b, "app");
+	wish_grant(b, "app", PRIV_SELECT, "table app.t");
+	world_object(b->world, OBJECT_SCHEMA, NULL, "app", "o\"wner");
+	world_object(b->world, OBJECT_TABLE, "app", "t", "o\"wner");
+	server = world_server(b, b->world);
+	no_superuser(b, server, "m\"e");
+	database = world_database(b, b->world, true);
+	plan = plan_of_database(b, server, database);
+	assert_int_equal(change_of(plan, CHANGE_GRANT)->state, CHANGE_BLOCKED);
+	assert_string_equal(change_of(plan, CHANGE_GRANT)->remedy,
+			    "as a superuser, run once: GRANT \"o\"\"wner\" TO \"m\"\"e\" WITH INHERIT TRUE, SET TRUE");
+}
+
+/* Nobody can be made a member of pg_database_owner: its one member is whoever owns the database. */
+static void the_owner_of_the_database_is_named(void **state)
+{
+	struct bench *b = *state;
+	struct server_state *server;
+	struct database_state *database;
+	struct plan *plan;
+
+	world_role(b->world, "pg_database_owner", ROLE_INHERIT);
+	world_role(b->world, "dba", ROLE_INHERIT);
+	world_role(b->world, "app", ROLE_INHERIT);
+	world_role(b->world, "me", ROLE_LOGIN | ROLE_INHERIT);
+	wish_role(b, "app");
+	wish_grant(b, "app", PRIV_USAGE, "schema public");
+	wish_schema(b, "mine", "pg_database_owner");
+	world_object(b->world, OBJECT_SCHEMA, NULL, "public", "pg_database_owner");
+	world_object(b->world, OBJECT_SCHEMA, NULL, "mine", "me");
+	server = with_database(b, "dba", "app");
+	no_superuser(b, server, "me");
+	database = world_database(b, b->world, true);
+	database->facts.database = id(b, "d");
+	plan = plan_of_database(b, server, database);
+	assert_string_equal(change_of(plan, CHANGE_GRANT)->remedy, "as a superuser, run once: GRANT \"dba\" TO \"me\" WITH INHERIT TRUE, SET TRUE");
+	assert_string_equal(change_of(plan, CHANGE_OWNER)->remedy, "GRANT \"dba\" TO \"me\" WITH INHERIT TRUE, SET TRUE");
+	server->databases[0].owner = id(b, "me");
+	plan = plan_of_database(b, server, database);
+	assert_int_equal(change_of(plan, CHANGE_GRANT)->state, CHANGE_READY);
+	assert_int_equal(change_of(plan, CHANGE_OWNER)->state, CHANGE_READY);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(what_is_shared_stays_with_a_role_that_can_log_in), TEST(defaults_of_a_role_that_can_log_in_stay),
-		TEST(a_transaction_names_a_thousand_objects),
+		TEST(what_is_shared_stays_with_a_role_that_can_log_in), TEST(defaults_of_a_role_that_can_log_in_stay), TEST(our_group_keeps_connect),
+		TEST(one_way_in_of_two_stays), TEST(a_transaction_names_a_thousand_objects), TEST(remedies_are_sql),
+		TEST(the_owner_of_the_database_is_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
