@@ -146,7 +146,7 @@ static const struct option server_rows[] = {
 	  .help = "The name of the server in targets, metrics and messages." },
 	{ .key = "conninfo", .type = &type_string, .flags = OPT_REQUIRED, IN(conninfo),
 	  .help = "How libpq reaches the server, as keyword=value; the database named here (postgres when none is) is the maintenance "
-		  "database. Passwords are refused here." },
+		  "database. Passwords are refused here, and what the daemon sets itself (options, application_name, client_encoding)." },
 	{ .key = "password_credential", .type = &type_secret, .flags = OPT_WORD, IN(password), .min = SECRET_CREDENTIAL,
 	  .help = "The systemd credential that holds the daemon's password." },
 	{ .key = "password_file", .type = &type_secret, .flags = OPT_PATH, IN(password), .min = SECRET_FILE,

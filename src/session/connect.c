@@ -155,6 +155,7 @@ static void add_candidate(struct connecting *c, const struct host *h, const char
 	c->candidates[c->n++] = (struct candidate){ .host = h->name, .hostaddr = hostaddr, .port = h->port };
 }
 
+/* The configuration has checked it: what is left to refuse are keywords of a later libpq than the one that runs. */
 static PQconninfoOption *parse(struct session *s)
 {
 	char *message = NULL;
@@ -162,7 +163,7 @@ static PQconninfoOption *parse(struct session *s)
 
 	PQfreemem(message);                    /* it may quote a secret */
 	if (!options)
-		session_failf(s, FAILURE_INTERNAL, NULL, "conninfo is not valid");
+		session_failf(s, FAILURE_INTERNAL, NULL, "conninfo has a keyword that this libpq (%s) does not know", session_library_version());
 	return options;
 }
 

@@ -34,6 +34,14 @@ static bool inherited(const char *entry)
 	return true;
 }
 
+const char *conninfo_value(const PQconninfoOption *options, const char *keyword)
+{
+	for (const PQconninfoOption *o = options; o->keyword; o++)
+		if (strcmp(o->keyword, keyword) == 0)
+			return o->val && o->val[0] ? o->val : NULL;
+	return NULL;
+}
+
 static void add_options(struct list *l, const PQconninfoOption *options)
 {
 	for (const PQconninfoOption *o = options; o->keyword; o++)

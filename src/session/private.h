@@ -109,7 +109,7 @@ void session_lost(struct session *);                   /* the connection broke: 
 void session_give(struct session *, struct outcome *);
 void session_ready(struct session *);
 
-/* resolve.c: NULL = not given, or empty */
+/* environment.c: NULL = not given, or empty */
 const char *conninfo_value(const PQconninfoOption *, const char *keyword);
 
 /* connect.c */

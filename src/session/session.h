@@ -54,7 +54,7 @@ const char *session_library_version(void);
 
 struct session_config {
 	const char *name;              /* for messages: "prod/orders" */
-	const char *conninfo;          /* keyword form, as conninfo_check() of resolve.h accepts it. What it does not say: sslmode is
+	const char *conninfo;          /* keyword form, as conninfo_check() of config/conninfo.c accepts it. What it does not say: sslmode is
 	                                  verify-full unless host is a Unix socket; passwords are never sent in clear text where the
 	                                  server is not verified (libpq 16 and later); keepalives after 30 s; no ~/.pgpass, no GSSAPI.
 	                                  Its connect_timeout, when there, replaces the one below. */

@@ -173,6 +173,45 @@ static void times(void **state)
 	}
 }
 
+/* No reason quotes what stands there: it may be a secret. */
+static void conninfo(void **state)
+{
+	static const char *const good[] = {
+		"", "host=db1.internal user=dbreconcile sslmode=verify-full", "host='/var/run/post gres' port=5433", "gssencmode=disable sslmode=''",
+		"host=a,b port=1,2 target_session_attrs=primary", "hostaddr=10.0.0.1,::1 host=a,b", "connect_timeout=5", "host=a,b port=,5433",
+		"host = a\\,b sslmode = 'verify\\-full'",
+	};
+	static const struct { const char *conninfo, *text; } bad[] = {
+		{ "host=a password=s3cret", "'password'" }, { "host=a passwor=s3cret", "libpq does not have" }, { "usr=s3cret", "mean 'user'" }, { "host=a password = 's3cret", "'password'" },
+		{ "host='s3cret", "does not end" }, { "passwd s3cret", "not \"keyword=value" }, { "postgresql://u:s3cret@h/db", "URI" },
+		{ "postgres://u:s3cret@h/db?nonsense=1", "URI" }, { "sslpassword=s3cret", "'sslpassword'" }, { "service=s3cret", "'service'" },
+		{ "options='-c role=s3cret'", "'options'" }, { "passfile=/s3cret", "'passfile'" }, { "application_name=s3cret", "'application_name'" },
+		{ "sslmode=s3cret", "'sslmode'" }, { "port=s3cret", "'port'" }, { "port=0", "'port'" }, { "port=65536", "'port'" },
+		{ "port=1,2", "different numbers" }, { "host=a,b hostaddr=1.2.3.4", "different numbers" }, { "connect_timeout=s3cret", "'connect_timeout'" },
+		{ "gssencmode=prefer", "'gssencmode'" }, { "host=a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q", "16 hosts" },
+	};
+	const char *reason;
+
+	(void) state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		void *mem = talloc_new(NULL);
+
+		if (conninfo_check(mem, good[i], &reason) != 0)
+			fail_msg("\"%s\": %s", good[i], reason);
+		talloc_free(mem);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		void *mem = talloc_new(NULL);
+
+		if (conninfo_check(mem, bad[i].conninfo, &reason) != 1)
+			fail_msg("\"%s\" was accepted", bad[i].conninfo);
+		if (!strstr(reason, bad[i].text))
+			fail_msg("\"%s\" is not in \"%s\"", bad[i].text, reason);
+		assert_null(strstr(reason, "s3cret"));
+		talloc_free(mem);
+	}
+}
+
 static void environment(void **state)
 {
 	static const struct {
@@ -305,7 +344,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults), cmocka_unit_test(cut_at_every_byte), cmocka_unit_test(cut_with_end_marker), cmocka_unit_test(times),
 		cmocka_unit_test(environment), cmocka_unit_test(levels), cmocka_unit_test(tables), cmocka_unit_test(many_errors),
-		cmocka_unit_test(foreign_owner),
+		cmocka_unit_test(foreign_owner), cmocka_unit_test(conninfo),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* What a session needs no server for: conninfo, causes of failures, texts of servers, lookups, pins, environments. */
+/* What a session needs no server for: causes of failures, texts of servers, lookups, pins, environments. */
 #include "config.h"
 
 #include <setjmp.h>
@@ -15,7 +15,6 @@
 #include <talloc.h>
 
 #include "session/private.h"
-#include "session/resolve.h"
 
 static int setup(void **state)
 {
@@ -27,47 +26,6 @@ static int teardown(void **state)
 {
 	talloc_free(*state);
 	return 0;
-}
-
-/* conninfo */
-
-static void test_conninfo(void **state)
-{
-	static const char *const good[] = {
-		"", "host=db1.internal user=dbreconcile sslmode=verify-full", "host='/var/run/post gres' port=5433",
-		"host=a,b port=1,2 target_session_attrs=primary", "hostaddr=10.0.0.1,::1 host=a,b", "connect_timeout=5", "host=a,b port=,5433",
-	};
-	static const struct { const char *conninfo, *text; } bad[] = {
-		{ "host=a password=s3cret", "keyword password" }, { "host=a passwor=s3cret", "not valid" },
-		{ "host=a password = 's3cret", "not valid" }, { "passwd s3cret", "not valid" }, { "postgresql://u:s3cret@h/db", "URI" },
-		{ "postgres://u:s3cret@h/db?nonsense=1", "URI" }, { "sslpassword=s3cret", "keyword sslpassword" },
-		{ "service=s3cret", "keyword service" }, { "options='-c role=s3cret'", "keyword options" }, { "passfile=/s3cret", "keyword passfile" },
-		{ "application_name=s3cret", "keyword application_name" }, { "sslmode=s3cret", "sslmode a value" }, { "port=s3cret", "port" },
-		{ "port=0", "port" }, { "port=65536", "port" }, { "port=1,2", "different numbers" }, { "host=a,b hostaddr=1.2.3.4", "different numbers" },
-		{ "connect_timeout=s3cret", "connect_timeout" }, { "gssencmode=prefer", "GSSAPI" },
-	};
-
-	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-		struct error err;
-
-		error_clear(&err);
-		if (conninfo_check(good[i], &err) != 0)
-			fail_msg("\"%s\": %s", good[i], err.text);
-	}
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		struct error err;
-
-		error_clear(&err);
-		if (conninfo_check(bad[i].conninfo, &err) != 1)
-			fail_msg("\"%s\" was accepted", bad[i].conninfo);
-		if (!strstr(err.text, bad[i].text))
-			fail_msg("\"%s\" is not in \"%s\"", bad[i].text, err.text);
-		assert_null(strstr(err.text, "s3cret"));
-		assert_null(strstr(err.hint, "s3cret"));
-	}
-	assert_string_equal(conninfo_get(*state, "host=a user='b c'", "user"), "b c");
-	assert_null(conninfo_get(*state, "host=a", "user"));
-	assert_null(conninfo_get(*state, "nonsense", "user"));
 }
 
 /* Failures */
@@ -306,7 +264,7 @@ static void test_client_environment(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_conninfo), cmocka_unit_test(test_failures), cmocka_unit_test(test_connect_messages),
+		cmocka_unit_test(test_failures), cmocka_unit_test(test_connect_messages),
 		cmocka_unit_test(test_lookup), cmocka_unit_test(test_lookup_abandoned), cmocka_unit_test(test_rows), cmocka_unit_test(test_pins),
 		cmocka_unit_test(test_environment), cmocka_unit_test(test_client_environment),
 	};
