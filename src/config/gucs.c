@@ -25,12 +25,14 @@ static const struct option_group item_group = {
 };
 static const struct option value_row = { .key = "", .type = &type_string, .flags = OPT_EMPTY | OPT_TEXT };
 
-static bool is_setting_name(const char *s)
+bool setting_name_check(const char *s)
 {
-	if (!isalpha((unsigned char) *s) && *s != '_')
+	if (!utf8_valid(s, strlen(s)) || text_has_control(s, strlen(s)))
+		return false;
+	if (!isalpha((unsigned char) *s) && *s != '_' && !((unsigned char) *s & 0x80))
 		return false;
 	for (; *s; s++)
-		if (!isalnum((unsigned char) *s) && !strchr("_.$-", *s))
+		if (!isalnum((unsigned char) *s) && !strchr("_.$-", *s) && !((unsigned char) *s & 0x80))
 			return false;
 	return true;
 }
@@ -42,7 +44,7 @@ struct settings_list {
 
 static void add_setting(struct reader *r, struct settings_list *list, const config_setting_t *s, struct name_value nv)
 {
-	if (!is_setting_name(nv.name)) {
+	if (!setting_name_check(nv.name)) {
 		reader_error(r, s, "\"%.64s\" is not the name of a setting of PostgreSQL", nv.name);
 		return;
 	}

@@ -160,4 +160,14 @@ struct manifest {
 	struct level *levels; uint32_t n_levels;       /* own ones */
 };
 
+/* names.c: can a manifest hold it? 0, or 1 with *ret_reason. What is inside of a database has the names that its owners gave it;
+   those of roles and databases hold no control characters. */
+int object_name_check(const char *name, const char **ret_reason);
+int name_check(const char *name, const char **ret_reason);
+int role_name_check(const char *name, const char **ret_reason);
+/* timestamp.c: text to "2027-01-01T00:00:00.000000Z"; "" for infinity. 1: not a time. */
+int timestamp_parse(const char *s, char ret[32]);
+/* gucs.c: is it a name that PostgreSQL takes for a setting? */
+bool setting_name_check(const char *name);
+
 #endif

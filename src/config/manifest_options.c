@@ -101,7 +101,7 @@ static const struct option extension_rows[] = {
 	{ .key = "ensure", .type = &type_word, .flags = OPT_QUIET, IN(ensure), .words = ensure_words, .fallback = "present",
 	  .help = "present, or absent (dropped, under the guard)." },
 	{ .key = "version", .type = &type_string, .flags = OPT_NAME, IN(version), .help = "The version to install or update to." },
-	{ .key = "schema", .type = &type_string, .flags = OPT_NAME, IN(schema), .help = "The schema it lives in." },
+	{ .key = "schema", .type = &type_string, .flags = OPT_NAME | OPT_TEXT, IN(schema), .help = "The schema it lives in." },
 };
 #undef IN
 static const struct option_group extension_group = {
@@ -111,7 +111,7 @@ static const struct option_group extension_group = {
 
 #define IN(field) .offset = offsetof(struct schema_wish, field)
 static const struct option schema_rows[] = {
-	{ .key = "name", .type = &type_string, .flags = OPT_REQUIRED | OPT_NAME, IN(name), .help = "The name of the schema." },
+	{ .key = "name", .type = &type_string, .flags = OPT_REQUIRED | OPT_NAME | OPT_TEXT, IN(name), .help = "The name of the schema." },
 	{ .key = "owner", .type = &type_string, .flags = OPT_ROLE, IN(owner), .help = "Its owner; not managed when not written." },
 };
 #undef IN
@@ -125,13 +125,13 @@ static const struct option grant_rows[] = {
 	  .help = "Who: role names, or PUBLIC." },
 	{ .key = "level", .type = &type_level, IN(level),
 	  .help = "A level: read-only, read-write, admin or one of levels; with schema." },
-	{ .key = "schema", .type = &type_strings, .flags = OPT_NAME, NAMES(struct grant_wish, schemas),
+	{ .key = "schema", .type = &type_strings, .flags = OPT_NAME | OPT_TEXT, NAMES(struct grant_wish, schemas),
 	  .help = "The schemas that a level is for." },
 	{ .key = "privileges", .type = &type_grant_privileges, IN(privs), .extra = offsetof(struct grant_wish, all),
 	  .help = "Instead of a level: privileges, ALL, or an empty list for exactly nothing; with on." },
-	{ .key = "on", .type = &type_selectors, LIST(struct grant_wish, on), .help = "The objects that the privileges are for." },
-	{ .key = "except", .type = &type_selectors, LIST(struct grant_wish, except), .help = "Objects that are left out of on." },
-	{ .key = "columns", .type = &type_strings, .flags = OPT_NAME, NAMES(struct grant_wish, columns),
+	{ .key = "on", .type = &type_selectors, .flags = OPT_TEXT, LIST(struct grant_wish, on), .help = "The objects that the privileges are for." },
+	{ .key = "except", .type = &type_selectors, .flags = OPT_TEXT, LIST(struct grant_wish, except), .help = "Objects that are left out of on." },
+	{ .key = "columns", .type = &type_strings, .flags = OPT_NAME | OPT_TEXT, NAMES(struct grant_wish, columns),
 	  .help = "The privileges are for these columns of the tables only." },
 	{ .key = "grant_option", .type = &type_bool, IN(grant_option), .help = "Whether the grantee may pass them on." },
 };
@@ -144,7 +144,7 @@ static const struct option_group grant_group = {
 static const struct option default_rows[] = {
 	{ .key = "for", .type = &type_strings, .flags = OPT_ROLE, NAMES(struct default_wish, creators),
 	  .help = "Whose future objects; every role that can create in the schema when not written." },
-	{ .key = "schema", .type = &type_string, .flags = OPT_NAME, IN(schema), .help = "The schema; every schema when not written." },
+	{ .key = "schema", .type = &type_string, .flags = OPT_NAME | OPT_TEXT, IN(schema), .help = "The schema; every schema when not written." },
 	{ .key = "on", .type = &type_letter, .flags = OPT_REQUIRED, IN(objtype), .words = default_kinds,
 	  .help = "tables, sequences, functions, types, schemas or large objects." },
 	{ .key = "to", .type = &type_strings, .flags = OPT_REQUIRED | OPT_GRANTEE, NAMES(struct default_wish, to),
@@ -161,7 +161,7 @@ static const struct option_group default_group = {
 
 #define IN(field) .offset = offsetof(struct owner_wish, field)
 static const struct option owner_rows[] = {
-	{ .key = "on", .type = &type_selector, .flags = OPT_REQUIRED, IN(on), .help = "The objects." },
+	{ .key = "on", .type = &type_selector, .flags = OPT_TEXT | OPT_REQUIRED, IN(on), .help = "The objects." },
 	{ .key = "owner", .type = &type_string, .flags = OPT_REQUIRED | OPT_ROLE, IN(owner), .help = "Their owner." },
 };
 #undef IN
@@ -187,7 +187,7 @@ static const struct option_group database_group = {
 
 #define IN(field) .offset = offsetof(struct policy_wish, field)
 static const struct option policy_rows[] = {
-	{ .key = "name", .type = &type_string, .flags = OPT_REQUIRED | OPT_NAME, IN(name), .help = "The name of the policy." },
+	{ .key = "name", .type = &type_string, .flags = OPT_REQUIRED | OPT_NAME | OPT_TEXT, IN(name), .help = "The name of the policy." },
 	{ .key = "ensure", .type = &type_word, .flags = OPT_QUIET, IN(ensure), .words = ensure_words, .fallback = "present",
 	  .help = "present, or absent (dropped, under the guard)." },
 	{ .key = "command", .type = &type_letter, .flags = OPT_QUIET, IN(command), .words = commands, .fallback = "ALL",
@@ -207,7 +207,7 @@ static const struct option_group policy_group = {
 
 #define IN(field) .offset = offsetof(struct row_security_wish, field)
 static const struct option row_security_rows[] = {
-	{ .key = "table", .type = &type_table, .flags = OPT_REQUIRED, IN(schema), .extra = offsetof(struct row_security_wish, table),
+	{ .key = "table", .type = &type_table, .flags = OPT_TEXT | OPT_REQUIRED, IN(schema), .extra = offsetof(struct row_security_wish, table),
 	  .help = "The table." },
 	{ .key = "enable", .type = &type_bool, FLAGGED(struct row_security_wish, enable), .help = "Whether row security is on." },
 	{ .key = "force", .type = &type_bool, FLAGGED(struct row_security_wish, force), .help = "Whether it holds for the owner as well." },

@@ -7,7 +7,7 @@
 
 #define IDENTIFIER_MAX 63        /* NAMEDATALEN - 1; the server would cut the rest, and two names could become one */
 
-int name_check(const char *name, const char **ret_reason)
+int object_name_check(const char *name, const char **ret_reason)
 {
 	size_t len = strlen(name);
 
@@ -17,10 +17,18 @@ int name_check(const char *name, const char **ret_reason)
 		*ret_reason = "the name is longer than 63 bytes, which PostgreSQL would cut";
 	else if (!utf8_valid(name, len))
 		*ret_reason = "the name is not valid UTF-8";
-	else if (text_has_control(name, len))
-		*ret_reason = "the name holds a control character";
 	else
 		return 0;
+	return 1;
+}
+
+int name_check(const char *name, const char **ret_reason)
+{
+	if (object_name_check(name, ret_reason) != 0)
+		return 1;
+	if (!text_has_control(name, strlen(name)))
+		return 0;
+	*ret_reason = "the name holds a control character";
 	return 1;
 }
 

@@ -47,7 +47,7 @@ struct option_group {
 
 enum option_flags {
 	OPT_REQUIRED = 1 << 0,
-	OPT_TEXT = 1 << 1,       /* line ends and tabs are allowed */
+	OPT_TEXT = 1 << 1,       /* what a server holds as text: control characters are allowed, a file writes them as \x01 */
 	OPT_NAME = 1 << 2,       /* an identifier of PostgreSQL */
 	OPT_ROLE = 1 << 3,       /* a role name: reserved ones are refused */
 	OPT_GRANTEE = 1 << 4,    /* a role name, or PUBLIC */

@@ -39,7 +39,7 @@ static const struct option guard_rows[] = {
 	{ .key = "ignored_roles", .type = &type_strings, .flags = OPT_UNION, IN(ignored_roles),
 	  .extra = offsetof(struct guard_settings, n_ignored_roles), .fallback = "",
 	  .help = "Names, with * and ?, of roles that no manifest names and that are somebody else's business: not listed as unmanaged, and what "
-		  "they hold is not revoked by unmanaged_grantees." },
+		  "they hold is not revoked by unmanaged_grantees; nor is membership in them." },
 	{ .key = "allow_privileged", .type = &type_bool, IN(allow_privileged), .fallback = "false",
 	  .help = "Whether manifests may ask for superuser, replication and bypassrls." },
 };

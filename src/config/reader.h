@@ -68,15 +68,10 @@ void reader_refer(struct reader *, struct reference ***tail, void *slot, const c
 /* Where the setting stands. */
 struct source reader_source(const struct reader *, const config_setting_t *);
 
-/* names.c: 0, or 1 with *ret_reason. */
-int name_check(const char *name, const char **ret_reason);
-int role_name_check(const char *name, const char **ret_reason);
 /* env.c: s with ${NAME} replaced, a talloc child of parent; NULL with the reason in err. */
 char *env_expand(void *parent, const char *s, const char *config_dir, struct error *err);
 /* The inverse: a text that env_expand() turns into s. */
 char *env_protect(void *parent, const char *s);
-/* timestamp.c: text to "2027-01-01T00:00:00.000000Z"; "" for infinity. 1: not a time. */
-int timestamp_parse(const char *s, char ret[32]);
 /* conninfo.c: 0, or 1 with *ret_reason, which never quotes a value of it. */
 int conninfo_check(void *parent, const char *conninfo, const char **ret_reason);
 

@@ -135,20 +135,6 @@ const struct option_type type_limit = { "number", "a number", read_limit, NULL, 
 
 /* --- strings */
 
-static bool has_bad_control(const char *s, unsigned flags)
-{
-	for (const char *begin = s; *s;) {
-		size_t plain = flags & OPT_TEXT ? strcspn(s, "\n\r\t") : strlen(s);
-
-		if (text_has_control(s, plain))
-			return true;
-		s += plain;
-		s += *s != '\0';
-		(void) begin;
-	}
-	return false;
-}
-
 static bool is_word(const char *s)
 {
 	if (*s == '.' || *s == '-')
@@ -168,12 +154,12 @@ static const char *string_problem(const char *s, unsigned flags)
 	if (flags & (OPT_ROLE | OPT_GRANTEE))
 		return role_name_check(s, &reason) == 0 ? NULL : reason;
 	if (flags & OPT_NAME)
-		return name_check(s, &reason) == 0 ? NULL : reason;
+		return (flags & OPT_TEXT ? object_name_check : name_check)(s, &reason) == 0 ? NULL : reason;
 	if (*s == '\0')
 		return flags & OPT_EMPTY ? NULL : "the string is empty";
 	if (!utf8_valid(s, strlen(s)))
 		return "the string is not valid UTF-8";
-	if (has_bad_control(s, flags))
+	if (!(flags & OPT_TEXT) && text_has_control(s, strlen(s)))
 		return "the string holds a control character";
 	if (flags & OPT_PATH && *s != '/')
 		return "the path is relative: write the whole path, from '/'";
@@ -243,6 +229,8 @@ void option_print_string(struct text *out, const char *s)
 			text_add(out, "\\t");
 		else if (*p == '\r')
 			text_add(out, "\\r");
+		else if ((unsigned char) *p < 0x20 || *p == 0x7f)
+			text_addf(out, "\\x%02x", (unsigned char) *p);
 		else
 			text_add_char(out, *p);
 	}

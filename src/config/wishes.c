@@ -39,7 +39,7 @@ static const char *table_parse(const char *s, struct text *schema, struct text *
 	s = table_part(s + 1, name);
 	if (!s || *s)
 		return "expected \"schema.table\"";
-	if (name_check(schema->s, &reason) != 0 || name_check(name->s, &reason) != 0)
+	if (object_name_check(schema->s, &reason) != 0 || object_name_check(name->s, &reason) != 0)
 		return reason;
 	return NULL;
 }

@@ -58,6 +58,7 @@ static int parse_args(void *parent, const char *p, const char **ret, struct erro
 {
 	struct text *out;
 	const char *start;
+	bool quoted = false;
 	int depth = 0;
 
 	if (*p != '(' || p[strlen(p) - 1] != ')') {
@@ -66,6 +67,9 @@ static int parse_args(void *parent, const char *p, const char **ret, struct erro
 	}
 	out = text_new(parent);
 	for (start = ++p; *p; p++) {
+		quoted ^= *p == '"';
+		if (quoted)
+			continue;
 		if (*p == '(')
 			depth++;
 		if ((*p == ')' && depth-- == 0) || (*p == ',' && depth == 0)) {

@@ -319,6 +319,14 @@ static uint8_t *exact_members(struct differ *d)
 	return exact;
 }
 
+/* A group that is nobody's business, or whose membership no manifest could declare. */
+static bool beyond_manifests(const struct differ *d, name_id group)
+{
+	const char *reason;
+
+	return is_ignored(d, group) || role_name_check(names_text(d->names, group), &reason) != 0;
+}
+
 static void surplus_memberships(struct differ *d, const uint8_t *exact)
 {
 	uint32_t at = 0;
@@ -327,7 +335,7 @@ static void surplus_memberships(struct differ *d, const uint8_t *exact)
 		const struct membership *m = &d->server->memberships[i];
 		struct change *change;
 
-		if (!exact[m->member])
+		if (!exact[m->member] || beyond_manifests(d, m->role))
 			continue;
 		d->plan->in_scope++;
 		if (implicit_creator_edge(d, m) || m->role == d->me || membership_wanted(d, m->role, m->member, &at))

@@ -10,7 +10,7 @@
 #include "config/load.h"
 #include "reconcile/plan.h"
 
-#define NAME_BYTES 63
+#define NOTE_BYTES 1000
 #define PRIVILEGED (ROLE_SUPERUSER | ROLE_REPLICATION | ROLE_BYPASSRLS)
 /* What CREATE ROLE gives when nothing is said; login is always said. */
 #define USUAL ROLE_INHERIT
@@ -38,27 +38,57 @@ void import_note(struct import *im, const char *format, ...)
 	va_start(args, format);
 	line = talloc_vasprintf(im->mem, format, args);
 	va_end(args);
-	text_addf(im->notes, "# %s\n", line);
+	/* names of others are in it: a line end of theirs would end the comment, and begin what they want to be declared */
+	text_addf(im->notes, "# %s\n", text_escape(im->mem, line, strlen(line), NOTE_BYTES));
 }
 
 bool import_name_fits(struct import *im, const char *what, const char *name, size_t len)
 {
-	char *shown;
+	const char *copy = talloc_strndup(im->mem, name, len), *reason;
 
-	if (len > 0 && len <= NAME_BYTES && utf8_valid(name, len) && !text_has_control(name, len))
+	if (object_name_check(copy, &reason) == 0)
 		return true;
-	shown = text_escape(im->mem, name, len, 100);
-	import_note(im, "left out: %s \"%s\", whose name a manifest cannot hold", what, shown);
+	import_note(im, "left out: %s \"%s\", whose name a manifest cannot hold", what, copy);
 	return false;
+}
+
+bool import_id_fits(struct import *im, const char *what, name_id name)
+{
+	const char *text = names_text(im->names, name);
+
+	return import_name_fits(im, what, text, strlen(text));
+}
+
+/* A value of a catalog that every database writes into, each in its own encoding. */
+static bool text_fits(struct import *im, const char *what, const char *of, const char *text)
+{
+	if (!text || utf8_valid(text, strlen(text)))
+		return true;
+	import_note(im, "left out: %s %s, which is not UTF-8", what, of);
+	return false;
+}
+
+/* One that is left out has the others left out as well: an exact manifest resets what it does not name beside them. */
+static bool settings_fit(struct import *im, name_id role, name_id database)
+{
+	for (uint32_t i = 0; i < im->server->n_settings; i++) {
+		const struct setting *s = &im->server->settings[i];
+
+		if (s->role != role || s->database != database || (setting_name_check(s->name) && utf8_valid(s->value, strlen(s->value))))
+			continue;
+		import_note(im, "left out: the settings of %s%s%s, one of which, %s, a manifest cannot hold", role ? names_text(im->names, role) : "every role",
+			    database ? " in database " : "", database ? names_text(im->names, database) : "", s->name);
+		return false;
+	}
+	return true;
 }
 
 enum import_role import_role(const struct import *im, name_id name)
 {
 	const struct role *role = server_role(im->server, name);
-	const char *text = names_text(im->names, name);
-	size_t len = strlen(text);
+	const char *text = names_text(im->names, name), *reason;
 
-	if (!role || strncmp(text, "pg_", 3) == 0 || len > NAME_BYTES || !utf8_valid(text, len) || text_has_control(text, len))
+	if (!role || strncmp(text, "pg_", 3) == 0 || role_name_check(text, &reason) != 0)
 		return IMPORT_ROLE_NOBODY;
 	for (uint32_t i = 0; i < im->guard->n_ignored_roles; i++)
 		if (glob_match(im->guard->ignored_roles[i], text))
@@ -83,6 +113,16 @@ static struct setting_block *block_of(struct import *im, struct role_wish *wish,
 	return block;
 }
 
+static bool database_fits(struct import *im, name_id database)
+{
+	const char *name = names_text(im->names, database), *reason;
+
+	if (name_check(name, &reason) == 0)
+		return true;
+	import_note(im, "left out: database \"%s\" and the settings of roles in it: %s", name, reason);
+	return false;
+}
+
 static void role_settings(struct import *im, struct role_wish *wish, name_id role)
 {
 	for (uint32_t i = 0; i < im->server->n_settings; i++) {
@@ -91,9 +131,22 @@ static void role_settings(struct import *im, struct role_wish *wish, name_id rol
 
 		if (setting->role != role)
 			continue;
+		if ((setting->database && !database_fits(im, setting->database)) ||
+		    !settings_fit(im, role, setting->database))
+			continue;
 		block = block_of(im, wish, setting->database ? names_text(im->names, setting->database) : NULL);
 		*IMPORT_ADD(im, block->v, block->n) = (struct name_value){ .name = setting->name, .value = setting->value };
 	}
+}
+
+static bool valid_until_fits(struct import *im, const struct role *role)
+{
+	char text[32];
+
+	if (!role->valid_until || timestamp_parse(role->valid_until, text) == 0)
+		return role->valid_until != NULL;
+	import_note(im, "left out: valid_until of role %s, %s, which a manifest cannot hold", names_text(im->names, role->name), role->valid_until);
+	return false;
 }
 
 static void one_role(struct import *im, const struct role *role)
@@ -112,9 +165,9 @@ static void one_role(struct import *im, const struct role *role)
 	wish->attrs_mask = ROLE_LOGIN | ((role->attrs ^ USUAL) & (ROLE_INHERIT | ROLE_CREATEROLE | ROLE_CREATEDB));
 	wish->has_connection_limit = role->connection_limit != -1;
 	wish->connection_limit = role->connection_limit;
-	wish->has_valid_until = role->valid_until != NULL;
-	wish->valid_until = role->valid_until;
-	wish->comment = role->comment;
+	wish->has_valid_until = valid_until_fits(im, role);
+	wish->valid_until = wish->has_valid_until ? role->valid_until : NULL;
+	wish->comment = text_fits(im, "the comment of role", wish->name, role->comment) ? role->comment : NULL;
 	role_settings(im, wish, role->name);
 }
 
@@ -190,7 +243,7 @@ static void memberships(struct import *im)
 
 static void database_settings(struct import *im, struct database_wish *wish, name_id database)
 {
-	for (uint32_t i = 0; i < im->server->n_settings; i++) {
+	for (uint32_t i = 0; settings_fit(im, NAME_NONE, database) && i < im->server->n_settings; i++) {
 		const struct setting *setting = &im->server->settings[i];
 
 		if (setting->role || setting->database != database)
@@ -212,21 +265,22 @@ static void databases(struct import *im)
 		struct object_group group = { .kind = OBJECT_DATABASE, .owner = db->owner, .acl = db->acl, .n = 1, .names = name, .names_len = strlen(name) };
 		struct database_wish wish = { .name = name };
 
-		if (is_template(name) || db->connection_limit == -2 || !import_name_fits(im, "database", name, strlen(name)))
+		if (is_template(name) || db->connection_limit == -2 || !database_fits(im, db->name))
 			continue;
 		if (import_role(im, db->owner) != IMPORT_ROLE_NOBODY)
 			wish.owner = names_text(im->names, db->owner);
 		wish.has_connection_limit = db->connection_limit != -1;
 		wish.connection_limit = db->connection_limit;
 		database_settings(im, &wish, db->name);
-		*IMPORT_ADD(im, im->manifest->databases, im->manifest->n_databases) = wish;
+		if (wish.owner || wish.has_connection_limit || wish.n_settings)
+			*IMPORT_ADD(im, im->manifest->databases, im->manifest->n_databases) = wish;
 		import_grants(im, &group, 1);
 	}
 }
 
 static void settings_of_all(struct import *im)
 {
-	for (uint32_t i = 0; i < im->server->n_settings; i++) {
+	for (uint32_t i = 0; settings_fit(im, NAME_NONE, NAME_NONE) && i < im->server->n_settings; i++) {
 		const struct setting *setting = &im->server->settings[i];
 
 		if (setting->role || setting->database)
@@ -292,9 +346,14 @@ static void row_security_flags(struct import *im)
 
 		if (g->kind != OBJECT_TABLE || g->in_extension || (!g->row_security && !g->force_row_security))
 			continue;
+		if (!import_id_fits(im, "row security in schema", g->schema))
+			continue;
 		while ((name = object_group_next(g, &cursor, im->scratch, &len))) {
-			struct row_security_wish *wish = row_security_of(im, names_text(im->names, g->schema), name, len);
+			struct row_security_wish *wish;
 
+			if (!import_name_fits(im, "row security of table", name, len))
+				continue;
+			wish = row_security_of(im, names_text(im->names, g->schema), name, len);
 			wish->has_enable = true;
 			wish->enable = g->row_security;
 			wish->has_force = g->force_row_security;
@@ -327,6 +386,16 @@ static void policies(struct import *im)
 					    .using_expr = policy->using_expr, .check_expr = policy->check_expr };
 		struct row_security_wish *of;
 
+		if (!import_id_fits(im, "policies in schema", policy->schema) ||
+		    !import_name_fits(im, "policies of table", policy->table, strlen(policy->table)) ||
+		    !import_name_fits(im, "policy", policy->name, strlen(policy->name)))
+			continue;
+		if (!policy->using_expr && !policy->check_expr) {
+			import_note(im, "left out: policy %s of table %s.%s, which has no expression", policy->name, schema, policy->table);
+			continue;
+		}
+		if (!text_fits(im, "policy", policy->name, policy->using_expr) || !text_fits(im, "policy", policy->name, policy->check_expr))
+			continue;
 		if (!policy_roles(im, policy, &wish.to)) {
 			import_note(im, "left out: policy %s of table %s.%s, for a role that is not declared here", policy->name, schema, policy->table);
 			continue;
@@ -357,7 +426,9 @@ static struct import begin(void *parent, const struct server_state *server, cons
 
 static char *finish(struct import *im, void *parent)
 {
-	char *text = manifest_print(im->mem, im->manifest), *out = talloc_asprintf(parent, "%s\n%s", im->notes->s, text);
+	/* an exact manifest has to say that nobody shall have any privilege */
+	const char *none = im->manifest->n_schemas && !im->manifest->n_grants ? "grants: ( );\n" : "";
+	char *text = manifest_print(im->mem, im->manifest), *out = talloc_asprintf(parent, "%s\n%s%s", im->notes->s, text, none);
 
 	talloc_free(im->mem);
 	return out;

@@ -86,6 +86,8 @@ static struct selector literal(struct import *im, const struct object_group *g, 
 /* Calls back for one pattern, or for each object. */
 static void each_selector(struct import *im, const struct tally *tally, uint32_t total, void (*take)(struct import *, void *, struct selector), void *to)
 {
+	if (tally->schema && !import_id_fits(im, "what is in schema", tally->schema))
+		return;
 	/* A group of one object is as short by its name; extensions are outside of patterns. */
 	if (object_kind_info(tally->kind)->in_schema && tally->kind != OBJECT_COLUMN && tally->n == total && total > 1 &&
 	    !tally->in_extension) {
@@ -137,6 +139,8 @@ static void grant(struct import *im, const struct tally *tally, uint32_t total)
 			import_string(im, &wish->columns, tally->column);
 	}
 	each_selector(im, tally, total, add_on, wish);
+	if (wish->n_on == 0)         /* the last one, of objects that are all left out */
+		im->manifest->n_grants--;
 }
 
 static privs_t held(const struct acl *acl, name_id who, privs_t *ret_grantable)
@@ -179,6 +183,8 @@ static void count_group(struct import *im, struct tallies *all, const struct obj
 	const struct acl *usual = g->kind == OBJECT_COLUMN ? NULL : acl_default(im->mem, g->kind, g->owner, im->version_num);
 	privs_t grantable;
 
+	if (g->kind == OBJECT_COLUMN && !import_name_fits(im, "privileges on column", g->column, strlen(g->column)))
+		return;
 	if (g->kind != OBJECT_COLUMN || held(g->acl, NAME_NONE, &grantable))
 		count_grantee(im, all, g, NAME_NONE, held(usual, NAME_NONE, &grantable));
 	for (uint32_t i = 0; i < g->acl->n; i++) {
@@ -266,6 +272,8 @@ void import_defaults(struct import *im)
 		const struct acl *usual = row->schema ? NULL : acl_default(im->mem, kind_of(row->objtype), row->role, im->version_num);
 		privs_t grantable;
 
+		if (row->schema && !import_id_fits(im, "default privileges in schema", row->schema))
+			continue;
 		if (import_role(im, row->role) == IMPORT_ROLE_NOBODY) {
 			import_note(im, "left out: default privileges of %s, which is not declared here", names_text(im->names, row->role));
 			continue;

@@ -28,6 +28,7 @@ enum import_role import_role(const struct import *, name_id);
 void import_note(struct import *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Can a manifest hold it? A note says when not. */
 bool import_name_fits(struct import *, const char *what, const char *name, size_t len);
+bool import_id_fits(struct import *, const char *what, name_id);
 /* Makes room for one more in a list of the manifest and clears it. */
 void *import_grow(struct import *, void *v, uint32_t *n, size_t size);
 #define IMPORT_ADD(import, list, n) (&((list) = import_grow((import), (list), &(n), sizeof *(list)))[(n) - 1])

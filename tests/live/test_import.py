@@ -41,16 +41,16 @@ CREATE FOREIGN DATA WRAPPER w; CREATE SERVER srv FOREIGN DATA WRAPPER w; GRANT U
 """
 
 
-def watch(daemon, pg, databases, manifests=None, mode="observe"):
+def watch(daemon, pg, databases, manifests=None, mode="observe", guard=None):
     named = {name: {"manifests": [name]} if manifests else {} for name in ("platform", *databases)}
     return daemon(servers={"name": "s", "conninfo": pg.conninfo(), **named["platform"],
                            "databases": tuple({"name": name, **named[name]} for name in databases)},
-                  manifests=manifests, daemon={"interval": "1h", "mode": mode}).start()
+                  manifests=manifests, daemon={"interval": "1h", "mode": mode}, guard=guard).start()
 
 
-def imported(daemon, pg, databases):
+def imported(daemon, pg, databases, guard=None):
     """The manifests of everything, from a daemon that has none."""
-    d = watch(daemon, pg, databases)
+    d = watch(daemon, pg, databases, guard=guard)
     wait_for(lambda: all(r["last_success"] is not None for r in d.json("status")["targets"]), 60, "every target has been looked at",
              lambda: d.ctl("status").out)
     texts = {name: d.ctl("import", "s" if name == "platform" else f"s/{name}", expect=0).out for name in ("platform", *databases)}
@@ -115,6 +115,82 @@ def test_everything_that_a_manifest_can_say_is_described(pg, daemon):
                   dbname="orders") == [(True, False, "owner", 1)]
     assert pg.sql("SELECT rolconnlimit, (SELECT bool_or(setconfig::text LIKE '%work_mem=12MB%') FROM pg_db_role_setting), "
                   "(SELECT datacl::text LIKE '%{=%' OR datacl::text LIKE '%,=%' FROM pg_database WHERE datname = 'orders') FROM pg_roles WHERE rolname = 'reader'") == [(5, True, False)]
+
+
+MESSY = """
+CREATE ROLE app; CREATE ROLE rds_iam; CREATE ROLE "PUBLIC"; CREATE ROLE far VALID UNTIL '20000-01-01'; CREATE ROLE gone VALID UNTIL '-infinity';
+CREATE ROLE "two
+roles: ( { name = ""nobody's""; superuser = true; } ); #";
+GRANT "PUBLIC", rds_iam, "two
+roles: ( { name = ""nobody's""; superuser = true; } ); #" TO app;
+COMMENT ON ROLE app IS E'pasted \\u0092 from\\x0b\\x7f elsewhere'; ALTER ROLE app SET my.bell = E'\\x07'; ALTER ROLE app SET "ünï.cöde" = 'x';
+ALTER DATABASE bare OWNER TO "two
+roles: ( { name = ""nobody's""; superuser = true; } ); #";
+"""
+MESSY_INSIDE = """
+CREATE SCHEMA "a(b"; CREATE TABLE "a(b".t (id int, a text); CREATE FUNCTION "a(b".f("a(b".t, int) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE SCHEMA "n
+l"; CREATE TABLE "n
+l"."t
+t" (id int, "c
+d" int); CREATE FUNCTION "a(b"."g
+h"() RETURNS int LANGUAGE sql AS 'SELECT 1';
+GRANT USAGE ON SCHEMA "n
+l" TO app; GRANT INSERT, UPDATE ("c
+d") ON "n
+l"."t
+t" TO app; GRANT EXECUTE ON FUNCTION "a(b".f("a(b".t, int) TO app; REVOKE EXECUTE ON FUNCTION "a(b"."g
+h"() FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE app IN SCHEMA "n
+l" GRANT SELECT ON TABLES TO far; ALTER TABLE "n
+l"."t
+t" ENABLE ROW LEVEL SECURITY; CREATE POLICY "p
+q" ON "n
+l"."t
+t" TO app USING ("c
+d" > 1); CREATE POLICY ctl ON "a(b".t USING (a ~ E'[\\x01-\\x1f]'); CREATE POLICY nothing ON "a(b".t; CREATE POLICY "its own" ON "a(b".t TO "PUBLIC" USING (true);
+CREATE POLICY "x
+roles: ( ); #" ON "a(b".t TO "PUBLIC" USING (true);
+ALTER DEFAULT PRIVILEGES FOR ROLE "two
+roles: ( { name = ""nobody's""; superuser = true; } ); #" GRANT SELECT ON TABLES TO app;
+"""
+
+
+@pytest.mark.majors(15, 18)
+def test_what_no_manifest_can_name_is_left_out_and_left_alone(pg, daemon):
+    """Names with line ends, roles named as everybody is, text that is not plain, and what has nothing to be declared."""
+    pg.create_database("orders")
+    pg.create_database("bare", "DROP SCHEMA public", "CREATE SCHEMA alone")
+    pg.sql(MESSY)
+    pg.sql(MESSY_INSIDE, dbname="orders")
+    guard = {"ignored_roles": ["rds*"], "max_revokes": 0}
+    texts = imported(daemon, pg, ["orders", "bare"], guard)
+    for text in texts.values():
+        notes, _, declared = text.partition("\nauthority = ")
+        assert all(line.startswith("#") for line in notes.splitlines() if line) and "\nroles: ( )" not in declared and "nobody's" not in declared, text
+    for said in ("policy nothing", "policy its own", "x\\x0aroles", "valid_until of role far"):
+        assert said in texts["orders"] + texts["platform"], texts
+    d = watch(daemon, pg, ["orders", "bare"], texts, guard=guard)
+    no_drift(d, texts)
+    d.stop()
+    mark = pg.log_mark()
+    d = watch(daemon, pg, ["orders", "bare"], texts, mode="enforce", guard=guard)
+    d.reconcile()
+    assert pg.changes(mark) == []
+    held = """SELECT has_column_privilege('app', E'"n\\nl"."t\\nt"', E'c\\nd', 'UPDATE'), has_table_privilege('app', E'"n\\nl"."t\\nt"', 'INSERT'),
+              has_function_privilege('app', '"a(b".f("a(b".t, int)', 'EXECUTE'), (SELECT string_agg(pg_get_expr(polqual, polrelid), ' ' ORDER BY polname) FROM pg_policy)"""
+    before = pg.sql(held, dbname="orders")
+    pg.sql("""REVOKE UPDATE ("c\nd"), INSERT ON "n\nl"."t\nt" FROM app; REVOKE EXECUTE ON FUNCTION "a(b".f("a(b".t, int) FROM app; DROP POLICY "p\nq" ON "n\nl"."t\nt";"""
+           """ALTER POLICY ctl ON "a(b".t USING (true)""", dbname="orders")
+    pg.sql("ALTER ROLE app RESET my.bell; COMMENT ON ROLE app IS NULL")
+    d.reconcile(expect=None)
+    for row in d.json("status")["targets"]:
+        if row["held"]:                          # the policy: who sees which rows is asked for
+            d.ctl("approve", row["target"], row["plan"], expect=0)
+    d.reconcile()
+    assert pg.sql(held, dbname="orders") == before
+    assert pg.sql("SELECT shobj_description('app'::regrole, 'pg_authid'), (SELECT setting FROM pg_db_role_setting, unnest(setconfig) setting WHERE setting ~ 'bell')") == [
+        ("pasted \x92 from\x0b\x7f elsewhere", "my.bell=\x07")]
 
 
 @pytest.mark.majors(15)
