@@ -30,7 +30,7 @@ json_t *document_findings(const struct migration_finding *v, uint32_t n, const c
 	json_t *list = json_array();
 
 	for (uint32_t i = 0; i < n; i++)
-		if (!v[i].made)
+		if (!v[i].made && !v[i].absent)
 			json_array_append_new(list, finding(&v[i], script));
 	return list;
 }

@@ -128,29 +128,27 @@ static const json_t *inside(const json_t *node, const char **ret_kind)
 /* ---- ALTER TABLE ---- */
 
 static const struct { const char *subtype; struct effect effect; } alterations[] = {
-	{ "AT_DropColumn", { "drop-column", LOCK_ACCESS_EXCLUSIVE, DESTROYS, "the column's data is gone, and who still reads it fails" } },
+	{ "AT_DropColumn", { "drop-column", LOCK_ACCESS_EXCLUSIVE, DESTROYS,
+			     "the column's data is gone, and who still reads it fails; with a foreign key, the table that it refers to is locked as well" } },
 	{ "AT_AlterColumnType", { "alter-type", LOCK_ACCESS_EXCLUSIVE, REWRITES,
-				  "rewrites the table and its indexes, unless the types are stored alike" } },
+				  "rewrites the table and its indexes, unless the types are stored alike; of a foreign key, the other table is locked as well" } },
 	{ "AT_SetNotNull", { "set-not-null", LOCK_ACCESS_EXCLUSIVE, SCANS,
 			     "reads the whole table, unless a valid CHECK (... IS NOT NULL) says so already" } },
-	{ "AT_DropNotNull", { "brief-lock", LOCK_ACCESS_EXCLUSIVE, 0, "briefly" } },
-	{ "AT_ColumnDefault", { "brief-lock", LOCK_ACCESS_EXCLUSIVE, 0, "briefly" } },
 	{ "AT_ValidateConstraint", { NULL, LOCK_SHARE_UPDATE_EXCLUSIVE, SCANS, NULL } },
-	{ "AT_DropConstraint", { "brief-lock", LOCK_ACCESS_EXCLUSIVE, 0, "briefly" } },
+	{ "AT_DropConstraint", { "brief-lock", LOCK_ACCESS_EXCLUSIVE, 0, "briefly; of a foreign key, the table that it refers to as well" } },
 	{ "AT_SetStatistics", { NULL, LOCK_SHARE_UPDATE_EXCLUSIVE, 0, NULL } },
 	{ "AT_SetRelOptions", { NULL, LOCK_SHARE_UPDATE_EXCLUSIVE, 0, NULL } },
 	{ "AT_ResetRelOptions", { NULL, LOCK_SHARE_UPDATE_EXCLUSIVE, 0, NULL } },
 	{ "AT_SetOptions", { NULL, LOCK_SHARE_UPDATE_EXCLUSIVE, 0, NULL } },
 	{ "AT_ClusterOn", { NULL, LOCK_SHARE_UPDATE_EXCLUSIVE, 0, NULL } },
 	{ "AT_DropCluster", { NULL, LOCK_SHARE_UPDATE_EXCLUSIVE, 0, NULL } },
-	{ "AT_EnableTrig", { "trigger", LOCK_SHARE_ROW_EXCLUSIVE, 0, "briefly" } },
-	{ "AT_DisableTrig", { "trigger", LOCK_SHARE_ROW_EXCLUSIVE, 0, "briefly" } },
 	{ "AT_SetLogged", { "rewrite", LOCK_ACCESS_EXCLUSIVE, REWRITES, "rewrites the table" } },
 	{ "AT_SetUnLogged", { "rewrite", LOCK_ACCESS_EXCLUSIVE, REWRITES, "rewrites the table, which a crash then empties" } },
 	{ "AT_SetTableSpace", { "rewrite", LOCK_ACCESS_EXCLUSIVE, REWRITES, "copies the table" } },
 	{ "AT_SetAccessMethod", { "rewrite", LOCK_ACCESS_EXCLUSIVE, REWRITES, "rewrites the table" } },
 	{ "AT_AttachPartition", { "attach-partition", LOCK_SHARE_UPDATE_EXCLUSIVE, 0, NULL } },
 	{ "AT_DetachPartition", { "detach-partition", LOCK_ACCESS_EXCLUSIVE, 0, "use DETACH PARTITION ... CONCURRENTLY" } },
+	{ "AT_DetachPartitionFinalize", { NULL, LOCK_SHARE_UPDATE_EXCLUSIVE, 0, NULL } },
 };
 
 static const struct effect brief_lock = { "brief-lock", LOCK_ACCESS_EXCLUSIVE, 0, "briefly" };
@@ -224,30 +222,54 @@ static void add_column(struct lint *l, const json_t *column, const json_t *relat
 	add_on(l, effect, relation);
 }
 
+/* AT_EnableTrig, AT_DisableTrigAll and the others are alike. */
+static const struct effect *alteration(const char *subtype)
+{
+	static const struct effect trigger = { "trigger", LOCK_SHARE_ROW_EXCLUSIVE, 0, "briefly" };
+
+	if (strstr(subtype, "Trig"))
+		return &trigger;
+	for (size_t k = 0; k < sizeof alterations / sizeof *alterations; k++)
+		if (strcmp(alterations[k].subtype, subtype) == 0)
+			return &alterations[k].effect;
+	return &brief_lock;
+}
+
+/* ATTACH and DETACH lock the partition, too. */
+static void alter_partition(struct lint *l, const json_t *partition, const struct effect *effect, const json_t *relation, bool index)
+{
+	static const struct effect attached = { "attach-partition", LOCK_ACCESS_EXCLUSIVE, SCANS,
+						"reads the whole partition, unless a valid CHECK says what it holds" };
+	bool attaches = effect->lock == LOCK_SHARE_UPDATE_EXCLUSIVE;
+
+	if (!effect->rule || json_is_true(json_object_get(partition, "concurrent")))
+		return;
+	if (!attaches)
+		add_on(l, effect, relation);
+	add_on(l, attaches ? index ? &brief_lock : &attached : effect, json_object_get(partition, "name"));
+}
+
 static void alter_table(struct lint *l, const json_t *statement)
 {
 	const json_t *relation = json_object_get(statement, "relation");
+	const char *type = string_of(statement, "objtype");
 	json_t *node;
 	size_t i;
 
 	json_array_foreach(json_object_get(statement, "cmds"), i, node) {
 		const json_t *cmd = json_object_get(node, "AlterTableCmd"), *def = json_object_get(cmd, "def");
 		const char *subtype = string_of(cmd, "subtype");
-		const struct effect *effect = &brief_lock;
-		static const struct effect attached = { "attach-partition", LOCK_ACCESS_EXCLUSIVE, SCANS,
-							"reads the whole partition, unless a valid CHECK says what it holds" };
+		const struct effect *effect = alteration(subtype);
 
-		for (size_t k = 0; k < sizeof alterations / sizeof *alterations; k++)
-			if (strcmp(alterations[k].subtype, subtype) == 0)
-				effect = &alterations[k].effect;
 		if (strcmp(subtype, "AT_AddColumn") == 0)
 			add_column(l, json_object_get(def, "ColumnDef"), relation);
 		else if (strcmp(subtype, "AT_AddConstraint") == 0)
 			add_constraint(l, json_object_get(def, "Constraint"), relation);
-		else if (strcmp(subtype, "AT_AttachPartition") == 0)
-			add_on(l, &attached, json_object_get(json_object_get(def, "PartitionCmd"), "name"));
-		else if (effect->rule && !(strcmp(subtype, "AT_DetachPartition") == 0 &&
-					   json_is_true(json_object_get(json_object_get(def, "PartitionCmd"), "concurrent"))))
+		else if (json_object_get(def, "PartitionCmd"))
+			alter_partition(l, json_object_get(def, "PartitionCmd"), effect, relation, strcmp(type, "OBJECT_INDEX") == 0);
+		else if (strcmp(type, "OBJECT_VIEW") == 0)      /* its options belong to what its readers see */
+			add_on(l, &brief_lock, relation);
+		else if (effect->rule)
 			add_on(l, effect, relation);
 	}
 }
@@ -276,10 +298,42 @@ static void create_table(struct lint *l, const json_t *statement)
 			add_on(l, &parent_lock, json_object_get(item, "RangeVar"));
 }
 
-static void create_table_as(struct lint *l, const json_t *statement)
+/* CREATE TABLE AS, MATERIALIZED VIEW, SEQUENCE */
+static void create_other(struct lint *l, const json_t *statement)
 {
+	const json_t *into = json_object_get(statement, "into");
+
 	if (!json_is_true(json_object_get(statement, "if_not_exists")))
-		make(l, json_object_get(json_object_get(statement, "into"), "rel"));
+		make(l, into ? json_object_get(into, "rel") : json_object_get(statement, "sequence"));
+}
+
+static void create_view(struct lint *l, const json_t *statement)
+{
+	const json_t *view = json_object_get(statement, "view");
+
+	if (json_is_true(json_object_get(statement, "replace")))
+		add_on(l, &brief_lock, view);
+	else
+		make(l, view);
+}
+
+static void alter_sequence(struct lint *l, const json_t *statement)
+{
+	static const struct effect effect = { "brief-lock", LOCK_SHARE_ROW_EXCLUSIVE, 0, "briefly: nextval() waits" };
+
+	add_on(l, &effect, json_object_get(statement, "sequence"));
+}
+
+/* The tables are those with a column of the domain: no name says which. */
+static void alter_domain(struct lint *l, const json_t *statement)
+{
+	static const struct effect effect = { "add-check", LOCK_NONE, SCANS,
+					      "blocks writes to every table with a column of the domain, and reads it whole" };
+	const char subtype = *string_of(statement, "subtype");
+
+	if (subtype == 'O' || subtype == 'V' || (subtype == 'C' &&
+	    !json_is_true(json_object_get(json_object_get(json_object_get(statement, "def"), "Constraint"), "skip_validation"))))
+		add(l, &effect, "", "");
 }
 
 static void create_index(struct lint *l, const json_t *statement)
@@ -301,16 +355,21 @@ static bool takes_columns_along(const json_t *statement)
 	return found && strcmp(string_of(statement, "behavior"), "DROP_CASCADE") == 0;
 }
 
-/* Objects come as lists of name parts, or as one name. */
+/* Objects come as lists of name parts, or as one name; a trigger's has that of its table before its own. */
 static void drop(struct lint *l, const json_t *statement)
 {
-	static const struct { const char *type; struct effect effect; } kinds[] = {
-		{ "OBJECT_TABLE", { "drop-table", LOCK_ACCESS_EXCLUSIVE, DESTROYS, "its data is gone" } },
-		{ "OBJECT_MATVIEW", { "drop-relation", LOCK_ACCESS_EXCLUSIVE, 0, "who still reads it fails" } },
-		{ "OBJECT_VIEW", { "drop-relation", LOCK_ACCESS_EXCLUSIVE, 0, "who still reads it fails" } },
-		{ "OBJECT_SEQUENCE", { "drop-relation", LOCK_ACCESS_EXCLUSIVE, DESTROYS, "its state is gone" } },
-		{ "OBJECT_INDEX", { "drop-index", LOCK_ACCESS_EXCLUSIVE, 0, "of its table too; DROP INDEX CONCURRENTLY does not" } },
-		{ "OBJECT_SCHEMA", { "drop-schema", LOCK_NONE, DESTROYS, "drops a schema" } },
+	static const struct { const char *type; size_t own; struct effect effect; } kinds[] = {
+		{ "OBJECT_TABLE", 0, { "drop-table", LOCK_ACCESS_EXCLUSIVE, DESTROYS,
+				       "its data is gone; the tables that its foreign keys refer to are locked as well" } },
+		{ "OBJECT_FOREIGN_TABLE", 0, { "drop-relation", LOCK_ACCESS_EXCLUSIVE, 0, "who still reads it fails" } },
+		{ "OBJECT_MATVIEW", 0, { "drop-relation", LOCK_ACCESS_EXCLUSIVE, 0, "who still reads it fails" } },
+		{ "OBJECT_VIEW", 0, { "drop-relation", LOCK_ACCESS_EXCLUSIVE, 0, "who still reads it fails" } },
+		{ "OBJECT_SEQUENCE", 0, { "drop-relation", LOCK_ACCESS_EXCLUSIVE, DESTROYS, "its state is gone" } },
+		{ "OBJECT_INDEX", 0, { "drop-index", LOCK_ACCESS_EXCLUSIVE, 0, "of its table too; DROP INDEX CONCURRENTLY does not" } },
+		{ "OBJECT_TRIGGER", 1, { "brief-lock", LOCK_ACCESS_EXCLUSIVE, 0, "briefly" } },
+		{ "OBJECT_POLICY", 1, { "brief-lock", LOCK_ACCESS_EXCLUSIVE, 0, "briefly" } },
+		{ "OBJECT_RULE", 1, { "brief-lock", LOCK_ACCESS_EXCLUSIVE, 0, "briefly" } },
+		{ "OBJECT_SCHEMA", 0, { "drop-schema", LOCK_NONE, DESTROYS, "drops a schema" } },
 	};
 	static const struct effect cascade = { "drop-cascade", LOCK_NONE, DESTROYS, "CASCADE: columns and tables that need it go with it" };
 	bool patient = json_is_true(json_object_get(statement, "concurrent"));
@@ -324,7 +383,7 @@ static void drop(struct lint *l, const json_t *statement)
 			continue;
 		json_array_foreach(json_object_get(statement, "objects"), i, object) {
 			const json_t *items = json_object_get(json_object_get(object, "List"), "items");
-			size_t n = json_array_size(items);
+			size_t n = json_array_size(items) - (items ? kinds[k].own : 0);
 			const char *name = n ? string_of(json_object_get(json_array_get(items, n - 1), "String"), "sval") :
 					       string_of(json_object_get(object, "String"), "sval");
 
@@ -352,11 +411,14 @@ static void drop_database(struct lint *l, const json_t *statement)
 static void truncate_tables(struct lint *l, const json_t *statement)
 {
 	static const struct effect effect = { "truncate", LOCK_ACCESS_EXCLUSIVE, DESTROYS, "every row is gone" };
+	static const struct effect cascade = { "truncate", LOCK_ACCESS_EXCLUSIVE, DESTROYS,
+					       "every row is gone; CASCADE: so is every row of the tables whose foreign keys refer to it" };
+	bool cascades = strcmp(string_of(statement, "behavior"), "DROP_CASCADE") == 0;
 	json_t *item;
 	size_t i;
 
 	json_array_foreach(json_object_get(statement, "relations"), i, item)
-		add_on(l, &effect, json_object_get(item, "RangeVar"));
+		add_on(l, cascades ? &cascade : &effect, json_object_get(item, "RangeVar"));
 }
 
 static void update_all(struct lint *l, const json_t *statement)
@@ -391,7 +453,8 @@ static void rename_it(struct lint *l, const json_t *statement)
 
 	if (!relation)
 		return;
-	add_on(l, &effect, relation);
+	if (strcmp(string_of(statement, "renameType"), "OBJECT_INDEX") != 0)      /* that stops nobody */
+		add_on(l, &effect, relation);
 	/* a column or constraint has its name in subname */
 	if (!*string_of(statement, "subname") && (*to_name || *to_schema))
 		lint_made_rename(l->made, schema, name, *to_schema ? to_schema : schema, *to_name ? to_name : name);
@@ -474,7 +537,8 @@ static void opaque(struct lint *l, const json_t *statement)
 }
 
 static const struct { const char *kind; void (*lint)(struct lint *, const json_t *); } statements[] = {
-	{ "AlterTableStmt", alter_table }, { "CreateStmt", create_table }, { "CreateTableAsStmt", create_table_as }, { "IndexStmt", create_index },
+	{ "AlterTableStmt", alter_table }, { "CreateStmt", create_table }, { "CreateTableAsStmt", create_other }, { "IndexStmt", create_index },
+	{ "ViewStmt", create_view }, { "CreateSeqStmt", create_other }, { "AlterSeqStmt", alter_sequence }, { "AlterDomainStmt", alter_domain },
 	{ "DropStmt", drop }, { "DropOwnedStmt", drop_owned }, { "DropdbStmt", drop_database }, { "TruncateStmt", truncate_tables }, { "UpdateStmt", update_all }, { "DeleteStmt", delete_all },
 	{ "CreateTrigStmt", create_trigger }, { "RenameStmt", rename_it }, { "AlterObjectSchemaStmt", rename_it }, { "RuleStmt", brief },
 	{ "CreatePolicyStmt", brief }, { "AlterPolicyStmt", brief }, { "RefreshMatViewStmt", refresh }, { "VacuumStmt", vacuum },
