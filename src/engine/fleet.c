@@ -44,18 +44,14 @@ struct target *fleet_target(const struct engine *e, const char *name)
 
 static void load_suspension(struct target *t)
 {
-	struct suspension *v = NULL;
-	uint32_t n = 0;
+	struct suspension s;
 	void *scratch = talloc_new(NULL);
 
-	if (state_suspensions(t->engine->state, scratch, &v, &n) == 0)
-		for (uint32_t i = 0; i < n; i++) {
-			if (strcmp(v[i].target, t->name) != 0)
-				continue;
-			t->suspended = true;
-			t->suspend_until = v[i].until_ms;
-			t->suspend_reason = v[i].reason != NULL && v[i].reason[0] != '\0' ? talloc_strdup(t, v[i].reason) : NULL;
-		}
+	t->suspended = state_suspension(t->engine->state, scratch, t->name, &s) == 0;
+	if (t->suspended) {
+		t->suspend_until = s.until_ms;
+		t->suspend_reason = s.reason != NULL && s.reason[0] != '\0' ? talloc_strdup(t, s.reason) : NULL;
+	}
 	talloc_free(scratch);
 }
 
@@ -100,12 +96,17 @@ static int by_name(const void *a, const void *b)
 	return strcmp((*(struct target *const *)a)->name, (*(struct target *const *)b)->name);
 }
 
-static struct target *database_find(const struct server *s, const char *database)
+static int database_compare(const void *name, const void *target)
 {
-	for (uint32_t i = 0; i < s->n_databases; i++)
-		if (strcmp(s->databases[i]->database, database) == 0)
-			return s->databases[i];
-	return NULL;
+	return strcmp(name, (*(struct target *const *)target)->database);
+}
+
+/* Among the first n of the list, which are sorted. */
+static struct target *database_find(const struct server *s, uint32_t n, const char *database)
+{
+	struct target **found = n > 0 ? bsearch(database, s->databases, n, sizeof(*s->databases), database_compare) : NULL;
+
+	return found != NULL ? *found : NULL;
 }
 
 /* The list is sorted by name; new ones are appended and sorted in by fleet_order(). */
@@ -163,20 +164,28 @@ static bool connectable(const struct database *db)
 	return db->allow_connections && db->connection_limit != -2;
 }
 
-static bool server_shows(const struct server_state *state, const char *database)
+/* What the server shows, sorted. */
+static const char **shown_databases(void *parent, const struct server_state *state, uint32_t *ret_n)
 {
+	const char **v = talloc_array(parent, const char *, state->n_databases);
+	uint32_t n = 0;
+
 	for (uint32_t i = 0; i < state->n_databases; i++)
-		if (strcmp(names_text(state->names, state->databases[i].name), database) == 0 && connectable(&state->databases[i]))
-			return true;
-	return false;
+		if (connectable(&state->databases[i]))
+			v[n++] = names_text(state->names, state->databases[i].name);
+	if (n > 1)
+		qsort(v, n, sizeof(*v), text_compare);
+	*ret_n = n;
+	return v;
 }
 
-static bool expand_add(struct server *s, const char *name, msec_t now)
+/* known: how many there were before the first was added. */
+static bool expand_add(struct server *s, uint32_t known, const char *name, msec_t now)
 {
 	bool match;
 	struct target *t;
 
-	if (settings_database(s->gen->server, name, &match) == NULL || !match || database_find(s, name) != NULL)
+	if (database_find(s, known, name) != NULL || settings_database(s->gen->server, name, &match) == NULL || !match)
 		return false;
 	t = database_add(s, name);
 	t->from_match = true;
@@ -188,23 +197,24 @@ static bool expand_add(struct server *s, const char *name, msec_t now)
 
 void fleet_expand(struct server *s, msec_t now)
 {
-	const struct server_state *state = s->look->server_state;
 	bool changed = false;
-	uint32_t before = s->n_databases;
+	uint32_t before = s->n_databases, n;
+	const char **shown;
 
 	if (s->look->gen != s->gen)
 		return;
+	shown = shown_databases(NULL, s->look->server_state, &n);
 	for (uint32_t i = 0; i < before; i++) {
 		struct target *t = s->databases[i];
 
-		if (!t->from_match || t->removed || server_shows(state, t->database))
+		if (!t->from_match || t->removed || (n > 0 && bsearch(&t->database, shown, n, sizeof(*shown), text_compare) != NULL))
 			continue;
 		log_target(LOG_LEVEL_NOTICE, t->name, MESSAGE_DATABASE_GONE, "the database is gone");
 		target_remove(t, now);
 	}
-	for (uint32_t i = 0; i < state->n_databases; i++)
-		if (connectable(&state->databases[i]))
-			changed |= expand_add(s, names_text(state->names, state->databases[i].name), now);
+	for (uint32_t i = 0; i < n; i++)
+		changed |= expand_add(s, before, shown[i], now);
+	talloc_free(shown);
 	if (changed)
 		fleet_order(s->engine);
 }
@@ -325,6 +335,7 @@ static struct server *server_new(struct engine *e, const struct server_settings 
 static void server_configure(struct engine *e, struct settings_hold *hold, const struct server_settings *settings, msec_t now)
 {
 	struct server *s = server_find(e, settings->name);
+	uint32_t known;
 	bool match;
 
 	if (s == NULL) {
@@ -341,8 +352,9 @@ static void server_configure(struct engine *e, struct settings_hold *hold, const
 		else
 			s->databases[i]->from_match = match;
 	}
+	known = s->n_databases;
 	for (uint32_t i = 0; i < settings->n_databases; i++)
-		if (settings->databases[i].name != NULL && database_find(s, settings->databases[i].name) == NULL)
+		if (settings->databases[i].name != NULL && database_find(s, known, settings->databases[i].name) == NULL)
 			database_add(s, settings->databases[i].name);
 	for (uint32_t i = 0; i < s->n_databases; i++)
 		if (target_state_at_rest(s->databases[i]->state))

@@ -31,28 +31,24 @@ int state_resume(struct state *state, const char *target)
 	return state_run_hit(state, stmt);
 }
 
-int state_suspensions(struct state *state, void *parent, struct suspension **ret, uint32_t *ret_n)
+int state_suspension(struct state *state, void *parent, const char *target, struct suspension *ret)
 {
-	sqlite3_stmt *stmt = state_statement(state, SQL_SUSPENSIONS);
-	struct suspension *v = talloc_zero_array(parent, struct suspension, 0);
-	uint32_t n = 0;
-	int rc = stmt ? SQLITE_DONE : sqlite3_errcode(state->db);
+	sqlite3_stmt *stmt = state_statement(state, SQL_SUSPENSION);
+	int rc;
 
-	while (stmt && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-		v = talloc_realloc(parent, v, struct suspension, n + 1);
-		v[n].target = column_text(v, stmt, 0);
-		v[n].reason = column_text(v, stmt, 1);
-		v[n].actor = column_text(v, stmt, 2);
-		v[n].since_ms = sqlite3_column_int64(stmt, 3);
-		v[n].until_ms = sqlite3_column_int64(stmt, 4);
-		n++;
+	if (!stmt)
+		return state_errno(sqlite3_errcode(state->db));
+	bind_text(stmt, 1, target);
+	rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW) {
+		ret->target = talloc_strdup(parent, target);
+		ret->reason = column_text(parent, stmt, 0);
+		ret->actor = column_text(parent, stmt, 1);
+		ret->since_ms = sqlite3_column_int64(stmt, 2);
+		ret->until_ms = sqlite3_column_int64(stmt, 3);
 	}
 	sqlite3_reset(stmt);
-	if (rc != SQLITE_DONE)
-		TALLOC_FREE(v);
-	*ret = v;
-	*ret_n = v ? n : 0;
-	return state_errno(rc);
+	return rc == SQLITE_DONE ? 1 : state_errno(rc);
 }
 
 int state_approve(struct state *state, const struct approval *approval)

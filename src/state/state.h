@@ -71,8 +71,8 @@ int state_prune(struct state *, int64_t before_ms);
 struct suspension { const char *target, *reason, *actor; int64_t since_ms, until_ms; /* 0 = until resumed */ };
 int state_suspend(struct state *, const struct suspension *);
 int state_resume(struct state *, const char *target);                         /* 1 = was not suspended */
-/* All of them, those that have run out included: the reader compares until_ms with its clock. */
-int state_suspensions(struct state *, void *parent, struct suspension **ret, uint32_t *ret_n);
+/* 1 = is not suspended. One that has run out is found, too: the reader compares until_ms with its clock. */
+int state_suspension(struct state *, void *parent, const char *target, struct suspension *ret);
 
 struct approval { const char *target, *plan, *actor; int64_t at_ms, expires_ms; bool rejected; };
 /* The last word counts: a rejection after an approval withdraws it, an approval after its use is a new one. */

@@ -31,7 +31,7 @@ static const char *const statements[SQL_COUNT] = {
 	[SQL_PRUNE_APPROVALS] = "DELETE FROM approval WHERE expires_ms < ?1",
 	[SQL_SUSPEND] = "INSERT OR REPLACE INTO suspension (target, reason, actor, since_ms, until_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
 	[SQL_RESUME] = "DELETE FROM suspension WHERE target = ?1",
-	[SQL_SUSPENSIONS] = "SELECT target, reason, actor, since_ms, until_ms FROM suspension ORDER BY target",
+	[SQL_SUSPENSION] = "SELECT reason, actor, since_ms, until_ms FROM suspension WHERE target = ?1",
 	[SQL_APPROVE] = "INSERT OR REPLACE INTO approval (target, plan, actor, at_ms, expires_ms, rejected, used)"
 			" VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)",
 	[SQL_APPROVAL] = "SELECT actor, at_ms, expires_ms, rejected FROM approval"

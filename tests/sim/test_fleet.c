@@ -602,6 +602,28 @@ static void a_database_that_comes_back_is_there_again(void **state)
 	fleet_end(f);
 }
 
+/* What is done for all databases of a server in one turn grows with their number, not with its square; so does a start with
+   all of them suspended. CPU time: whoever else is at work here does not count. */
+static void a_server_of_very_many_databases_holds_nobody_up(void **state)
+{
+	enum { MANY = 5000 };
+	struct fleet *f = fleet_make(1, MANY, 4, 3);
+	int64_t began = clock_cpu_us();
+
+	(void)state;
+	state_batch_begin(f->state);
+	for (unsigned i = 0; i < MANY; i++)
+		assert_int_equal(state_suspend(f->state, &(struct suspension){ .target = world.servers[0].databases[i].name }), 0);
+	assert_int_equal(state_batch_end(f->state), 0);
+	run_until(f, 100);
+	assert_int_equal(engine_targets(f->engine), 1 + MANY);
+assert_true(clock_cpu_us() - began < 5000000);
+	began = clock_cpu_us();
+	fleet_expand(f->engine->servers[0], world.now);
+assert_true(clock_cpu_us() - began < 100000);
+	fleet_end(f);
+}
+
 static struct plan *plan_of_roles(void *parent, const char *prefix, uint32_t n)
 {
 	struct plan *plan = talloc_zero(parent, struct plan);
@@ -708,7 +730,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_database_that_is_missing_backs_off), cmocka_unit_test(a_fight_is_given_up),
 		cmocka_unit_test(an_undo_waits_and_is_not_undone_again),
 		cmocka_unit_test(a_server_that_comes_back_comes_back_once), cmocka_unit_test(a_database_that_comes_back_is_there_again),
-		cmocka_unit_test(what_was_given_up_is_not_forgotten_with_others),
+		cmocka_unit_test(what_was_given_up_is_not_forgotten_with_others), cmocka_unit_test(a_server_of_very_many_databases_holds_nobody_up),
 		cmocka_unit_test(a_rejected_undo_is_dropped_and_one_not_declared_any_more_forgotten),
 		cmocka_unit_test(the_smallest_caps_still_serve_everybody), cmocka_unit_test(after_any_trouble_all_converge),
 		cmocka_unit_test(on_a_busy_machine_too),

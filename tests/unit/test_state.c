@@ -341,23 +341,25 @@ static void newer_format_is_an_outcome(void **arg)
 static void suspensions(void **arg)
 {
 	struct fixture *f = *arg;
-	struct suspension *v;
-	uint32_t n;
+	struct suspension s;
 
 	assert_int_equal(state_suspend(f->state, &(struct suspension){ "prod/orders", "release", "uid 0 (root)", 5, 0 }), 0);
 	assert_int_equal(state_suspend(f->state, &(struct suspension){ "prod", NULL, "uid 0 (root)", 5, 99 }), 0);
 	assert_int_equal(state_suspend(f->state, &(struct suspension){ "prod", "again", "uid 7", 6, 100 }), 0);
 	reopen(f);
-	assert_int_equal(state_suspensions(f->state, f, &v, &n), 0);
-	assert_int_equal(n, 2);
-	assert_string_equal(v[0].target, "prod");
-	assert_string_equal(v[0].reason, "again");
-	assert_int_equal(v[0].until_ms, 100);
-	assert_string_equal(v[1].reason, "release");
+	assert_int_equal(state_suspension(f->state, f, "prod", &s), 0);
+	assert_string_equal(s.target, "prod");
+	assert_string_equal(s.reason, "again");
+	assert_string_equal(s.actor, "uid 7");
+	assert_int_equal(s.since_ms, 6);
+	assert_int_equal(s.until_ms, 100);
+	assert_int_equal(state_suspension(f->state, f, "prod/orders", &s), 0);
+	assert_string_equal(s.reason, "release");
+	assert_int_equal(state_suspension(f->state, f, "prod/other", &s), 1);
 	assert_int_equal(state_resume(f->state, "prod"), 0);
 	assert_int_equal(state_resume(f->state, "prod"), 1);
-	assert_int_equal(state_suspensions(f->state, f, &v, &n), 0);
-	assert_int_equal(n, 1);
+	assert_int_equal(state_suspension(f->state, f, "prod", &s), 1);
+	assert_int_equal(state_suspension(f->state, f, "prod/orders", &s), 0);
 }
 
 static void approvals_are_used_once(void **arg)
