@@ -199,6 +199,7 @@ struct target {
 	const char *rejected_by;          /* a child of plan */
 	char held_noted[17];              /* id of the plan of which history says that it is held; also in state.db */
 	bool waiting_quiet, waiting_secret;
+	struct target *quiet_next;        /* of those that wait for the same answer */
 	msec_t pass_due;                  /* when the pass under way was due */
 	msec_t resume_due;                /* when it was due before a pass that only looks was ordered */
 	char identity_offered[17];        /* what answered instead of who we knew; approve accepts it */
@@ -266,6 +267,7 @@ struct server {
 	unsigned epoch;                   /* counts kept connections */
 	/* the quiet check under way on root's session */
 	bool asking;
+	struct target *waiting;           /* for the answer */
 	struct statement ask_statement;
 	struct batch ask_batch;
 	struct collect ask_collect;
@@ -468,6 +470,7 @@ bool quiet_possible(const struct target *, msec_t now);
 void quiet_ask(struct target *, msec_t now);
 void quiet_turn(struct server *, msec_t now);            /* root's session has something */
 void quiet_lost(struct server *, msec_t now);            /* nobody gets an answer */
+void quiet_forget(struct target *);                      /* it waits for none any more */
 
 /* ---- files.c: migration files, shared by the targets that name the same directories ---- */
 struct source_files {

@@ -114,6 +114,7 @@ static void pass_end(struct target *t, msec_t next, msec_t now)
 	if (t->pass != NULL)
 		note_duration(t, now);
 	slots_unqueue(t);
+	quiet_forget(t);
 	migrations_forget(t);
 	if (session_may_stay(t))
 		slots_keep(t, true);

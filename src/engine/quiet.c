@@ -50,24 +50,44 @@ bool quiet_possible(const struct target *t, msec_t now)
 	return root_can_answer(s) && !something_ended(t->plan) && !schema_due(t, now) && !migrations_changed((struct target *)t);
 }
 
+static void wait_for_answer(struct target *t)
+{
+	t->waiting_quiet = true;
+	t->quiet_next = t->server->waiting;
+	t->server->waiting = t;
+}
+
+void quiet_forget(struct target *t)
+{
+	struct target **at = &t->server->waiting;
+
+	if (!t->waiting_quiet)
+		return;
+	while (*at != t)
+		at = &(*at)->quiet_next;
+	*at = t->quiet_next;
+	t->waiting_quiet = false;
+}
+
 /* A target that asks is in state QUIET with a pass of its own; root's own pass may be the one that asks. */
 void quiet_ask(struct target *t, msec_t now)
 {
 	struct server *s = t->server;
 	struct collect *c = &s->ask_collect;
 
-	t->waiting_quiet = true;
-	if (s->asking)
+	if (s->asking) {
+		wait_for_answer(t);
 		return;
+	}
 	s->ask_statement = (struct statement){ .name = "snapshot", .sql = query_get(QUERY_SNAPSHOT, s->version_num, false)->sql };
 	s->ask_batch = (struct batch){ .mode = BATCH_PIPELINE, .statements = &s->ask_statement, .n = 1 };
 	collect_begin(c, talloc_new(s));
 	if (s->root->session == NULL || session_submit(s->root->session, &s->ask_batch, now) != 0) {
 		TALLOC_FREE(c->parent);
-		t->waiting_quiet = false;
 		target_event(t, TE_CHANGED, now);
 		return;
 	}
+	wait_for_answer(t);
 	s->asking = true;
 	s->ask_deadline = now + ASK_TIMEOUT;
 	target_mark(s->root);
@@ -95,11 +115,6 @@ static void review(struct target *t, msec_t now)
 
 static void answer(struct target *t, const char *snapshot, msec_t now)
 {
-	if (!t->waiting_quiet)
-		return;
-	t->waiting_quiet = false;
-	if (t->state != TS_QUIET)
-		return;
 	if (snapshot != NULL && t->look != NULL && t->look->epoch == t->server->epoch && t->look->snapshot != NULL &&
 	    strcmp(t->look->snapshot, snapshot) == 0)
 		review(t, now);
@@ -109,10 +124,13 @@ static void answer(struct target *t, const char *snapshot, msec_t now)
 
 static void answer_all(struct server *s, const char *snapshot, msec_t now)
 {
+	struct target *t;
+
 	s->asking = false;
-	for (uint32_t i = 0; i < s->n_databases; i++)
-		answer(s->databases[i], snapshot, now);
-	answer(s->root, snapshot, now);
+	while ((t = s->waiting) != NULL) {
+		quiet_forget(t);
+		answer(t, snapshot, now);
+	}
 }
 
 void quiet_lost(struct server *s, msec_t now)

@@ -193,6 +193,7 @@ static void effect_close(struct target *t, msec_t now)
 {
 	(void)now;
 	slots_unqueue(t);
+	quiet_forget(t);
 	if (t->pass != NULL && t->pass->apply != NULL)
 		apply_lost(t);
 	migrations_forget(t);
