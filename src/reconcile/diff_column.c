@@ -130,6 +130,14 @@ static void wanted_columns(struct differ *d, struct column_map *map, struct cand
 	}
 }
 
+/* Members of extensions only where a rule names them. */
+static bool is_spoken_of(const struct column_map *map, const struct object_group *g, const char *table, size_t table_len)
+{
+	name_id table_id = names_find(map->names, table, table_len), column_id = names_find(map->names, g->column, strlen(g->column));
+
+	return map->n && table_id && column_id && *column_place(map, g->schema, table_id, column_id);
+}
+
 static void live_columns(struct differ *d, struct column_map *map)
 {
 	for (uint32_t i = 0; i < d->database->n_objects; i++) {
@@ -137,11 +145,14 @@ static void live_columns(struct differ *d, struct column_map *map)
 		size_t cursor = 0, len;
 		const char *name;
 
-		if (g->kind != OBJECT_COLUMN || g->in_extension)
+		if (g->kind != OBJECT_COLUMN)
 			continue;
 		while ((name = object_group_next(g, &cursor, d->scratch, &len))) {
-			struct column_slot *slot = slot_for(d, map, g->schema, name, len, g->column);
+			struct column_slot *slot;
 
+			if (g->in_extension && !is_spoken_of(map, g, name, len))
+				continue;
+			slot = slot_for(d, map, g->schema, name, len, g->column);
 			slot->live = g;
 			slot->column = g->column;
 		}
@@ -330,7 +341,8 @@ static void scope_of_table(const struct differ *d, const struct object_group *g,
 		for (uint32_t i = 0; i < n; i++) {
 			const struct rule *rule = &d->desired->rules[key[i].rule];
 
-			if (!rule_speaks_of(rule, g->relkind, names_text(d->names, g->schema), table, strlen(table)))
+			if ((g->in_extension && !rule->on.name_literal) ||
+			    !rule_speaks_of(rule, g->relkind, names_text(d->names, g->schema), table, strlen(table)))
 				continue;
 			context->exact |= rule->exact;
 			context->revoke_unmanaged |= rule->exact && rule->revoke_unmanaged;
@@ -389,8 +401,9 @@ static void diff_column_slots(struct differ *d, const struct column_map *map, ui
 	for (uint32_t i = 0; i < map->n; i++) {
 		const struct column_slot *slot = &map->slots[i];
 		const struct object_group *g = slot->live ? slot->live : slot->table;
-		const struct scope_schema *scope = desired_scope(d->desired, g->schema);
-		struct acl_context context = { .kind = OBJECT_COLUMN, .schema = g->schema, .owner = g->owner, .column = slot->column };
+		const struct scope_schema *scope = g->in_extension ? NULL : desired_scope(d->desired, g->schema);
+		struct acl_context context = { .kind = OBJECT_COLUMN, .schema = g->schema, .owner = g->owner, .column = slot->column,
+					       .initial = slot->live ? slot->live->initial : NULL };
 		uint32_t known = probe ? d->plan->n_changes : n_changes;      /* a probe may split changes */
 		struct column_emit data = { d, names_text(map->names, slot->key_table), known, false, probe };
 		const struct acl *acl = slot->live ? slot->live->acl : &nobody;

@@ -253,28 +253,30 @@ static void want_default(struct differ *d, struct default_key *key, const struct
 
 /* Creators of each schema, found once. */
 struct creator_cache {
-	name_id schema;
-	struct id_list creators;
+	struct creators {
+		name_id schema;
+		struct id_list list;
+		bool judged;                 /* by warn_forgotten_creators() */
+	} *v;
+	uint32_t n;
 };
 
-static const struct id_list *creators_of(struct differ *d, struct creator_cache **cache, uint32_t *n, name_id schema)
+/* Good until the next schema is asked for. */
+static struct creators *creators_of(struct differ *d, struct creator_cache *cache, name_id schema)
 {
-	for (uint32_t i = 0; i < *n; i++)
-		if ((*cache)[i].schema == schema)
-			return &(*cache)[i].creators;
-	if ((*n & (*n - 1)) == 0)
-		*cache = talloc_realloc(d->temporary, *cache, struct creator_cache, *n ? *n * 2 : 1);
-	if (!*cache)
+	for (uint32_t i = 0; i < cache->n; i++)
+		if (cache->v[i].schema == schema)
+			return &cache->v[i];
+	if ((cache->n & (cache->n - 1)) == 0)
+		cache->v = talloc_realloc(d->temporary, cache->v, struct creators, cache->n ? cache->n * 2 : 1);
+	if (!cache->v)
 		abort();
-	(*cache)[*n] = (struct creator_cache){ schema, schema_creators(d, schema) };
-	return &(*cache)[(*n)++].creators;
+	cache->v[cache->n] = (struct creators){ schema, schema_creators(d, schema), false };
+	return &cache->v[cache->n++];
 }
 
-static void collect_keys(struct differ *d, struct default_keys *keys)
+static void collect_keys(struct differ *d, struct default_keys *keys, struct creator_cache *cache)
 {
-	struct creator_cache *cache = NULL;
-	uint32_t n_cache = 0;
-
 	for (uint32_t i = 0; i < d->desired->n_defaults; i++) {
 		const struct default_rule *rule = &d->desired->defaults[i];
 		const struct id_list *creators;
@@ -285,7 +287,7 @@ static void collect_keys(struct differ *d, struct default_keys *keys)
 			want_default(d, key_for(d, keys, rule->creator, rule->schema, rule->objtype), rule);
 			continue;
 		}
-		creators = creators_of(d, &cache, &n_cache, rule->schema);
+		creators = &creators_of(d, cache, rule->schema)->list;
 		for (uint32_t c = 0; c < creators->n; c++)
 			if (creators->v[c] != rule->grantee)
 				want_default(d, key_for(d, keys, creators->v[c], rule->schema, rule->objtype), rule);
@@ -301,25 +303,19 @@ static bool has_key(const struct default_keys *keys, name_id creator, name_id sc
 }
 
 /* Written-out creators may leave somebody out who can create in the same schema: what he makes is granted to nobody. */
-static void warn_forgotten_creators(struct differ *d, const struct default_keys *keys)
+static void warn_forgotten_creators(struct differ *d, const struct default_keys *keys, struct creator_cache *cache)
 {
-	struct creator_cache *cache = NULL;
-	uint32_t n_cache = 0, known = 0;
-
 	for (uint32_t i = 0; i < d->desired->n_defaults; i++) {
 		const struct default_rule *rule = &d->desired->defaults[i];
-		const struct id_list *creators;
+		struct creators *creators = rule->creator && rule->schema ? creators_of(d, cache, rule->schema) : NULL;
 
-		if (!rule->creator || !rule->schema)
+		if (!creators || creators->judged)
 			continue;
-		creators = creators_of(d, &cache, &n_cache, rule->schema);
-		if (n_cache == known)
-			continue;                /* this schema was looked at before */
-		known = n_cache;
-		for (uint32_t c = 0; c < creators->n; c++)
-			if (!has_key(keys, creators->v[c], rule->schema))
+		creators->judged = true;
+		for (uint32_t c = 0; c < creators->list.n; c++)
+			if (!has_key(keys, creators->list.v[c], rule->schema))
 				differ_warn(d, "schema %s: %s may create there, but no default privileges are declared for what it creates (%s:%u)",
-					    names_text(d->names, rule->schema), names_text(d->names, creators->v[c]), rule->source.file,
+					    names_text(d->names, rule->schema), names_text(d->names, creators->list.v[c]), rule->source.file,
 					    rule->source.line);
 	}
 }
@@ -374,9 +370,10 @@ static void collect_surplus(struct differ *d, struct default_keys *keys)
 void diff_defaults(struct differ *d)
 {
 	struct default_keys keys = { NULL, 0 };
+	struct creator_cache creators = { NULL, 0 };
 
-	collect_keys(d, &keys);
-	warn_forgotten_creators(d, &keys);
+	collect_keys(d, &keys, &creators);
+	warn_forgotten_creators(d, &keys, &creators);
 	collect_surplus(d, &keys);
 	collect_retiring(d, &keys);
 	for (uint32_t i = 0; i < keys.n; i++) {

@@ -157,16 +157,16 @@ static void diff_by_name(struct differ *d, const struct object_group *g, struct 
 	talloc_free(memory);
 }
 
-/* Will this plan make the schema that the rule is about? Then its grant simply follows. */
-static bool schema_will_be_made(const struct differ *d, const struct rule *rule)
+/* The change that makes the schema which the rule is about; NULL when this plan makes none. */
+static const struct change *schema_to_be_made(const struct differ *d, const struct rule *rule)
 {
 	for (uint32_t i = 0; rule->on.kind == OBJECT_SCHEMA && i < d->plan->n_changes; i++) {
 		const struct change *c = &d->plan->changes[i];
 
 		if (c->op == CHANGE_CREATE_SCHEMA && c->state == CHANGE_READY && strcmp(c->name, rule->on.name) == 0)
-			return names_text(d->names, rule->grantee)[0] == '\0' || c->role != rule->grantee;
+			return c;
 	}
-	return false;
+	return NULL;
 }
 
 /* A rule that names one object that is not there. */
@@ -174,12 +174,16 @@ static void report_absent(struct differ *d, const bool *matched, bool shared)
 {
 	for (uint32_t i = 0; i < d->desired->n_rules; i++) {
 		const struct rule *rule = &d->desired->rules[i];
+		const struct change *schema;
 		struct change *change;
 		char *what;
 
 		if (matched[i] || rule->whole || rule->level || !rule->on.name_literal || rule->on.kind == OBJECT_COLUMN ||
 		    object_kind_info(rule->on.kind)->shared != shared || (!rule->privs && !rule->all) || rule_excepts_itself(rule))
 			continue;
+		schema = schema_to_be_made(d, rule);
+		if (schema && rule->grantee && schema->role == rule->grantee)
+			continue;                /* its owner to be */
 		what = selector_format(d->plan, &rule->on);
 		change = differ_add(d, CHANGE_GRANT, DRIFT_GRANT, PHASE_GRANTS, rule->source);
 		change->role = rule->grantee;
@@ -190,8 +194,8 @@ static void report_absent(struct differ *d, const bool *matched, bool shared)
 		change->grantable = rule->grantable;
 		change->names = talloc_array(d->plan, const char *, 1);
 		change->names[0] = rule->on.args ? talloc_asprintf(d->plan, "%s(%s)", rule->on.name, rule->on.args) : rule->on.name;
-		if (schema_will_be_made(d, rule))
-			continue;
+		if (schema)
+			continue;                /* then its grant simply follows */
 		/* a parameter without a row in pg_parameter_acl has its default: nobody but the superuser */
 		if (rule->on.kind == OBJECT_PARAMETER && d->version_num >= 150000) {
 			if (!d->server->facts.is_superuser)

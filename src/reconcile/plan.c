@@ -65,9 +65,8 @@ static bool share_an_object(const struct change *a, const struct change *b)
 	if (a->object_kind == OBJECT_COLUMN && b->object_kind == OBJECT_COLUMN && strcmp(a->column, b->column) != 0)
 		return false;
 	for (uint32_t i = 0; i < a->n; i++)
-		for (uint32_t j = 0; j < b->n; j++)
-			if (strcmp(a->names[i], b->names[j]) == 0)
-				return true;
+		if (change_names_object(b, a->names[i]))
+			return true;
 	return false;
 }
 
@@ -138,6 +137,8 @@ static void sort_changes(struct plan *plan)
 	struct change *sorted;
 
 	for (uint32_t i = 0; i < plan->n_changes; i++) {
+		/* a look gives the members of a group in no order; a plan's id must not depend on it */
+		change_sort_names(&plan->changes[i]);
 		order[i] = &plan->changes[i];
 		n_pieces += pieces_of(order[i]);
 	}
@@ -146,13 +147,10 @@ static void sort_changes(struct plan *plan)
 		sort_chains(order, plan->n_changes);
 	sorted = talloc_array(plan, struct change, n_pieces + 1);
 	for (uint32_t i = 0; i < plan->n_changes; i++) {
-		struct change c = *order[i];
-
-		change_sort_names(&c);      /* a look gives the members of a group in no order; a plan's id must not depend on it */
-		if (c.names)
-			talloc_steal(sorted, c.names);
-		for (uint32_t piece = 0; piece < pieces_of(&c); piece++)
-			sorted[n++] = piece_of(&c, piece);
+		if (order[i]->names)
+			talloc_steal(sorted, order[i]->names);
+		for (uint32_t piece = 0; piece < pieces_of(order[i]); piece++)
+			sorted[n++] = piece_of(order[i], piece);
 	}
 	talloc_free(order);
 	talloc_free(plan->changes);

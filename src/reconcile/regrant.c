@@ -4,6 +4,7 @@
  * columns keep what they have, and the grant would be made over and over for nothing: it waits with the REVOKE.
  */
 #include "reconcile/diff.h"
+#include "reconcile/inverse.h"
 
 #include <string.h>
 
@@ -27,21 +28,30 @@ static bool holds(struct differ *d, const struct change *grant, const char *tabl
 	return false;
 }
 
-/* The REVOKE on one of its tables that waits, or cannot be made; NULL when each is made now. */
+static bool share_a_table(const struct change *grant, const struct change *revoke)
+{
+	for (uint32_t k = 0; k < grant->n; k++)
+		if (change_names_object(revoke, grant->names[k]))
+			return true;
+	return false;
+}
+
+/* The REVOKE on one of its tables that waits, or cannot be made; NULL when there is none, or another one is made now. */
 static const struct change *revoke_that_waits(const struct differ *d, const struct change *grant)
 {
+	const struct change *waits = NULL;
+
 	for (uint32_t i = 0; i < d->plan->n_changes; i++) {
 		const struct change *c = &d->plan->changes[i];
 
-		if ((c->op != CHANGE_REVOKE && c->op != CHANGE_REVOKE_GRANT_OPTION) || c->object_kind != OBJECT_TABLE || c->state == CHANGE_READY ||
-		    c->role != grant->role || c->schema != grant->schema || !(c->privs & grant->privs))
+		if ((c->op != CHANGE_REVOKE && c->op != CHANGE_REVOKE_GRANT_OPTION) || c->object_kind != OBJECT_TABLE || c->role != grant->role ||
+		    c->schema != grant->schema || !(c->privs & grant->privs) || !share_a_table(grant, c))
 			continue;
-		for (uint32_t k = 0; k < grant->n; k++)
-			for (uint32_t n = 0; n < c->n; n++)
-				if (strcmp(grant->names[k], c->names[n]) == 0)
-					return c;
+		if (c->state == CHANGE_READY)
+			return NULL;
+		waits = c;
 	}
-	return NULL;
+	return waits;
 }
 
 static bool nothing_to_do_now(struct differ *d, const struct change *grant)
@@ -56,6 +66,8 @@ void regrant_with_revokes(struct differ *d)
 {
 	uint32_t kept = 0;
 
+	for (uint32_t i = 0; d->database && i < d->plan->n_changes; i++)
+		change_sort_names(&d->plan->changes[i]);
 	for (uint32_t i = 0; d->database && i < d->plan->n_changes; i++) {
 		struct change c = d->plan->changes[i];
 		const struct change *revoke = NULL;

@@ -363,33 +363,42 @@ static struct lack (*const checks[CHANGE_OPS])(struct differ *, const struct cha
 	[CHANGE_ALTER_POLICY] = own_table, [CHANGE_REPLACE_POLICY] = own_table, [CHANGE_DROP_POLICY] = own_table,
 };
 
-/* The schema that is not made in this pass; NULL when it is, or stands. */
-static const struct change *schema_that_waits(const struct differ *d, const char *name)
+/* The change that makes the schema; NULL when this plan makes none of that name. */
+static const struct change *schema_made(const struct differ *d, const char *name)
 {
-	for (uint32_t i = 0; i < d->plan->n_changes; i++) {
-		const struct change *c = &d->plan->changes[i];
-
-		if (c->op == CHANGE_CREATE_SCHEMA && c->state != CHANGE_READY && strcmp(c->name, name) == 0)
-			return c;
-	}
+	for (uint32_t i = 0; i < d->plan->n_changes; i++)
+		if (d->plan->changes[i].op == CHANGE_CREATE_SCHEMA && strcmp(d->plan->changes[i].name, name) == 0)
+			return &d->plan->changes[i];
 	return NULL;
 }
 
-/* Grants on a schema that cannot be made. */
+static void wait_for_schema(struct differ *d, struct change *c, const struct change *schema)
+{
+	change_block(c, talloc_asprintf(d->plan, "schema %s does not exist and %s", schema->name,
+					schema->state == CHANGE_HELD ? "waits for approval" : "cannot be made"),
+		     "see what blocks the schema");
+}
+
+/* Grants on a schema that is not made in this pass, and what objects in one are to have. */
 static void follow_schema(struct differ *d, struct change *c)
 {
-	if (c->op != CHANGE_GRANT || c->object_kind != OBJECT_SCHEMA || c->state != CHANGE_READY)
-		return;
-	for (uint32_t i = 0; i < c->n; i++) {
-		const struct change *schema = schema_that_waits(d, c->names[i]);
+	const struct change *schema;
 
-		if (!schema)
-			continue;
-		change_block(c, talloc_asprintf(d->plan, "schema %s does not exist and %s", c->names[i],
-						schema->state == CHANGE_HELD ? "waits for approval" : "cannot be made"),
-			     "see what blocks the schema");
+	if (c->state != CHANGE_READY)
 		return;
+	for (uint32_t i = 0; c->op == CHANGE_GRANT && c->object_kind == OBJECT_SCHEMA && i < c->n; i++) {
+		schema = schema_made(d, c->names[i]);
+		if (schema && schema->state != CHANGE_READY)
+			wait_for_schema(d, c, schema);
 	}
+	if (c->op != CHANGE_DEFAULT_GRANT || !c->schema || schema_group(d, c->schema))
+		return;
+	schema = schema_made(d, name_of(d, c->schema));
+	if (!schema)
+		change_block(c, talloc_asprintf(d->plan, "schema %s does not exist", name_of(d, c->schema)),
+			     "declare it in 'schemas', create it (a migration?) or correct the name");
+	else if (schema->state != CHANGE_READY)
+		wait_for_schema(d, c, schema);
 }
 
 enum { MAKES = 1, MAKES_LATER = 2, RENAMES = 4 };

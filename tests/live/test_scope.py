@@ -141,3 +141,16 @@ def test_more_tables_than_a_server_has_locks_for(new_pg, daemon):
     assert d.once().code == 0
     assert pg.sql("SELECT DISTINCT pg_get_userbyid(relowner), relacl::text LIKE '%%reader=r/maker%%' FROM pg_class "
                   "WHERE relnamespace = 'app'::regnamespace AND relkind = 'r'", dbname="orders") == [("maker", True)]
+
+
+@pytest.mark.majors(15, 18)
+def test_a_column_of_an_extensions_table(pg, daemon):
+    """Patterns leave members of extensions out; who names one gets what he asked for, once."""
+    pg.create_database("orders", "CREATE SCHEMA app", "CREATE TABLE app.config (id int, name text)", "CREATE EXTENSION hstore",
+                       "ALTER EXTENSION hstore ADD TABLE app.config", "GRANT SELECT (name) ON app.config TO PUBLIC")
+    d = make(daemon, pg, 'authority = "exact";\nschemas: ( { name = "app"; } );\n'
+                         'grants: ( { to = "reader"; privileges = "SELECT"; on = "table app.config"; columns = "id"; } );\n')
+    assert d.once().code == 0
+    assert pg.sql("SELECT attname, attacl::text FROM pg_attribute WHERE attrelid = 'app.config'::regclass AND attacl IS NOT NULL ORDER BY 1",
+                  dbname="orders") == [("id", "{reader=r/postgres}"), ("name", "{=r/postgres}")]
+    nothing_left(pg, d)

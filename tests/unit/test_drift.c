@@ -156,6 +156,125 @@ static void one_way_in_of_two_stays(void **state)
 	assert_int_equal(plan->blocked, 1);
 }
 
+/* --- schemas that are still to be made ----------------------------------------------------------------------------- */
+
+static void the_owner_of_a_new_schema_needs_no_grant(void **state)
+{
+	struct bench *b = *state;
+	struct plan *plan;
+
+	world_role(b->world, "owner", ROLE_INHERIT);
+	wish_role(b, "owner");
+	wish_schema(b, "app", "owner");
+	wish_grant(b, "owner", PRIV_USAGE, "schema app");
+	plan = database_plan(b, NULL);
+	assert_int_equal(plan->n_changes, 1);
+	assert_int_equal(plan->changes[0].op, CHANGE_CREATE_SCHEMA);
+}
+
+static struct default_wish *wish_default(struct bench *b, const char *creator, const char *schema, const char *to)
+{
+	b->manifest.defaults = talloc_realloc(b, b->manifest.defaults, struct default_wish, b->manifest.n_defaults + 1);
+	b->manifest.defaults[b->manifest.n_defaults] = (struct default_wish){ .creators = names_of(b, creator), .schema = schema, .objtype = 'r',
+									      .to = names_of(b, to), .privs = PRIV_SELECT, .source = { "m.conf", 7 } };
+	return &b->manifest.defaults[b->manifest.n_defaults++];
+}
+
+static void defaults_wait_for_their_schema(void **state)
+{
+	struct bench *b = *state;
+	struct plan *plan;
+
+	world_role(b->world, "owner", ROLE_INHERIT);
+	world_role(b->world, "app", ROLE_INHERIT);
+	wish_role(b, "owner");
+	wish_role(b, "app");
+	wish_default(b, "owner", "later", "app");
+	plan = database_plan(b, NULL);
+	assert_int_equal(change_of(plan, CHANGE_DEFAULT_GRANT)->state, CHANGE_BLOCKED);
+	assert_string_equal(change_of(plan, CHANGE_DEFAULT_GRANT)->reason, "schema later does not exist");
+	wish_schema(b, "later", "owner");
+	plan = database_plan(b, NULL);
+	assert_int_equal(change_of(plan, CHANGE_DEFAULT_GRANT)->state, CHANGE_READY);
+}
+
+static void a_warning_is_given_once(void **state)
+{
+	static const struct level read_only = { .name = "read-only", .schema = PRIV_USAGE, .table = PRIV_SELECT };
+	struct bench *b = *state;
+	struct world_object *schema;
+	struct grant_wish *level;
+
+	world_role(b->world, "owner", ROLE_INHERIT);
+	world_role(b->world, "app", ROLE_INHERIT);
+	wish_role(b, "owner");
+	wish_role(b, "app");
+	schema = world_object(b->world, OBJECT_SCHEMA, NULL, "app", "owner");
+	world_grant(b->world, &schema->acl, OBJECT_SCHEMA, id(b, "owner"), id(b, "owner"), NAME_NONE, PRIV_CREATE, false);
+	wish_default(b, "owner", "app", "app");
+	level = wish_grant(b, "app", 0, "schema app");
+	level->level = &read_only;
+	level->schemas = names_of(b, "app");
+	level->n_on = 0;
+	assert_int_equal(database_plan(b, NULL)->n_warnings, 1);
+}
+
+/* --- extensions ---------------------------------------------------------------------------------------------------- */
+
+static void a_column_of_an_extensions_table_is_read(void **state)
+{
+	struct bench *b = *state;
+	struct world_object *table;
+	struct database_state *database;
+	struct plan *plan;
+
+	world_role(b->world, "owner", ROLE_INHERIT);
+	world_role(b->world, "app", ROLE_INHERIT);
+	wish_role(b, "app");
+	wish_grant(b, "app", PRIV_SELECT, "table app.settings")->columns = names_of(b, "name");
+	world_object(b->world, OBJECT_SCHEMA, NULL, "app", "owner");
+	table = world_object(b->world, OBJECT_TABLE, "app", "settings", "owner");
+	table->columns[table->n_columns++].name = "name";
+	table->columns[0].acl.is_null = true;
+	world_grant(b->world, &table->columns[0].acl, OBJECT_COLUMN, id(b, "owner"), id(b, "owner"), id(b, "app"), PRIV_SELECT, false);
+	database = world_database(b, b->world, true);
+	for (uint32_t i = 0; i < database->n_objects; i++)
+		database->objects[i].in_extension = database->objects[i].kind != OBJECT_SCHEMA;
+	plan = plan_of_database(b, world_server(b, b->world), database);
+	assert_int_equal(plan->n_changes, 0);
+}
+
+/* --- columns ------------------------------------------------------------------------------------------------------- */
+
+/* Of two entries of a table one is taken, with what it takes from the column, and one cannot be: the column is granted again. */
+static void a_column_is_granted_again_after_the_revoke_that_is_made(void **state)
+{
+	struct bench *b = *state;
+	struct world_object *table;
+	struct plan *plan;
+	bool again = false;
+
+	world_role(b->world, "owner", ROLE_INHERIT);
+	world_role(b->world, "boss", ROLE_INHERIT | ROLE_SUPERUSER);     /* whose REVOKE is the owner's */
+	world_role(b->world, "app", ROLE_INHERIT);
+	wish_role(b, "app");
+	wish_role(b, "boss")->external = true;
+	b->guard.max_percent = 100;
+	wish_grant(b, "app", PRIV_SELECT, "table app.users")->columns = names_of(b, "name");
+	world_object(b->world, OBJECT_SCHEMA, NULL, "app", "owner");
+	table = world_object(b->world, OBJECT_TABLE, "app", "users", "owner");
+	table->columns[table->n_columns++].name = "name";
+	table->columns[0].acl.is_null = true;
+	world_grant(b->world, &table->columns[0].acl, OBJECT_COLUMN, id(b, "owner"), id(b, "owner"), id(b, "app"), PRIV_SELECT, false);
+	world_grant(b->world, &table->acl, OBJECT_TABLE, id(b, "owner"), id(b, "owner"), id(b, "boss"), PRIV_SELECT, true);
+	world_grant(b->world, &table->acl, OBJECT_TABLE, id(b, "owner"), id(b, "boss"), id(b, "app"), PRIV_SELECT, false);
+	world_grant(b->world, &table->acl, OBJECT_TABLE, id(b, "owner"), id(b, "owner"), id(b, "app"), PRIV_SELECT, false);
+	plan = database_plan(b, NULL);
+	for (uint32_t i = 0; i < plan->n_changes; i++)
+		again |= plan->changes[i].op == CHANGE_GRANT && plan->changes[i].object_kind == OBJECT_COLUMN && plan->changes[i].state == CHANGE_READY;
+	assert_true(again);
+}
+
 /* --- sizes --------------------------------------------------------------------------------------------------------- */
 
 /* From 18 on a transaction locks every table that it names; on every version so does OWNER TO. */
@@ -257,7 +376,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_shared_stays_with_a_role_that_can_log_in), TEST(defaults_of_a_role_that_can_log_in_stay), TEST(our_group_keeps_connect),
-		TEST(one_way_in_of_two_stays), TEST(a_transaction_names_a_thousand_objects), TEST(remedies_are_sql),
+		TEST(one_way_in_of_two_stays), TEST(the_owner_of_a_new_schema_needs_no_grant), TEST(defaults_wait_for_their_schema),
+		TEST(a_warning_is_given_once), TEST(a_column_of_an_extensions_table_is_read),
+		TEST(a_column_is_granted_again_after_the_revoke_that_is_made), TEST(a_transaction_names_a_thousand_objects), TEST(remedies_are_sql),
 		TEST(the_owner_of_the_database_is_named),
 	};
 
