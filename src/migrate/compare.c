@@ -118,26 +118,52 @@ static void end_undoing(struct comparison *c, const struct ledger_row *row)
 		}
 }
 
-/* DELETE (Flyway's repair of a missing file) and UNDO take rows back; a repeatable's newest row replaces the ones before. */
-static void mark_gone(struct comparison *c)
+/* Rows that nothing has taken back yet, in their order. A repeatable may have tens of thousands of which one is left. */
+struct standing {
+	uint32_t *v, n;
+};
+
+/* The last of those that are gone now, or NULL. */
+static const struct ledger_row *take_back(struct comparison *c, struct standing *standing, const struct ledger_row *row)
 {
+	const struct ledger_row *was = NULL;
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < standing->n; i++) {
+		uint32_t at = standing->v[i];
+
+		if (can_take_back(row, &c->rows[at])) {
+			c->gone[at] = true;
+			was = &c->rows[at];
+		} else {
+			standing->v[kept++] = at;
+		}
+	}
+	standing->n = kept;
+	return was;
+}
+
+/* DELETE (Flyway's repair of a missing file) and UNDO take rows back; a repeatable's newest row replaces the ones before. */
+static void mark_gone(struct comparison *c, uint32_t *scratch)
+{
+	struct standing versions = { scratch, 0 }, repeatables = { scratch + c->n_rows, 0 };
+
 	for (uint32_t i = 0; i < c->n_rows; i++) {
 		const struct ledger_row *row = &c->rows[i], *was = NULL;
+		struct standing *standing = row->version ? &versions : &repeatables;
 		bool undo = is_undo(row) && row->success, takes_back = type_is(row, "DELETE") || undo;
 
-		if (is_marker(row) || (is_undo(row) && !undo))
+		if (is_marker(row))
 			continue;
-		end_undoing(c, row);
-		if (row->version && !takes_back)
-			continue;
-		for (uint32_t j = 0; j < i; j++)
-			if (!c->gone[j] && can_take_back(row, &c->rows[j])) {
-				c->gone[j] = true;
-				was = &c->rows[j];
-			}
-		c->gone[i] = takes_back;
+		if (!is_undo(row) || undo)
+			end_undoing(c, row);
+		if (takes_back || (!row->version && !is_undo(row)))
+			was = take_back(c, standing, row);
 		if (undo)
 			c->undoings[c->n_undoings++] = (struct undoing){ row, was };
+		c->gone[i] = takes_back;
+		if (!takes_back)
+			standing->v[standing->n++] = i;
 	}
 }
 
@@ -189,6 +215,22 @@ static void add(struct comparison *c, enum migration_state state, const struct m
 	migration_list_add(c->list, state, file, row, note);
 }
 
+/* A long description is there as it was cut. */
+static bool is_described(struct comparison *c, const struct migration_file *file, const struct ledger_row *row)
+{
+	char *description;
+	bool same;
+
+	if (!strcmp(file->description, row->description))
+		return true;
+	if (strncmp(file->description, row->description, 100))
+		return false;
+	description = ledger_description(c->list, file);
+	same = !strcmp(description, row->description);
+	talloc_free(description);
+	return same;
+}
+
 static const struct migration_file *find_file(struct comparison *c, const struct ledger_row *row)
 {
 	enum migration_type type = !row->version ? MIGRATION_REPEATABLE : type_is(row, "SQL_BASELINE") ? MIGRATION_BASELINE :
@@ -207,19 +249,9 @@ static const struct migration_file *find_file(struct comparison *c, const struct
 		else
 			high = middle;
 	}
-	for (uint32_t i = 0; !row->version && i < c->files->n; i++) {
-		const struct migration_file *file = &c->files->v[i];
-		char *description;
-		bool same;
-
-		if (file->version)
-			continue;
-		description = ledger_description(c->list, file);
-		same = !strcmp(description, row->description);
-		talloc_free(description);
-		if (same)
-			return file;
-	}
+	for (uint32_t i = 0; !row->version && i < c->files->n; i++)
+		if (!c->files->v[i].version && is_described(c, &c->files->v[i], row))
+			return &c->files->v[i];
 	return NULL;
 }
 
@@ -481,22 +513,25 @@ struct migration_list *migration_compare(void *parent, const struct migration_fi
 {
 	struct migration_list *list = files->foreign ? NULL : talloc_zero(parent, struct migration_list);
 	struct comparison c = { .list = list, .files = files, .rows = rows, .n_rows = n_rows };
+	uint32_t *scratch;
 
 	if (files->foreign)
 		return foreign_compare(parent, files, rows, n_rows);
 	if (!list)
 		return NULL;
 	list->v = talloc_zero_array(list, struct migration, n_rows + files->n + 1);
+	scratch = talloc_array(list, uint32_t, 2 * (size_t)n_rows + 1);
 	c.gone = talloc_zero_array(list, bool, n_rows + 1);
 	c.used = talloc_zero_array(list, bool, files->n + 1);
 	c.outdated = talloc_zero_array(list, const struct ledger_row *, files->n + 1);
 	c.undone = talloc_zero_array(list, const struct undoing *, files->n + 1);
 	c.undoings = talloc_zero_array(list, struct undoing, n_rows + 1);
-	if (!list->v || !c.gone || !c.used || !c.outdated || !c.undone || !c.undoings) {
+	if (!list->v || !scratch || !c.gone || !c.used || !c.outdated || !c.undone || !c.undoings) {
 		talloc_free(list);
 		return NULL;
 	}
-	mark_gone(&c);
+	mark_gone(&c, scratch);
+	talloc_free(scratch);
 	find_limits(&c);
 	for (uint32_t i = 0; i < files->n_warnings; i++)
 		migration_list_warn(c.list, files->warnings[i]);

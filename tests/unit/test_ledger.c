@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 #include <talloc.h>
@@ -275,6 +276,36 @@ static void repeatables(void **state)
 }
 
 /* What Flyway's commands leave: baseline, schema creation, repair of a missing file, undo, Java migrations. */
+/* As large as a ledger may be, of repeatables that ran with every deployment: the daemon does nothing else meanwhile. */
+static void many_repeatables(void **state)
+{
+	static char descriptions[20][16];
+	void *mem = talloc_new(NULL);
+	struct migration_file v[20];
+	struct migration_files files = { .v = v, .n = 20 };
+	struct ledger_row *rows = talloc_zero_array(mem, struct ledger_row, 100000);
+	struct migration_list *list;
+	clock_t began;
+
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		snprintf(descriptions[i], sizeof descriptions[i], "view number %02u", i);
+		v[i] = (struct migration_file){ .type = MIGRATION_REPEATABLE, .description = descriptions[i], .script = "R.sql", .checksum = 7 };
+	}
+	for (int i = 0; i < 100000; i++)
+		rows[i] = (struct ledger_row){ .rank = i + 1, .description = talloc_strdup(mem, descriptions[i % 20]), .type = "SQL", .script = "R.sql",
+					       .installed_by = "x", .installed_on = "", .success = true, .has_checksum = true,
+					       .checksum = i < 99990 ? i : 7 };
+	began = clock();
+	list = migration_compare(mem, &files, rows, 100000);
+	assert_int_equal(list->n, 20);
+	assert_int_equal(list->counts[MIGRATION_APPLIED], 10);
+	assert_int_equal(list->counts[MIGRATION_OUTDATED], 10);
+	assert_int_equal(list->last_rank, 100000);
+	assert_true(clock() - began < 2 * CLOCKS_PER_SEC);
+	talloc_free(mem);
+}
+
 static void flyway_rows(void **state)
 {
 	void *mem = talloc_new(NULL);
@@ -445,7 +476,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lock_key), cmocka_unit_test(texts), cmocka_unit_test(cuts), cmocka_unit_test(decoding), cmocka_unit_test(sums),
-		cmocka_unit_test(simple_states), cmocka_unit_test(repeatables), cmocka_unit_test(flyway_rows),
+		cmocka_unit_test(simple_states), cmocka_unit_test(repeatables), cmocka_unit_test(many_repeatables), cmocka_unit_test(flyway_rows),
 		cmocka_unit_test(undone), cmocka_unit_test(undone_beside_baselines), cmocka_unit_test(baseline_files), cmocka_unit_test(refused_files),
 	};
 
