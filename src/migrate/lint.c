@@ -21,6 +21,7 @@ struct lint {
 	struct lint_made *made;
 	struct migration_finding *v;
 	uint32_t n, statement;
+	struct script_place place;
 	const char *ignored;       /* see lint_ignored_above() */
 };
 
@@ -89,7 +90,6 @@ static void add(struct lint *l, const struct effect *e, const char *schema, cons
 	struct migration_finding *f;
 	const char *blocked = e->lock ? blocks(e->lock) : NULL;
 	struct text *message;
-	char *text;
 
 	if (is_left_out(l, e, schema, name))
 		return;
@@ -100,7 +100,7 @@ static void add(struct lint *l, const struct effect *e, const char *schema, cons
 					 .schema = *schema ? talloc_strdup(l->v, schema) : NULL,
 					 .relation = *name ? talloc_strdup(l->v, name) : NULL };
 	note_live_name(l, f);
-	migration_statement(l->v, l->file, l->statement, &f->line, &text);
+	f->line = migration_statement_line(l->file, l->statement, &l->place);
 	message = text_new(l->v);
 	if (e->lock)
 		text_addf(message, "%s on %s", lock_mode_name(e->lock), whole_name(message, schema, name));

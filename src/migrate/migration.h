@@ -217,6 +217,13 @@ bool migration_position(void *parent, const struct migration_file *, unsigned po
 			unsigned *ret_column, char **ret_text);
 /* Line and first line of the index-th statement, from 0. */
 bool migration_statement(void *parent, const struct migration_file *, uint32_t index, unsigned *ret_line, char **ret_text);
+/* How far lines were counted; zeroed at first. */
+struct script_place {
+	size_t at;
+	unsigned lines;
+};
+/* The line alone, of statements that are asked for in their order. */
+unsigned migration_statement_line(const struct migration_file *, uint32_t index, struct script_place *);
 
 /* What the ledger's columns hold for a file: Flyway's words and its cuts (description 200, script 1000 characters). */
 const char *ledger_type(const struct migration_file *);

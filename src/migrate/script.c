@@ -37,14 +37,18 @@ struct scan {
 	size_t framed;           /* where the frame begins */
 };
 
+static unsigned count_lines(const struct migration_file *file, size_t from, size_t to)
+{
+	unsigned n = 0;
+
+	for (size_t i = from; i < to && i < file->len; i++)
+		n += file->text[i] == '\n' || (file->text[i] == '\r' && file->text[i + 1] != '\n');
+	return n;
+}
+
 static unsigned line_of(const struct migration_file *file, size_t at)
 {
-	unsigned line = 1;
-
-	for (size_t i = 0; i < at && i < file->len; i++)
-		if (file->text[i] == '\n' || (file->text[i] == '\r' && file->text[i + 1] != '\n'))
-			line++;
-	return line;
+	return 1 + count_lines(file, 0, at);
 }
 
 /* The first line of what begins at start, for people. */
@@ -432,6 +436,16 @@ bool migration_statement(void *parent, const struct migration_file *file, uint32
 	*ret_line = line_of(&raw, at);
 	*ret_text = text_escape(parent, raw.text + at, end > at && end - at < len ? end - at : len, 80);
 	return true;
+}
+
+unsigned migration_statement_line(const struct migration_file *file, uint32_t index, struct script_place *place)
+{
+	const struct migration_file raw = as_written(file);
+	size_t at = migration_raw_offset(file, file->statements[index].start);
+
+	place->lines += count_lines(&raw, place->at, at);
+	place->at = at;
+	return place->lines + 1;
 }
 
 bool migration_position(void *parent, const struct migration_file *file, unsigned position, unsigned *ret_line,

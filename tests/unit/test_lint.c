@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 #include <talloc.h>
@@ -252,6 +253,29 @@ static void what_is_nested_deeply(void **state)
 	talloc_free(mem);
 }
 
+/* Twice as many statements take twice as long: the daemon does nothing else meanwhile. Half a minute, were each counted from the beginning. */
+static void many_statements(void **state)
+{
+	void *mem = talloc_new(NULL);
+	struct text *sql = text_new(mem);
+	struct migration_file file = { .type = MIGRATION_VERSIONED, .version = "1", .description = "a", .script = "V1__a.sql", .transactional = true };
+	struct migration_finding *v;
+	clock_t began = clock();
+	uint32_t n;
+
+	(void)state;
+	for (unsigned i = 0; i < 20000; i++)
+		text_addf(sql, "ALTER TABLE app.part_%u\n\tADD COLUMN c int;\n", i);
+	file.text = sql->s;
+	file.len = sql->len;
+	assert_int_equal(migration_script_check(mem, &file), 0);
+	assert_int_equal(migration_lint(mem, &file, lint_made_new(mem), &v, &n), 0);
+	assert_int_equal(n, 20000);
+	assert_int_equal(v[n - 1].line, 2 * n - 1);
+	assert_true(clock() - began < 10 * CLOCKS_PER_SEC);
+	talloc_free(mem);
+}
+
 static void messages(void **state)
 {
 	static const char sql[] = "SELECT 1;\n\nALTER TABLE app.orders\n  ALTER a SET NOT NULL;\n";
@@ -307,7 +331,7 @@ static void renamed_relations(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(every_statement), cmocka_unit_test(what_is_nested_deeply), cmocka_unit_test(messages),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(every_statement), cmocka_unit_test(what_is_nested_deeply), cmocka_unit_test(many_statements), cmocka_unit_test(messages),
 					    cmocka_unit_test(renamed_relations) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
