@@ -202,6 +202,8 @@ static void job_turn(struct ledger_job *job, msec_t now)
 	while (migrator_next(job->migrator, &step))
 		record_file(job, &step);
 	migrator_progress(job->migrator, &progress);
+	if (progress.failure == FAILURE_AUTH)
+		secrets_forget(job->engine, &job->secret);
 	if (progress.status != MIGRATOR_RUNNING)
 		job_over(job, progress.status == MIGRATOR_DONE, progress.error, now);
 	else

@@ -247,6 +247,8 @@ static void files_over(struct target *t, const struct migrator_progress *progres
 		step_done(t, now);
 		return;
 	}
+	if (progress->failure == FAILURE_AUTH)
+		secrets_forget(t->engine, password_source_of_migrations(target_server_settings(t), &t->db->migrations));
 	error_set(&err, "the migrations did not run");
 	failure = progress->failure == FAILURE_TIMEOUT && err.sqlstate[0] != '\0' ? FAILURE_SQL : progress->failure;     /* the server is there */
 	if (t->pass->run == RUN_SEED && progress->status == MIGRATOR_BLOCKED)

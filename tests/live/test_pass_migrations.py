@@ -47,6 +47,31 @@ def test_roles_then_migrations_then_grants_in_one_pass(pg, daemon):
 
 
 @pytest.mark.majors(15)
+def test_a_password_that_was_refused_is_asked_for_again(pg, daemon, tmp_path):
+    """What password_command said is kept for minutes, but not when the server does not take it any more."""
+    script = tmp_path / "token"
+
+    def rotate(word):
+        script.write_text(f"#!/bin/sh\necho {word}\n", encoding="utf-8")
+        os.chmod(script, 0o755)
+        pg.sql(f"ALTER ROLE migrator PASSWORD '{word}'")
+
+    pg.sql("CREATE ROLE migrator LOGIN")
+    pg.create_database("orders")
+    pg.require_passwords()
+    rotate("first")
+    d = make(daemon, pg, {"V001__orders.sql": ONE, "U001__orders.sql": "DROP TABLE app.orders;"},
+             orders={"password_command": str(script)}).start()
+    d.wait_in_sync()
+    rotate("second")
+    assert "password authentication failed" in d.ctl("migrations", "prod/orders", "undo", "--dry-run", expect=5).err
+    assert "would run U001" in d.ctl("migrations", "prod/orders", "undo", "--dry-run", expect=0).out
+    rotate("third")
+    d.migration("orders", "V002__note.sql", TWO)
+    wait_for(lambda: row(d)["changes_applied"] and d.json("migrations", "prod/orders")["counts"]["applied"] == 2, 20, "the new file has run", d.log_tail)
+
+
+@pytest.mark.majors(15)
 def test_new_files_run_without_a_reload(pg, daemon):
     pg.create_database("orders")
     d = make(daemon, pg, {"V001__orders.sql": ONE}).start()
