@@ -169,7 +169,9 @@ bool migrator_next(struct migrator *m, struct migrator_event *ret)
 	m->first = queued->next;
 	if (!m->first)
 		m->last = &m->first;
-	*ret = queued->event;             /* its error lives as long as the migrator */
+	*ret = queued->event;
+	if (!queued->event.error)         /* which lives as long as the migrator */
+		talloc_free(queued);
 	return true;
 }
 
