@@ -68,8 +68,7 @@ int engine_new(void *parent, struct event_base *base, const struct engine_option
 	e->numbers.last_reload_ok = true;
 	e->numbers.last_reload_ms = e->numbers.accepted_ms = clock_wall();
 	e->secrets = secrets_new(e);
-	if (first->control.socket != NULL)
-		hook_sweep(first->control.socket);
+	hook_sweep(first);
 	close_open_intents(e);
 	fleet_configure(e, e->hold, e->now);
 	*ret = e;

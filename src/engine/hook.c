@@ -54,14 +54,18 @@ static int write_all(int fd, const char *s)
 	return write(fd, s, len) == (ssize_t)len ? 0 : 1;
 }
 
-/* In the directory of the control socket, which is memory and ours; without one (--once) beside state.db. */
+/* It stands in the directory of the control socket, which is memory and ours; without one (--once) beside state.db. NULL: nowhere else. */
+static const char *passfile_beside(const struct settings *settings, unsigned i)
+{
+	return i == 0 ? settings->control.socket : i == 1 ? settings->state_file : NULL;
+}
+
 static int passfile_open(struct hook *h, const struct settings *settings)
 {
-	const char *const paths[] = { settings->control.socket, settings->state_file };
 	int fd = -1;
 
-	for (size_t i = 0; i < 2 && fd < 0; i++) {
-		char *dir = directory_of(h, paths[i]);
+	for (unsigned i = 0; fd < 0 && passfile_beside(settings, i) != NULL; i++) {
+		char *dir = directory_of(h, passfile_beside(settings, i));
 
 		talloc_free(h->passfile);
 		h->passfile = talloc_asprintf(h, "%s/hook-%ld-%u.pgpass", dir, (long)getpid(), (unsigned)engine_random(h->target->engine));
@@ -95,9 +99,9 @@ static int passfile_write(struct hook *h, const char *password, struct error *er
 	return r;
 }
 
-void hook_sweep(const char *socket_path)
+static void sweep(const char *beside)
 {
-	char *dir_path = directory_of(NULL, socket_path);
+	char *dir_path = directory_of(NULL, beside);
 	DIR *dir = opendir(dir_path);
 	struct dirent *entry;
 	long pid;
@@ -113,6 +117,12 @@ void hook_sweep(const char *socket_path)
 	if (dir != NULL)
 		closedir(dir);
 	talloc_free(dir_path);
+}
+
+void hook_sweep(const struct settings *settings)
+{
+	for (unsigned i = 0; passfile_beside(settings, i) != NULL; i++)
+		sweep(passfile_beside(settings, i));
 }
 
 /* ---- may it be run ---- */

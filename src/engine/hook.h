@@ -13,6 +13,7 @@
 #include "base/error.h"
 
 struct hook;
+struct settings;
 struct target;
 
 /* Starts it; password may be NULL. 1: it may not or cannot be started, err says why. The target is marked when it has something. */
@@ -22,7 +23,7 @@ int hook_turn(struct hook *, msec_t now, struct error *err);
 /* The daemon stops: asks it to end. */
 void hook_terminate(struct hook *);
 msec_t hook_deadline(const struct hook *, msec_t now);
-/* At the start: password files that a killed daemon left behind. */
-void hook_sweep(const char *socket_path);
+/* At the start: password files that a killed daemon left behind, wherever it may have put them. */
+void hook_sweep(const struct settings *);
 
 #endif

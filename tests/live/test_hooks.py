@@ -178,9 +178,12 @@ def test_a_password_file_of_a_killed_daemon_is_removed(pg, daemon):
     h = Hooked(pg, daemon, before=HANG)
     d = h.daemon
     left = d.write("hook-999999999-1.pgpass", b"*:*:*:migrator:secret", 0o600)
+    beside = d.write("kept/hook-999999999-2.pgpass", b"*:*:*:migrator:secret", 0o600)       # where --once puts it when there is no /run/dbreconcile
+    text = open(d.config_file, encoding="utf-8").read()
+    d.write("dbreconciled.conf", text.replace(d.state_file, os.path.join(d.directory, "kept/state.db")))
     other = d.write(f"hook-{os.getpid()}-1.pgpass", b"of somebody who lives", 0o600)
     d.start()
-    assert not os.path.exists(left) and os.path.exists(other)
+    assert not os.path.exists(left) and not os.path.exists(beside) and os.path.exists(other)
     os.unlink(other)
     pids = wait_for(lambda: len(h.words()) == 2 and [int(word) for word in h.words()], 15, "the hook runs", d.log_tail)
     d.kill()
