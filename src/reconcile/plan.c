@@ -32,10 +32,11 @@ static int differ_begin(struct differ *d, void *parent, const struct plan_contex
 	return 0;
 }
 
-/* Schemas last among the revokes: whoever still has to take something back there needs USAGE for it. */
-static bool on_schema(const struct change *c)
+/* Last in its phase? Among the revokes schemas: whoever still has to take something back there needs USAGE for it. Among the
+   owners sequences: one that a column owns follows its table, and is refused alone. */
+static bool comes_last(const struct change *c)
 {
-	return c->phase == PHASE_REVOKES && c->object_kind == OBJECT_SCHEMA;
+	return (c->phase == PHASE_REVOKES && c->object_kind == OBJECT_SCHEMA) || (c->phase == PHASE_OWNERS && c->object_kind == OBJECT_SEQUENCE);
 }
 
 static int compare_changes(const void *a, const void *b)
@@ -44,8 +45,8 @@ static int compare_changes(const void *a, const void *b)
 
 	if ((*x)->phase != (*y)->phase)
 		return (*x)->phase < (*y)->phase ? -1 : 1;
-	if (on_schema(*x) != on_schema(*y))
-		return on_schema(*x) ? 1 : -1;
+	if (comes_last(*x) != comes_last(*y))
+		return comes_last(*x) ? 1 : -1;
 	return (*x > *y) - (*x < *y);
 }
 

@@ -622,6 +622,20 @@ def test_a_rename_keeps_everything_and_waits_without_noise(pg, daemon):
 
 
 @pytest.mark.majors(15)
+def test_sequences_that_columns_own_follow_their_tables(pg, daemon):
+    """In whichever order they are declared: alone they are refused."""
+    pg.sql("CREATE ROLE owner_role; CREATE ROLE other")
+    pg.create_database("orders", "CREATE SCHEMA app", "CREATE TABLE app.t (id serial)", "ALTER TABLE app.t OWNER TO other")
+    d = make(daemon, pg, "orders", daemon_settings={"interval": "1h"})
+    d.manifest("orders", 'owners: ( { on = "sequence app.*"; owner = "owner_role"; }, { on = "table app.*"; owner = "owner_role"; } );')
+    d.manifest("platform", 'roles: ( { name = "owner_role"; } );')
+    d.start()
+    d.reconcile()
+    assert [(e["kind"], e["result"]) for e in d.json("events")["events"] if e["kind"] == "change"] == [("change", "ok")] * 2, d.ctl("events").out
+    assert pg.value("SELECT relowner::regrole::text FROM pg_class WHERE relname = 't_id_seq'", dbname="orders") == "owner_role"
+
+
+@pytest.mark.majors(15)
 def test_what_fails_is_tried_once_a_pass(pg, daemon):
     """A change that the server refuses is not repeated in the rounds of the same pass when nothing else made progress."""
     orders_database(pg)
