@@ -20,6 +20,13 @@ const struct role *server_role(const struct server_state *server, name_id name)
 	return low < server->n_roles && server->roles[low].name == name ? &server->roles[low] : NULL;
 }
 
+bool membership_of_creator(const struct server_state *server, const struct membership *m)
+{
+	const struct role *member = server_role(server, m->member);
+
+	return m->grantor == server->facts.bootstrap && m->admin && !m->inherit && !m->set && member && (member->attrs & ROLE_CREATEROLE);
+}
+
 const struct database *server_database(const struct server_state *server, const struct database_state *here)
 {
 	for (uint32_t i = 0; here && i < server->n_databases; i++)

@@ -137,6 +137,9 @@ struct database_state {
 
 /* NULL when there is no such role; roles are sorted, this is a binary search. */
 const struct role *server_role(const struct server_state *, name_id name);
+/* Is it what PostgreSQL 16 gives who creates a role and is no superuser: ADMIN alone, granted by the bootstrap superuser? Who
+   may not create roles any more, or never could, holds it by somebody's will. */
+bool membership_of_creator(const struct server_state *, const struct membership *);
 /* The database that was looked at, among those of the server's look; NULL when that has none of its name, or here is NULL. */
 const struct database *server_database(const struct server_state *, const struct database_state *here);
 

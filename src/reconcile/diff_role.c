@@ -155,11 +155,10 @@ static const struct membership *rows_of(const struct server_state *server, name_
 	return m + *at;
 }
 
-/* PostgreSQL 16 gives the creator of a role, when it is no superuser, an edge with ADMIN only, granted by the bootstrap
-   superuser. Nobody can revoke it but that one; it is not drift. */
+/* Nobody can revoke it but the bootstrap superuser; it is not drift. */
 static bool implicit_creator_edge(const struct differ *d, const struct membership *m)
 {
-	return d->version_num >= 160000 && m->grantor == d->server->facts.bootstrap && m->admin && !m->inherit && !m->set;
+	return d->version_num >= 160000 && membership_of_creator(d->server, m);
 }
 
 static bool expired(const struct differ *d, const char *until)

@@ -191,7 +191,7 @@ static bool membership_counts(const struct import *im, const struct membership *
 	const char *group = names_text(im->names, m->role);
 
 	/* what every creator of a role gets from 16 on is nobody's wish */
-	if (im->version_num >= 160000 && m->grantor == im->server->facts.bootstrap && m->admin && !m->inherit && !m->set)
+	if (im->version_num >= 160000 && membership_of_creator(im->server, m))
 		return false;
 	if (m->member == im->server->facts.me || import_role(im, m->member) == IMPORT_ROLE_NOBODY)
 		return false;

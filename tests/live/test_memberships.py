@@ -74,6 +74,20 @@ def test_the_edge_that_a_creator_gets_is_no_drift(pg, daemon):
     quiet(pg, d)
 
 
+@pytest.mark.majors(18)
+def test_what_looks_like_a_creators_edge_is_none_without_createrole(pg, daemon):
+    """ADMIN alone is enough to let oneself in."""
+    pg.sql("CREATE ROLE maker LOGIN CREATEROLE; CREATE ROLE ann LOGIN; SET ROLE maker; CREATE ROLE team; RESET ROLE;"
+           " GRANT team TO ann WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
+    d = make(daemon, pg, 'authority = "exact";\nroles: ( { name = "team"; }, { name = "ann"; }, { name = "maker"; } );\n').start()
+    d.wait_in_sync()
+    assert edges(pg, "team") == {"maker": (True, False, False)}
+    pg.sql("ALTER ROLE maker NOCREATEROLE")
+    d.reconcile()
+    assert edges(pg, "team") == {}
+    quiet(pg, d)
+
+
 @pytest.mark.majors(15, 18)
 def test_a_membership_ends_when_its_time_is_over(pg, daemon):
     pg.sql("CREATE ROLE oncall; CREATE ROLE ann LOGIN; CREATE ROLE bob LOGIN")
