@@ -27,9 +27,11 @@ static int parse(const char *s, const struct unit *units, size_t n, uint64_t max
 	size_t digits = 0;
 
 	for (; s[digits] >= '0' && s[digits] <= '9'; digits++) {
-		value = value * 10 + (uint64_t)(s[digits] - '0');
-		if (value > max)
+		uint64_t digit = (uint64_t)(s[digits] - '0');
+
+		if (value > (max - digit) / 10)
 			return 1;
+		value = value * 10 + digit;
 	}
 	if (digits == 0)
 		return 1;

@@ -71,6 +71,16 @@ void check_schema(struct reader *r, const config_setting_t *s, void *base)
 		reader_error(r, config_setting_get_member(s, "name"), "the schema \"%s\" is PostgreSQL's own", schema->name);
 }
 
+void check_owner(struct reader *r, const config_setting_t *s, void *base)
+{
+	const struct owner_wish *owner = base;
+
+	if (owner->on.kind == OBJECT_DATABASE && !owner->on.name)
+		reader_error(r, config_setting_get_member(s, "on"), "name the database, or write its owner in 'databases'");
+	if (owner->on.kind == OBJECT_PARAMETER)
+		reader_error(r, config_setting_get_member(s, "on"), "a parameter has no owner");
+}
+
 void check_database_wish(struct reader *r, const config_setting_t *s, void *base)
 {
 	const struct database_wish *database = base;

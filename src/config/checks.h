@@ -20,6 +20,7 @@ void check_control(struct reader *, const config_setting_t *, void *base);
 void check_role(struct reader *, const config_setting_t *, void *base);
 void check_extension(struct reader *, const config_setting_t *, void *base);
 void check_schema(struct reader *, const config_setting_t *, void *base);
+void check_owner(struct reader *, const config_setting_t *, void *base);
 void check_grant(struct reader *, const config_setting_t *, void *base);
 void check_default(struct reader *, const config_setting_t *, void *base);
 void check_database_wish(struct reader *, const config_setting_t *, void *base);

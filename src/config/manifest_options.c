@@ -166,7 +166,7 @@ static const struct option owner_rows[] = {
 };
 #undef IN
 static const struct option_group owner_group = {
-	.name = "owners", ROWS(owner_rows), sizeof(struct owner_wish), offsetof(struct owner_wish, source), NULL, NULL
+	.name = "owners", ROWS(owner_rows), sizeof(struct owner_wish), offsetof(struct owner_wish, source), NULL, check_owner
 };
 
 #define IN(field) .offset = offsetof(struct database_wish, field)
@@ -254,7 +254,7 @@ static const struct option root_rows[] = {
 	  .help = "What every role of the server begins with in every database (ALTER ROLE ALL SET); settings of databases and roles are stronger." },
 	{ .key = "extensions", .type = &type_list, LIST(struct manifest, extensions), .group = &extension_group, .help = "Extensions." },
 	{ .key = "schemas", .type = &type_list, LIST(struct manifest, schemas), .group = &schema_group, .help = "Schemas." },
-	{ .key = "owners", .type = &type_list, LIST(struct manifest, owners), .group = &owner_group, .help = "Owners of other objects." },
+	{ .key = "owners", .type = &type_list, LIST(struct manifest, owners), .group = &owner_group, .help = "Owners of other objects: an exact name is stronger than a pattern, what stands first than what comes later; the owner in databases or schemas than both." },
 	{ .key = "grants", .type = &type_list, LIST(struct manifest, grants), .group = &grant_group, .help = "Privileges." },
 	{ .key = "default_privileges", .type = &type_list, .offset = offsetof(struct manifest, defaults),
 	  .extra = offsetof(struct manifest, n_defaults), .group = &default_group, .help = "Privileges on objects still to come." },

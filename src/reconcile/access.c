@@ -40,6 +40,7 @@ struct access {
 	struct step *steps[STAGES];                      /* from the role that is asked for, by name id */
 	name_id *queue;
 	uint8_t *queue_stage;
+	name_id *superusers; uint32_t n_superusers;
 	name_id role;
 	unsigned attrs;
 };
@@ -378,12 +379,30 @@ static void tell_predefined(struct access *a, const struct selector *on)
 	}
 }
 
+/* Whose own right it is needs no other path; who can become one by SET ROLE has it too. */
 static void tell_superuser(struct access *a)
 {
-	struct access_entry *entry = (a->attrs & ROLE_SUPERUSER) ? add(a) : NULL;
+	for (uint32_t i = 0; i < a->n_superusers; i++) {
+		name_id superuser = a->superusers[i];
+		struct access_entry like = { .role = a->role, .how = ACCESS_SUPERUSER, .through = superuser }, *entry;
 
-	if (entry)
-		*entry = (struct access_entry){ .role = a->role, .how = ACCESS_SUPERUSER, .through = a->role };
+		if ((a->attrs & ROLE_SUPERUSER) ? superuser != a->role : !a->steps[SET][superuser].reached)
+			continue;
+		tell_chain(a, &like, SET);
+		entry = add(a);
+		if (entry)
+			*entry = like;
+	}
+}
+
+static void superusers_new(struct access *a)
+{
+	a->superusers = talloc_array(a->temporary, name_id, a->server->n_roles + 1);
+	if (!a->superusers)
+		abort();
+	for (uint32_t i = 0; i < a->server->n_roles; i++)
+		if (a->server->roles[i].attrs & ROLE_SUPERUSER)
+			a->superusers[a->n_superusers++] = a->server->roles[i].name;
 }
 
 /* ---- the two questions ---- */
@@ -397,6 +416,7 @@ static void begin(struct access *a, void *parent, const struct server_state *ser
 	a->temporary = talloc_new(a->list);
 	a->scratch = text_new(a->temporary);
 	edges_new(a);
+	superusers_new(a);
 	choose_groups(a, on);
 }
 
@@ -406,7 +426,7 @@ static void ask(struct access *a, const struct role *role, const struct selector
 	a->attrs = role->attrs;
 	tell_superuser(a);
 	tell_predefined(a, on);
-	for (uint32_t i = 0; i < a->n_groups; i++)
+	for (uint32_t i = 0; i < a->n_groups && !a->list->truncated; i++)
 		tell_group(a, a->groups[i], on, everybody);
 }
 
@@ -447,7 +467,7 @@ struct access_list *access_to_object(void *parent, const struct server_state *se
 
 	begin(&a, parent, server, database, on);
 	tell_public(&a, on);
-	for (uint32_t i = 0; i < server->n_roles; i++)
+	for (uint32_t i = 0; i < server->n_roles && !a.list->truncated; i++)
 		ask(&a, &server->roles[i], on, false);
 	talloc_free(a.temporary);
 	return a.list;

@@ -61,7 +61,8 @@ void diff_columns(struct differ *);
 void diff_defaults(struct differ *);
 void diff_schemas(struct differ *);
 void diff_extensions(struct differ *);
-void diff_owners(struct differ *);
+/* Of the given groups: those of a database, or what is shared. */
+void diff_owners(struct differ *, const struct object_group *groups, uint32_t n);
 void diff_row_security(struct differ *);
 
 struct taken {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* Schemas, extensions, owners and row security of one database. */
+/* Schemas and extensions of one database. */
 #include "reconcile/diff.h"
 
 #include <string.h>
@@ -24,25 +24,6 @@ void owner_was(struct change *c, const struct acl *acl)
 			c->was.no_inverse = "the new owner had granted on it himself, or was granted on it by others than the old owner: whose word "
 					    "each privilege was cannot be told any more";
 		}
-	}
-}
-
-/* A column whose list names the new owner loses that as well, and nothing here would give it back. */
-static void columns_name_owner(struct differ *d, struct change *c, const char *table, size_t table_len)
-{
-	for (uint32_t i = 0; c->object_kind == OBJECT_TABLE && i < d->database->n_objects; i++) {
-		const struct object_group *g = &d->database->objects[i];
-		size_t cursor = 0, len;
-		const char *name;
-		bool names = false;
-
-		if (g->kind != OBJECT_COLUMN || g->schema != c->schema)
-			continue;
-		for (uint32_t e = 0; e < g->acl->n; e++)
-			names |= g->acl->v[e].grantee == c->role || g->acl->v[e].grantor == c->role;
-		while (names && (name = object_group_next(g, &cursor, d->scratch, &len)))
-			if (len == table_len && memcmp(name, table, len) == 0)
-				c->was.no_inverse = "the new owner held privileges on single columns, which became one with the owner's";
 	}
 }
 
@@ -213,59 +194,4 @@ void diff_extensions(struct differ *d)
 	for (uint32_t m = 0; m < n; m++)
 		for (uint32_t i = 0; i < manifests[m]->n_extensions; i++)
 			want_extension(d, &manifests[m]->extensions[i]);
-}
-
-/* --- owners -------------------------------------------------------------------------------------------------------- */
-
-static void change_owner(struct differ *d, struct change like, const char *name, size_t len)
-{
-	const char *copy = talloc_strndup(d->temporary, name, len);      /* the name may live in the scratch */
-
-	columns_name_owner(d, &like, copy, len);
-	differ_object(d, &like, copy, len);
-}
-
-static void want_owner(struct differ *d, const struct owner_wish *wish)
-{
-	name_id owner = names_put(d->names, wish->owner);
-	bool found = false;
-
-	for (uint32_t i = 0; i < d->database->n_objects; i++) {
-		const struct object_group *g = &d->database->objects[i];
-		const char *schema = g->schema ? names_text(d->names, g->schema) : NULL, *name;
-		struct change like = { .op = CHANGE_OWNER, .kind = DRIFT_OWNER, .phase = PHASE_OWNERS, .object_kind = g->kind, .relkind = g->relkind,
-				       .schema = g->schema, .role = owner, .other = g->owner, .source = wish->source };
-		size_t cursor = 0, len;
-
-		if (g->kind != wish->on.kind || g->in_extension)
-			continue;
-		owner_was(&like, g->acl);
-		while ((name = object_group_next(g, &cursor, d->scratch, &len))) {
-			if (!selector_matches(&wish->on, g->relkind, schema, name, len))
-				continue;
-			found = true;
-			if (g->owner != owner)
-				change_owner(d, like, name, len);
-		}
-	}
-	if (!found && wish->on.name_literal) {
-		struct change *change = differ_add(d, CHANGE_OWNER, DRIFT_OWNER, PHASE_OWNERS, wish->source);
-
-		change->object_kind = wish->on.kind;
-		change->schema = names_put(d->names, wish->on.schema);
-		one_name(d, change, wish->on.name);
-		change->role = owner;
-		change_block(change, talloc_asprintf(d->plan, "%s does not exist", selector_format(d->plan, &wish->on)),
-			     "create it (a migration?) or correct the name");
-	}
-}
-
-void diff_owners(struct differ *d)
-{
-	uint32_t n;
-	const struct manifest *const *manifests = desired_manifests(d->desired, &n);
-
-	for (uint32_t m = 0; m < n; m++)
-		for (uint32_t i = 0; i < manifests[m]->n_owners; i++)
-			want_owner(d, &manifests[m]->owners[i]);
 }

@@ -15,8 +15,8 @@
 #include "base/text.h"
 #include "model/quote.h"
 
-/* The table's group; NULL when there is no such table. */
-static const struct object_group *find_table(struct differ *d, const char *schema, const char *table)
+/* The group of the relation; NULL when there is none of that name. */
+static const struct object_group *find_relation(struct differ *d, const char *schema, const char *table)
 {
 	name_id id = names_find(d->names, schema, strlen(schema));
 	size_t want_len = strlen(table), len;
@@ -26,7 +26,7 @@ static const struct object_group *find_table(struct differ *d, const char *schem
 		const struct object_group *g = &d->database->objects[i];
 		size_t cursor = 0;
 
-		if (g->kind != OBJECT_TABLE || g->schema != id || (g->relkind != 'r' && g->relkind != 'p'))
+		if (g->kind != OBJECT_TABLE || g->schema != id)
 			continue;
 		while ((name = object_group_next(g, &cursor, d->scratch, &len)))
 			if (len == want_len && memcmp(name, table, len) == 0)
@@ -305,7 +305,7 @@ static const struct policy *live_policy(const struct differ *d, name_id schema, 
 
 static void want_row_security(struct differ *d, const struct row_security_wish *wish)
 {
-	const struct object_group *g = find_table(d, wish->schema, wish->table);
+	const struct object_group *g = find_relation(d, wish->schema, wish->table);
 	name_id schema = names_put(d->names, wish->schema);
 	uint32_t first = d->plan->n_changes;
 
@@ -313,6 +313,13 @@ static void want_row_security(struct differ *d, const struct row_security_wish *
 		change_block(policy_change(d, CHANGE_ROW_SECURITY, wish, NULL),
 			     talloc_asprintf(d->plan, "table %s.%s does not exist", wish->schema, wish->table),
 			     "create it (a migration?) or correct the name");
+		return;
+	}
+	if (g->relkind != 'r' && g->relkind != 'p') {
+		change_block(policy_change(d, CHANGE_ROW_SECURITY, wish, NULL),
+			     talloc_asprintf(d->plan, "%s.%s is a %s: only tables have row security", wish->schema, wish->table,
+					     object_kind_word(g->kind, g->relkind)),
+			     "correct the name, or remove it from the manifest");
 		return;
 	}
 	for (uint32_t i = 0; i < wish->n_policies; i++)

@@ -9,6 +9,8 @@
 
 #include "base/text.h"
 
+#define HALF_DROPPED (-2)      /* pg_database.datconnlimit: DATCONNLIMIT_INVALID_DB of PostgreSQL */
+
 /* A change that needs approval whatever the budget. */
 static void hold(struct change *change, const char *reason)
 {
@@ -483,6 +485,9 @@ void diff_databases(struct differ *d)
 			change->connection_limit = want->wish->connection_limit;
 			change->was.connection_limit = live->connection_limit;
 			change->from = talloc_asprintf(d->plan, "connection limit %d", live->connection_limit);
+			/* the server would end our session for trying it */
+			if (live->connection_limit == HALF_DROPPED)
+				change_block(change, "a DROP DATABASE that was interrupted has left the database invalid", "DROP DATABASE it again");
 		}
 	}
 }

@@ -296,6 +296,7 @@ int plan_server(void *parent, const struct plan_context *context, struct desired
 	diff_databases(&d);
 	diff_create_databases(&d);
 	shared = shared_objects(&d, server, &n);
+	diff_owners(&d, shared, n);
 	diff_grants(&d, shared, n);
 	retire_on_server(&d);
 	list_unmanaged_roles(&d);
@@ -312,7 +313,7 @@ int plan_database(void *parent, const struct plan_context *context, struct desir
 	differ_begin(&d, parent, context, desired, server, database);
 	diff_schemas(&d);
 	diff_extensions(&d);
-	diff_owners(&d);
+	diff_owners(&d, database->objects, database->n_objects);
 	diff_grants(&d, database->objects, database->n_objects);
 	diff_columns(&d);
 	diff_defaults(&d);

@@ -379,6 +379,8 @@ static void write_extension(struct writer *w)
 
 static const char *owner_word(const struct change *c)
 {
+	if (c->object_kind == OBJECT_FOREIGN_SERVER)
+		return "SERVER";                 /* only GRANT says FOREIGN SERVER */
 	if (c->object_kind != OBJECT_TABLE)
 		return object_kind_info(c->object_kind)->sql;
 	switch (c->relkind) {

@@ -154,3 +154,35 @@ def test_a_column_of_an_extensions_table(pg, daemon):
     assert pg.sql("SELECT attname, attacl::text FROM pg_attribute WHERE attrelid = 'app.config'::regclass AND attacl IS NOT NULL ORDER BY 1",
                   dbname="orders") == [("id", "{reader=r/postgres}"), ("name", "{=r/postgres}")]
     nothing_left(pg, d)
+
+
+@pytest.mark.majors(15)
+def test_owners_of_every_kind(pg, daemon):
+    """A foreign server is a SERVER to ALTER; tablespaces and databases belong to the plan of the server."""
+    pg.create_database("orders", "CREATE SCHEMA app", "CREATE EXTENSION postgres_fdw", "CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw",
+                       "CREATE AGGREGATE app.total (int) (sfunc = int4pl, stype = int)", "CREATE PROCEDURE app.p() LANGUAGE sql AS 'SELECT 1'",
+                       "CREATE DOMAIN app.d AS int", "CREATE TYPE app.e AS ENUM ('a')", "CREATE VIEW app.v AS SELECT 1", "SELECT lo_create(4711)")
+    on = ("foreign server s", "function app.*", "procedure app.*", "domain app.*", "type app.*", "table app.*", "large object 4711")
+    d = make(daemon, pg, "owners: ( %s );\n" % ", ".join('{ on = "%s"; owner = "lead"; }' % kind for kind in on),
+             ROLES + 'owners: ( { on = "tablespace pg_default"; owner = "lead"; }, { on = "database orders"; owner = "lead"; } );\n')
+    assert d.once().code == 0
+    assert {owner for (owner,) in pg.sql(
+        "SELECT pg_get_userbyid(o) FROM (SELECT srvowner FROM pg_foreign_server UNION SELECT proowner FROM pg_proc WHERE pronamespace = 'app'::regnamespace "
+        "UNION SELECT typowner FROM pg_type WHERE typnamespace = 'app'::regnamespace UNION SELECT relowner FROM pg_class WHERE relnamespace = 'app'::regnamespace "
+        "UNION SELECT lomowner FROM pg_largeobject_metadata UNION SELECT spcowner FROM pg_tablespace WHERE spcname = 'pg_default' "
+        "UNION SELECT datdba FROM pg_database WHERE datname = 'orders') AS x(o)", dbname="orders")} == {"lead"}
+    nothing_left(pg, d)
+
+
+@pytest.mark.majors(18)
+def test_what_cannot_be_is_said(pg, daemon):
+    pg.create_database("orders", "CREATE SCHEMA app", "CREATE VIEW app.v AS SELECT 1 AS id")
+    pg.create_database("broken")
+    pg.sql("UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'broken'")        # what an interrupted DROP DATABASE leaves
+    d = make(daemon, pg, 'row_security: ( { table = "app.v"; enable = true; } );\n',
+             ROLES + 'databases: ( { name = "broken"; connection_limit = 5; }, { name = "orders"; connection_limit = 5; } );\n')
+    said = d.once()
+    assert said.code == 5
+    assert "app.v is a view: only tables have row security" in said.err
+    assert "a DROP DATABASE that was interrupted has left the database invalid; DROP DATABASE it again" in said.err
+    assert pg.value("SELECT datconnlimit FROM pg_database WHERE datname = 'orders'") == 5

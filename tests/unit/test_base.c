@@ -47,6 +47,8 @@ static void sizes(void **state)
 	assert_int_equal(size_parse("17", &bytes), 0);
 	assert_int_equal(bytes, 17);
 	assert_int_equal(size_parse("9999999999TB", &bytes), 1);
+	assert_int_equal(size_parse("20000000000000000000", &bytes), 1);         /* over 2^64 */
+	assert_int_equal(size_parse("4611686018427387904", &bytes), 0);
 	assert_int_equal(size_parse("1KB", &bytes), 1);
 }
 

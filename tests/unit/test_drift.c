@@ -275,6 +275,57 @@ static void a_column_is_granted_again_after_the_revoke_that_is_made(void **state
 	assert_true(again);
 }
 
+/* --- owners -------------------------------------------------------------------------------------------------------- */
+
+static struct owner_wish *wish_owner(struct bench *b, const char *on, const char *owner)
+{
+	b->manifest.owners = talloc_realloc(b, b->manifest.owners, struct owner_wish, b->manifest.n_owners + 1);
+	b->manifest.owners[b->manifest.n_owners] = (struct owner_wish){ .owner = owner, .source = { "m.conf", 9 } };
+	assert_int_equal(selector_parse(b, on, &b->manifest.owners[b->manifest.n_owners].on, NULL), 0);
+	return &b->manifest.owners[b->manifest.n_owners++];
+}
+
+static void what_an_extension_made_is_not_said_to_be_absent(void **state)
+{
+	struct bench *b = *state;
+	struct database_state *database;
+	struct plan *plan;
+
+	world_role(b->world, "owner", ROLE_INHERIT);
+	world_role(b->world, "other", ROLE_INHERIT);
+	world_object(b->world, OBJECT_SCHEMA, NULL, "app", "owner");
+	world_object(b->world, OBJECT_TABLE, "app", "settings", "owner");
+	wish_role(b, "other");
+	wish_owner(b, "table app.settings", "other");
+	database = world_database(b, b->world, true);
+	database->objects[1].in_extension = true;
+	plan = plan_of_database(b, world_server(b, b->world), database);
+	assert_int_equal(plan->n_changes, 1);
+	assert_int_equal(plan->changes[0].state, CHANGE_BLOCKED);
+	assert_string_equal(plan->changes[0].reason, "table app.settings belongs to an extension, and so does its owner");
+}
+
+/* Two that speak of one object: the exact name, else the first, and not each in turn. */
+static void an_object_has_one_owner(void **state)
+{
+	struct bench *b = *state;
+	struct plan *plan;
+
+	world_role(b->world, "owner", ROLE_INHERIT);
+	world_role(b->world, "a", ROLE_INHERIT);
+	world_role(b->world, "b", ROLE_INHERIT);
+	world_object(b->world, OBJECT_SCHEMA, NULL, "app", "owner");
+	world_object(b->world, OBJECT_TABLE, "app", "t1", "a");
+	world_object(b->world, OBJECT_TABLE, "app", "t2", "owner");
+	wish_owner(b, "table app.*", "a");
+	wish_owner(b, "table app.t*", "owner");
+	wish_owner(b, "table app.t2", "b");
+	plan = database_plan(b, NULL);
+	assert_int_equal(plan->n_changes, 1);
+	assert_string_equal(plan->changes[0].names[0], "t2");
+	assert_int_equal(plan->changes[0].role, id(b, "b"));
+}
+
 /* --- sizes --------------------------------------------------------------------------------------------------------- */
 
 /* From 18 on a transaction locks every table that it names; on every version so does OWNER TO. */
@@ -378,7 +429,8 @@ int main(void)
 		TEST(what_is_shared_stays_with_a_role_that_can_log_in), TEST(defaults_of_a_role_that_can_log_in_stay), TEST(our_group_keeps_connect),
 		TEST(one_way_in_of_two_stays), TEST(the_owner_of_a_new_schema_needs_no_grant), TEST(defaults_wait_for_their_schema),
 		TEST(a_warning_is_given_once), TEST(a_column_of_an_extensions_table_is_read),
-		TEST(a_column_is_granted_again_after_the_revoke_that_is_made), TEST(a_transaction_names_a_thousand_objects), TEST(remedies_are_sql),
+		TEST(a_column_is_granted_again_after_the_revoke_that_is_made), TEST(what_an_extension_made_is_not_said_to_be_absent),
+		TEST(an_object_has_one_owner), TEST(a_transaction_names_a_thousand_objects), TEST(remedies_are_sql),
 		TEST(the_owner_of_the_database_is_named),
 	};
 

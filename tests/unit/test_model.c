@@ -91,6 +91,7 @@ static void selectors(void **state)
 		{ "Materialized View app.m", "materialized view app.m" }, { "foreign table app.f", "foreign table app.f" },
 		{ "function app.place_order(integer, text)", "function app.place_order(integer, text)" },
 		{ "function app.f(int4,varchar(10)[] , timestamptz)", "function app.f(integer, character varying[], timestamp with time zone)" },
+		{ "function app.f(\"odd(type\", app.\"a,b\")", "function app.f(\"odd(type\", app.\"a,b\")" },
 		{ "function app.f()", "function app.f()" }, { "function app.*", "function app.*" }, { "procedure app.p", "procedure app.p" },
 		{ "schema public", "schema public" }, { "database orders", "database orders" }, { "database", "database" },
 		{ "foreign data wrapper w", "foreign data wrapper w" }, { "foreign server s", "foreign server s" },
