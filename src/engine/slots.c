@@ -118,20 +118,36 @@ bool slots_may_keep(const struct target *t)
 	       e->hold->settings->max_connections > e->n_servers && e->open < e->hold->settings->max_connections;
 }
 
-/* The first of the queue that may go: who kept a connection needs no slot. */
-static bool admit_one(struct engine *e, struct server *s, msec_t now)
+static bool slot_is_free(struct engine *e, struct server *s)
+{
+	if (s->open >= s->gen->server->max_connections && !evict_database(s))
+		return false;
+	return e->open < e->hold->settings->max_connections || evict(e);
+}
+
+/* The first that may go: who kept a connection needs no slot. When there is none, one of those goes first, wherever it
+   stands: queued again during its pass it holds, while it waits, the slot that the head of the queue waits for. */
+static struct target *next_of(struct engine *e, struct server *s)
 {
 	struct target *t = s->queue;
 
 	if (t == NULL || (target_is_root(t) && s->asking))      /* its session is asked whether anything changed: soon it has answered */
+		return NULL;
+	if (t->session != NULL || slot_is_free(e, s))
+		return t;
+	while (t != NULL && t->session == NULL)
+		t = t->queue_next;
+	return t;
+}
+
+static bool admit_one(struct engine *e, struct server *s, msec_t now)
+{
+	struct target *t = next_of(e, s);
+
+	if (t == NULL)
 		return false;
-	if (t->session == NULL) {
-		if (s->open >= s->gen->server->max_connections && !evict_database(s))
-			return false;
-		if (e->open >= e->hold->settings->max_connections && !evict(e))
-			return false;
+	if (t->session == NULL)
 		slot_take(t);
-	}
 	slots_unqueue(t);
 	target_work_begin(t);
 	target_event(t, t->session != NULL ? TE_KEPT : TE_SLOT, now);

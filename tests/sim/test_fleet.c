@@ -675,6 +675,27 @@ static void the_smallest_caps_still_serve_everybody(void **state)
 	fleet_end(f);
 }
 
+/* Who is ordered again during his pass waits in line with his connection, and holds what those before him wait for. */
+static void who_waits_with_a_connection_keeps_nobody_waiting(void **state)
+{
+	struct fleet *f = fleet_make(3, 40, 64, 4);
+
+	(void)state;
+	for (uint32_t i = 0; i < f->engine->hold->settings->n_servers; i++)
+		f->engine->hold->settings->servers[i].keep_connections = 3;
+	for (unsigned step = 0; step < 200; step++) {
+		for (uint32_t i = 0; i < f->engine->n_order; i++)
+			order_pass(f->engine->order[i], false, world.now);
+		run_until(f, world.now + 1 + (msec_t)(roll(f) % 1000));
+	}
+	run_until(f, world.now + 3 * INTERVAL);
+	for (uint32_t i = 0; i < engine_targets(f->engine); i++)
+		if (engine_view(f->engine, i)->last_success_ms < __wrap_clock_wall() - 2 * INTERVAL)
+			fail_msg("seed %llu: nobody has looked at %s for %lld s", (unsigned long long)seed, engine_view(f->engine, i)->name,
+				 (long long)(__wrap_clock_wall() - engine_view(f->engine, i)->last_success_ms) / 1000);
+	fleet_end(f);
+}
+
 /* Random trouble everywhere for an hour, then quiet: all are in sync. */
 static void trouble(unsigned busy)
 {
@@ -732,7 +753,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_server_that_comes_back_comes_back_once), cmocka_unit_test(a_database_that_comes_back_is_there_again),
 		cmocka_unit_test(what_was_given_up_is_not_forgotten_with_others), cmocka_unit_test(a_server_of_very_many_databases_holds_nobody_up),
 		cmocka_unit_test(a_rejected_undo_is_dropped_and_one_not_declared_any_more_forgotten),
-		cmocka_unit_test(the_smallest_caps_still_serve_everybody), cmocka_unit_test(after_any_trouble_all_converge),
+		cmocka_unit_test(the_smallest_caps_still_serve_everybody), cmocka_unit_test(who_waits_with_a_connection_keeps_nobody_waiting),
+		cmocka_unit_test(after_any_trouble_all_converge),
 		cmocka_unit_test(on_a_busy_machine_too),
 	};
 
