@@ -151,7 +151,7 @@ static void answer_events(struct request *request, const struct query *query)
 	int r = fetch(engine_state(request->control->engine), request, query, &v, &n);
 
 	if (r < 0)
-		return reply_error(request, 500, NULL, "the history cannot be read: %s", strerror(-r));
+		return reply_error(request, 500, NULL, "the history cannot be read: %s", state_reason(r));
 	document = json_document("dbreconcile.events");
 	list = json_array();
 	for (uint32_t i = 0; i < n; i++) {

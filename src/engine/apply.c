@@ -181,6 +181,7 @@ static void intents_begin(struct target *t)
 	a->statements = talloc_zero_array(a->texts, struct statement, 1);
 	a->owner = talloc_zero_array(a->texts, uint32_t, 1);
 	a->events = talloc_zero_array(a->texts, int64_t, n);
+	a->intents = talloc_zero_array(a->texts, struct event, n);
 	a->described = talloc_zero_array(a->texts, char *, n);
 	a->n_events = n;
 	state_batch_begin(t->engine->state);

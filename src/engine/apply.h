@@ -19,7 +19,8 @@ struct apply {
 	unsigned n_statements;
 	uint32_t *owner;                  /* statement -> change within the group */
 	char **described;
-	int64_t *events;
+	int64_t *events;                  /* 0 = its intent could not be stored */
+	struct event *intents;
 	uint32_t n_events;                /* 0 = no intent stands */
 	char *xid;
 	const char *key, *params[1];

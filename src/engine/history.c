@@ -2,6 +2,7 @@
 /* What is recorded about changes: intent before, outcome after, and the doubt when a connection broke at COMMIT. */
 #include "engine/apply.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <talloc.h>
 
@@ -18,17 +19,19 @@ void apply_event_add(struct target *t, uint32_t slot, const char *sql, const cha
 {
 	struct apply *a = t->pass->apply;
 	const struct change *c = change_at(t, slot);
-	struct event event = {
+	struct event *event = &a->intents[slot];
+
+	*event = (struct event){
 		.at_ms = clock_wall(), .target = t->name, .kind = "change", .actor = "daemon", .object = a->described[slot],
 		.statement = sql, .inverse = inverse, .result = "started", .plan = t->pass->approved != NULL ? t->plan->id : NULL,
 		.record = undo_record(t, a->texts, c),
 	};
 
 	if (c->undo != NULL) {
-		event.plan = c->approval;
-		event.actor = undo_actor(t, a->texts, c);
+		event->plan = c->approval;
+		event->actor = undo_actor(t, a->texts, c);
 	}
-	state_event_add(t->engine->state, &event, &a->events[slot]);
+	state_event_add(t->engine->state, event, &a->events[slot]);
 	undo_begun(t, c, a->events[slot]);
 }
 
@@ -42,6 +45,22 @@ void apply_events_stored(struct target *t)
 	log_target(LOG_LEVEL_WARNING, t->name, MESSAGE_STATE_NOT_STORED, "the history of these changes could not be stored");
 }
 
+/* Where the intent is not there, both at once: the trouble may be over by now. */
+static void outcome(struct target *t, uint32_t slot, const char *result, const char *sqlstate, const char *message)
+{
+	struct apply *a = t->pass->apply;
+	struct event event = a->intents[slot];
+
+	if (a->events[slot] != 0) {
+		state_event_close(t->engine->state, a->events[slot], result, sqlstate, message);
+		return;
+	}
+	event.result = result;
+	event.sqlstate = sqlstate;
+	event.message = message;
+	state_event_add(t->engine->state, &event, NULL);
+}
+
 void apply_events_committed(struct target *t)
 {
 	struct apply *a = t->pass->apply;
@@ -50,7 +69,7 @@ void apply_events_committed(struct target *t)
 	for (uint32_t i = 0; i < a->n_events; i++) {
 		const struct change *c = change_at(t, i);
 
-		state_event_close(t->engine->state, a->events[i], "ok", NULL, NULL);
+		outcome(t, i, "ok", NULL, NULL);
 		log_target(LOG_LEVEL_INFO, t->name, MESSAGE_CHANGE_APPLIED, "%s", a->described[i]);
 		flapping_count(t, t->plan, c);
 		undo_applied(t, c);
@@ -71,8 +90,7 @@ void apply_events_failed(struct target *t, const struct error *err, bool retried
 		const struct change *c = change_at(t, i);
 		bool culprit = i == a->culprit;
 
-		state_event_close(t->engine->state, a->events[i], "failed", culprit ? err->sqlstate : NULL,
-				  culprit ? err->text : "rolled back with its group");
+		outcome(t, i, "failed", culprit ? err->sqlstate : NULL, culprit ? err->text : "rolled back with its group");
 		if (retried)
 			continue;
 		if (a->failure != FAILURE_NONE && !failure_is_transient(a->failure))
@@ -119,4 +137,40 @@ void doubt_settle(struct target *t, const char *status)
 	log_target(LOG_LEVEL_NOTICE, t->name, MESSAGE_IN_DOUBT_RESOLVED, "transaction %s, in doubt since its connection was lost: %s", d->xid,
 		   status != NULL ? status : "not known");
 	TALLOC_FREE(t->doubt);
+}
+
+static void say_lost(struct history_watch *w, uint64_t lost, int error, bool stored)
+{
+	if (lost != w->lost && !w->failing) {
+		w->failing = true;
+		w->lost_before = w->lost;
+		log_target(LOG_LEVEL_WARNING, NULL, MESSAGE_STATE_NOT_STORED, "the history cannot be written, %s: what is done is not found in it until that is over",
+			   state_reason(error));
+	} else if (lost == w->lost && w->failing && stored) {
+		w->failing = false;
+		log_target(LOG_LEVEL_NOTICE, NULL, MESSAGE_STATE_NOT_STORED, "the history is written again; it lacks %" PRIu64 " events or their ends",
+			   lost - w->lost_before);
+	}
+}
+
+/* Said when it begins and when it is over, not with every event. A file that is gone is noticed with the next event. */
+void history_watch(struct engine *e)
+{
+	struct history_watch *w = &e->history;
+	int error;
+	uint64_t lost = state_lost(e->state, &error), changed = state_events_changed(e->state);
+	const char *moved;
+
+	if (lost == w->lost && changed == w->changed)
+		return;
+	say_lost(w, lost, error, changed != w->changed);
+	w->lost = lost;
+	w->changed = changed;
+	moved = w->moved ? NULL : state_moved(e->state);
+	if (moved == NULL)
+		return;
+	w->moved = true;
+	log_target(LOG_LEVEL_ERROR, NULL, MESSAGE_STATE_NOT_STORED,
+		   "%s was removed or replaced while it is in use: history, suspensions and approvals may end with this process "
+		   "(put back what was there and restart dbreconciled, then look at what is suspended)", moved);
 }

@@ -275,6 +275,12 @@ struct server {
 	struct passwords *passwords;
 };
 
+/* What was already said of the history. */
+struct history_watch {
+	uint64_t changed, lost, lost_before;
+	bool failing, moved;
+};
+
 struct engine {
 	struct event_base *base;
 	struct engine_options options;
@@ -308,6 +314,7 @@ struct engine {
 	msec_t stop_deadline;
 	msec_t cycle_started;
 	struct engine_numbers numbers;
+	struct history_watch history;
 };
 
 /* ---- turn.c ---- */
@@ -443,6 +450,7 @@ void apply_begin(struct target *, msec_t now);
 void apply_turn(struct target *, msec_t now);
 void apply_lost(struct target *);                        /* the connection went: close or doubt the events */
 void doubt_settle(struct target *, const char *status);  /* pg_xact_status(): "committed", "aborted", NULL */
+void history_watch(struct engine *);                     /* says what could not be recorded */
 
 /* ---- secrets.c ---- */
 struct secrets *secrets_new(struct engine *);

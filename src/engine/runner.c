@@ -233,7 +233,8 @@ static void record_events(struct target *t, msec_t now)
 		record_event(t, &begun, &step);
 	if (begun.file != NULL)
 		store(t, &begun, "started", NULL, NULL);
-	state_batch_end(t->engine->state);
+	if (state_batch_end(t->engine->state) < 0)
+		t->pass->migration_event = 0;
 }
 
 static void files_over(struct target *t, const struct migrator_progress *progress, msec_t now)

@@ -209,7 +209,7 @@ static int store(struct target *t, struct schema_job *job, const struct schema *
 	else if ((r = state_schema_put(state, digest, job->part++, job->piece->s, job->piece->len)) == 0)
 		return 0;
 	if (r < 0) {
-		schema_failed(t, "what was seen cannot be kept in the state file: %s", strerror(-r));
+		schema_failed(t, "what was seen cannot be kept in the state file: %s", state_reason(r));
 		return 2;
 	}
 	job->writer = (struct schema_writer){ 0 };

@@ -143,7 +143,7 @@ void schema_point(struct target *t, const char *role, const char *digest, const 
 
 	if (r < 0)
 		log_target(LOG_LEVEL_WARNING, t->name, MESSAGE_STATE_NOT_STORED, "what was seen of the schemas could not be stored: %s",
-			   strerror(-r));
+			   state_reason(r));
 	if (strcmp(role, "baseline") == 0)
 		take_baseline(t->schema, &ref);
 	else if (strcmp(role, "last") == 0)

@@ -245,6 +245,7 @@ bool engine_turn(struct engine *e, msec_t now)
 	fleet_reap(e);
 	secrets_watch(e);
 	note_cycle(e);
+	history_watch(e);
 	engine_arm(e, now);
 	measure(e, late);
 	if (e->options.once && !e->stopping && once_over(e))

@@ -24,49 +24,65 @@ static void bind_event(sqlite3_stmt *stmt, const struct event *event)
 	bind_whole(stmt, 12, event->record);
 }
 
-static int insert_event(struct state *state, const struct event *event)
+static int insert_event(struct state *state, const void *what)
 {
 	sqlite3_stmt *stmt = state_statement(state, SQL_EVENT_ADD);
 
 	if (stmt)
-		bind_event(stmt, event);
+		bind_event(stmt, what);
 	return state_run(state, stmt);
+}
+
+struct closing { int64_t id; const char *result, *sqlstate, *message; };
+
+static int close_event(struct state *state, const void *what)
+{
+	sqlite3_stmt *stmt = state_statement(state, SQL_EVENT_CLOSE);
+	const struct closing *c = what;
+
+	if (stmt) {
+		bind_int(stmt, 1, c->id);
+		bind_text(stmt, 2, c->result);
+		bind_text(stmt, 3, c->sqlstate);
+		bind_text(stmt, 4, c->message);
+	}
+	return state_run_hit(state, stmt);
+}
+
+/* At the limit of the file the oldest make room: what happens now matters more. A disk that is full refuses the DELETE as
+   well, which ends the loop. What cannot be stored is counted, and a batch fails with each of its events. */
+static int store(struct state *state, int (*write)(struct state *, const void *), const void *what)
+{
+	int r = write(state, what);
+
+	for (unsigned tries = 0; r == -ENOSPC && tries < 16; tries++) {
+		if (state_run_hit(state, state_statement(state, SQL_PRUNE_OLDEST)) != 0)
+			break;
+		r = write(state, what);
+	}
+	if (state->batch)
+		state->batch_events++;
+	if (r == 0)
+		state->events_changed++;
+	else if (r < 0 && state->batch)
+		state->batch_error = r;
+	else if (r < 0)
+		state_lose(state, 1, r);
+	return r;
 }
 
 int state_event_add(struct state *state, const struct event *event, int64_t *ret_id)
 {
-	int r = insert_event(state, event);
+	int r = store(state, insert_event, event);
 
-	/* At the limit of the file the oldest make room: what happens now matters more. A disk that is full refuses the
-	   DELETE as well, which ends the loop. */
-	for (unsigned tries = 0; r == -ENOSPC && tries < 16; tries++) {
-		if (state_run_hit(state, state_statement(state, SQL_PRUNE_OLDEST)) != 0)
-			break;
-		r = insert_event(state, event);
-	}
-	if (r < 0)
-		return r;
-	state->events_changed++;
 	if (ret_id)
-		*ret_id = sqlite3_last_insert_rowid(state->db);
-	return 0;
+		*ret_id = r == 0 ? sqlite3_last_insert_rowid(state->db) : 0;
+	return r;
 }
 
 int state_event_close(struct state *state, int64_t id, const char *result, const char *sqlstate, const char *message)
 {
-	sqlite3_stmt *stmt = state_statement(state, SQL_EVENT_CLOSE);
-	int r;
-
-	if (stmt) {
-		bind_int(stmt, 1, id);
-		bind_text(stmt, 2, result);
-		bind_text(stmt, 3, sqlstate);
-		bind_text(stmt, 4, message);
-	}
-	r = state_run_hit(state, stmt);
-	if (r == 0)
-		state->events_changed++;
-	return r;
+	return store(state, close_event, &(struct closing){ id, result, sqlstate, message });
 }
 
 static void read_event(void *parent, sqlite3_stmt *stmt, struct event *ret)

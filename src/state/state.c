@@ -15,6 +15,8 @@
 #define STATE_PAGES_DEFAULT 65536u
 /* Somebody else's reader or backup may hold the file for a moment; the loop waits no longer than this. */
 #define STATE_BUSY_MS 20
+/* At the start nobody waits for the loop, and to go on without would forget what is suspended. */
+#define STATE_BUSY_START_MS 5000
 
 /* Step n brings user_version from n to n + 1. Steps are only ever added. */
 static const char *const schema_steps[] = {
@@ -186,12 +188,18 @@ int state_open(void *parent, const char *path, struct state **ret, struct error 
 		error_set(err, "cannot open state file '%s': %s", path, state->db ? sqlite3_errmsg(state->db) : strerror(-r));
 	} else {
 		sqlite3_extended_result_codes(state->db, 1);
-		sqlite3_busy_timeout(state->db, STATE_BUSY_MS);
+		sqlite3_busy_timeout(state->db, STATE_BUSY_START_MS);
 		r = set_up(state, path, err);
+		sqlite3_busy_timeout(state->db, STATE_BUSY_MS);
 	}
 	if (r != 0) {
 		talloc_free(state);
 		return r;
+	}
+	if (strcmp(path, ":memory:") != 0) {
+		state->files[0].path = talloc_strdup(state, path);
+		state->files[1].path = talloc_asprintf(state, "%s-wal", path);
+		state_moved(state);
 	}
 	*ret = state;
 	return 0;
@@ -208,22 +216,58 @@ int state_limit(struct state *state, uint32_t pages)
 
 void state_batch_begin(struct state *state)
 {
-	state->in_batch = sqlite3_exec(state->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK;
+	state->batch = true;
+	state->batch_events = 0;
+	state->batch_error = state_errno(sqlite3_exec(state->db, "BEGIN IMMEDIATE", NULL, NULL, NULL));
 }
 
 int state_batch_end(struct state *state)
 {
-	bool lost = state_batch_lost(state);
-	int rc = SQLITE_OK;
+	int r = state->batch_error;
 
-	state->in_batch = false;
-	if (lost)
-		return -EIO;
-	if (!sqlite3_get_autocommit(state->db))
-		rc = sqlite3_exec(state->db, "COMMIT", NULL, NULL, NULL);
+	if (r == 0)
+		r = state_errno(sqlite3_exec(state->db, "COMMIT", NULL, NULL, NULL));
 	if (!sqlite3_get_autocommit(state->db))
 		sqlite3_exec(state->db, "ROLLBACK", NULL, NULL, NULL);
-	return rc == SQLITE_OK ? 0 : state_errno(rc);
+	if (r < 0)
+		state_lose(state, state->batch_events, r);
+	state->batch = false;
+	state->batch_error = 0;
+	return r;
+}
+
+void state_lose(struct state *state, uint32_t n, int error)
+{
+	state->lost += n;
+	state->lost_error = error;
+}
+
+uint64_t state_lost(const struct state *state, int *ret_error)
+{
+	*ret_error = state->lost_error;
+	return state->lost;
+}
+
+/* The journal may come later than the database. */
+static bool is_there(struct state_file *f)
+{
+	struct stat st;
+
+	if (stat(f->path, &st) < 0)
+		return errno != ENOENT || f->inode == 0;
+	if (f->inode == 0) {
+		f->device = st.st_dev;
+		f->inode = st.st_ino;
+	}
+	return st.st_dev == f->device && st.st_ino == f->inode;
+}
+
+const char *state_moved(struct state *state)
+{
+	for (size_t i = 0; i < sizeof(state->files) / sizeof(state->files[0]); i++)
+		if (state->files[i].path != NULL && !is_there(&state->files[i]))
+			return state->files[i].path;
+	return NULL;
 }
 
 int state_get(struct state *state, void *parent, const char *key, char **ret)

@@ -39,12 +39,18 @@ struct event {
 	const char *plan;          /* plan id, may be NULL */
 	const char *record;        /* of a change: both of its directions, for undo; kept whole or not at all, not read back with events */
 };
-/* What is written between the two is one transaction: a hundred intents cost one commit. Negative on I/O: nothing of it was
-   stored. Without the begin, or when that failed, every write is a transaction of its own. */
+/* What is written between the two is one transaction: a hundred intents cost one commit. Negative: nothing of it was
+   stored, and the ids that were given out are void, as others will get them. */
 void state_batch_begin(struct state *);
 int state_batch_end(struct state *);
+/* How many events, and ends of events, could not be stored since it was opened, and why the last one could not. */
+uint64_t state_lost(const struct state *, int *ret_error);
+/* A negative result in words, for people. */
+const char *state_reason(int error);
+/* The path of what was removed or replaced by another file since it was opened: what is recorded ends with this process. NULL = nothing. */
+const char *state_moved(struct state *);
 
-/* 0 ok, *ret_id filled (ret_id may be NULL); negative on I/O. An intent is an event with result "started", later closed by
+/* 0 ok, *ret_id filled (ret_id may be NULL); negative on I/O, and the id is 0, which is no event. An intent is an event with result "started", later closed by
    state_event_close. A text over 64 KiB is cut and ends in "…". */
 int state_event_add(struct state *, const struct event *, int64_t *ret_id);
 /* 1 = no such event. */

@@ -83,6 +83,25 @@ int state_errno(int rc)
 	}
 }
 
+const char *state_reason(int error)
+{
+	switch (error) {
+	case -ENOSPC:
+		return "the disk is full";
+	case -EBUSY:
+		return "another process has the state file locked";
+	case -EROFS:
+	case -EACCES:
+		return "the state file may not be written";
+	case -ENOENT:
+		return "the state file or its journal cannot be opened";
+	case -EUCLEAN:
+		return "the state file is damaged";
+	default:
+		return strerror(-error);
+	}
+}
+
 sqlite3_stmt *state_statement(struct state *state, enum state_sql which)
 {
 	sqlite3_stmt **slot = &state->prepared[which];
@@ -137,20 +156,18 @@ void bind_int(sqlite3_stmt *stmt, int position, int64_t value)
 
 int state_run(struct state *state, sqlite3_stmt *stmt)
 {
-	int rc;
+	int r;
 
+	if (state->batch_error < 0)
+		return state->batch_error;
 	if (!stmt)
 		return state_errno(sqlite3_errcode(state->db));
-	if (state_batch_lost(state))
-		return -EIO;
-	rc = sqlite3_step(stmt);
+	r = state_errno(sqlite3_step(stmt));
 	sqlite3_reset(stmt);
-	return state_errno(rc);
-}
-
-bool state_batch_lost(const struct state *state)
-{
-	return state->in_batch && sqlite3_get_autocommit(state->db);
+	/* Some failures end the transaction: what follows would be stored without what came before. */
+	if (r < 0 && state->batch && sqlite3_get_autocommit(state->db))
+		state->batch_error = r;
+	return r;
 }
 
 int state_run_hit(struct state *state, sqlite3_stmt *stmt)

@@ -4,6 +4,7 @@
 #define DBR_STATE_STATEMENT_H
 
 #include <sqlite3.h>
+#include <sys/types.h>
 
 #include "state/state.h"
 
@@ -17,11 +18,19 @@ enum state_sql {
 	SQL_SCHEMA_USED, SQL_SCHEMA_DROP, SQL_SCHEMA_SWEEP, SQL_COUNT
 };
 
+/* Which file it was when it was opened. */
+struct state_file { const char *path; dev_t device; ino_t inode; };
+
 struct state {
 	sqlite3 *db;
 	sqlite3_stmt *prepared[SQL_COUNT];
 	uint64_t events_changed;
-	bool in_batch;
+	uint64_t lost;             /* events, and ends of events */
+	int lost_error;
+	bool batch;
+	int batch_error;           /* why the batch under way will not be stored */
+	uint32_t batch_events;
+	struct state_file files[2];       /* the database and its journal */
 };
 
 /* -errno for a result code that is an error, 0 for SQLITE_OK, SQLITE_ROW and SQLITE_DONE. */
@@ -32,12 +41,12 @@ sqlite3_stmt *state_statement(struct state *, enum state_sql);
 void bind_text(sqlite3_stmt *, int position, const char *value);      /* NULL = SQL NULL; cut at 64 KiB */
 void bind_whole(sqlite3_stmt *, int position, const char *value);     /* never cut; NULL when it is over 4 MiB */
 void bind_int(sqlite3_stmt *, int position, int64_t value);
-/* Runs to the end, without rows, and resets. 0 ok, negative: also for whatever comes after a batch was lost, until its end. */
+/* Runs to the end, without rows, and resets. 0 ok, negative; in a batch that has failed already it does nothing. */
 int state_run(struct state *, sqlite3_stmt *);
-/* Has SQLite rolled back the batch under way? It does so after some errors: a full disk, no memory. */
-bool state_batch_lost(const struct state *);
 /* The same for changes that must hit a row. 1 = no row was there. */
 int state_run_hit(struct state *, sqlite3_stmt *);
+/* So many events are not in the file, because of error (negative). */
+void state_lose(struct state *, uint32_t n, int error);
 /* A copy of a text column as a talloc child of parent; NULL for SQL NULL. */
 char *column_text(void *parent, sqlite3_stmt *, int column);
 

@@ -496,6 +496,73 @@ static void busy_file_is_an_error(void **arg)
 	sqlite3_close(db);
 }
 
+static void busy_batch_is_an_error(void **arg)
+{
+	struct fixture *f = *arg;
+	struct event event = { .at_ms = 1, .target = "prod", .kind = "change", .result = "started" }, *v;
+	int64_t first = add(f, 1, "prod", "ok"), id = first, later;
+	uint32_t n;
+	int error;
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	state_batch_begin(f->state);
+	assert_int_equal(state_event_add(f->state, &event, &id), -EBUSY);
+	assert_int_equal(id, 0);
+	/* What comes after the failure is not stored without what came before. */
+	assert_int_equal(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(state_event_add(f->state, &event, &id), -EBUSY);
+	assert_int_equal(state_put(f->state, "a", "b"), -EBUSY);
+	assert_int_equal(state_batch_end(f->state), -EBUSY);
+	assert_int_equal(state_lost(f->state, &error), 2);
+	assert_int_equal(error, -EBUSY);
+	later = add(f, 2, "other", "started");
+	assert_int_equal(state_event_close(f->state, 0, "failed", NULL, NULL), 1);
+	assert_int_equal(state_events(f->state, f, first, 0, NULL, 10, &v, &n), 0);
+	assert_true(n == 1 && v[0].id == later);
+	assert_int_equal(state_lost(f->state, &error), 2);
+	sqlite3_close(db);
+}
+
+/* At the limit of the file the end of an event makes room as its begin does. */
+static void full_history_is_closed(void **arg)
+{
+	struct fixture *f = *arg;
+	char message[5001];
+	int error;
+
+	memset(message, 'x', sizeof(message) - 1);
+	message[sizeof(message) - 1] = '\0';
+	assert_int_equal(state_limit(f->state, 100), 0);
+	for (int i = 0; i < 3000; i++)
+		add(f, i, "prod", "ok");
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(state_event_close(f->state, add(f, i, "prod", "started"), "failed", "42501", message), 0);
+	assert_int_equal(state_lost(f->state, &error), 0);
+}
+
+static void removed_file_is_noticed(void **arg)
+{
+	static const char *const suffixes[] = { "", "-wal" };
+	struct fixture *f = *arg;
+
+	add(f, 1, "prod", "ok");
+	assert_null(state_moved(f->state));
+	for (size_t i = 0; i < 2; i++) {
+		char *path = talloc_asprintf(f, "%s%s", f->path, suffixes[i]), *aside = talloc_asprintf(f, "%s/link", f->dir);
+		int fd;
+
+		assert_int_equal(rename(path, aside), 0);
+		assert_string_equal(state_moved(f->state), path);
+		fd = open(path, O_CREAT | O_WRONLY, 0600);
+		assert_string_equal(state_moved(f->state), path);
+		close(fd);
+		assert_int_equal(rename(aside, path), 0);
+		assert_null(state_moved(f->state));
+	}
+}
+
 static void memory_works(void **arg)
 {
 	struct fixture *f = *arg;
@@ -571,7 +638,8 @@ int main(void)
 		CASE(old_events_are_pruned_in_portions), CASE(full_history_makes_room), CASE(full_history_keeps_the_batch_under_way), CASE(a_batch_that_was_lost_says_so), CASE(damaged_file_is_an_outcome),
 		CASE(other_content_is_an_outcome), CASE(newer_format_is_an_outcome), CASE(suspensions),
 		CASE(approvals_are_used_once), CASE(approvals_expire_and_are_rejected), CASE(facts), CASE(records_are_whole_or_not_there),
-		CASE(facts_are_listed_by_prefix), CASE(busy_file_is_an_error),
+		CASE(facts_are_listed_by_prefix), CASE(busy_file_is_an_error), CASE(busy_batch_is_an_error),
+		CASE(full_history_is_closed), CASE(removed_file_is_noticed),
 		CASE(schemas_live_while_something_points_to_them), CASE(memory_works),
 	};
 
