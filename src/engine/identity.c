@@ -152,6 +152,6 @@ void identity_forget(struct target *t)
 		snprintf(key, sizeof(key), "%s/%s", what[i], t->name);
 		state_delete(t->engine->state, key);
 	}
-	t->ledger_noted = false;
+	TALLOC_FREE(t->ledger_noted);
 	schema_forget(t);
 }

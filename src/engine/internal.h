@@ -212,7 +212,7 @@ struct target {
 	bool after_owed;                  /* files have run, and the hook after the last one has not been called yet */
 	bool retry;                       /* an order of that came: for the next pass */
 	void *migrations_ctx;
-	bool ledger_noted;                /* in state.db: it has been seen */
+	char *ledger_noted;               /* in state.db: it has been seen; NULL = not by this process */
 	struct ledger_known {             /* of what migrations was made; see ledger_same.c */
 		bool valid, superuser;
 		uint32_t oid;

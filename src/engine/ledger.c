@@ -10,6 +10,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/text.h"
 #include "catalog/decode.h"
 #include "catalog/query.h"
 #include "migrate/foreign.h"
@@ -72,7 +73,36 @@ static bool is_foreign(const struct target *t)
 	return t->db->migrations.format != LEDGER_FLYWAY;
 }
 
-/* A ledger that was there and is gone is not an empty ledger. */
+static char *own_name(const struct target *t, void *parent)
+{
+	return talloc_asprintf(parent, "%s.%s", t->db->migrations.table_schema, t->db->migrations.table_name);
+}
+
+static void note_seen(struct target *t)
+{
+	char key[300], *name = own_name(t, NULL);
+
+	ledger_key(t, key, sizeof(key));
+	if (!text_same(t->ledger_noted, name) && state_put(t->engine->state, key, name) == 0) {
+		talloc_free(t->ledger_noted);
+		t->ledger_noted = talloc_strdup(t, name);
+	}
+	talloc_free(name);
+}
+
+static void block_other(struct target *t, const char *known)
+{
+	struct error err;
+
+	error_clear(&err);
+	error_set(&err, "there is no migration ledger %s, and this database had another one, %s: nothing runs, it would run everything again",
+		  own_name(t, t->pass), known);
+	error_hint(&err, "name that one with table in its migrations; or say what the new one begins with: dbreconcilectl migrations TARGET baseline VERSION");
+	error_name_target(&err, t->name);
+	migrations_unknown(t, &err);
+}
+
+/* A ledger that was there and is gone is not an empty ledger, nor is one that has taken its place in the configuration. */
 static bool is_gone(struct target *t)
 {
 	char key[300], *known = NULL;
@@ -80,8 +110,11 @@ static bool is_gone(struct target *t)
 	ledger_key(t, key, sizeof(key));
 	if (is_foreign(t) || state_get(t->engine->state, t->pass, key, &known) != 0)
 		return false;
-	block(t, "the migration ledger %s.%s was there and is gone: nothing runs, it would run everything again",
-	      "restore the table, or write it anew with: dbreconcilectl migrations TARGET baseline VERSION");
+	if (strcmp(known, "seen") != 0 && strcmp(known, own_name(t, t->pass)) != 0)       /* "seen": noted without its name */
+		block_other(t, known);
+	else
+		block(t, "the migration ledger %s.%s was there and is gone: nothing runs, it would run everything again",
+		      "restore the table, or write it anew with: dbreconcilectl migrations TARGET baseline VERSION");
 	return true;
 }
 
@@ -361,7 +394,6 @@ static void ledger_rows(struct target *t, struct outcome *ledger, struct outcome
 	struct migration_progress *progress = NULL;
 	uint32_t n = 0, n_progress = 0;
 	struct error err;
-	char key[300];
 
 	error_clear(&err);
 	talloc_steal(ctx, ledger);
@@ -371,9 +403,8 @@ static void ledger_rows(struct target *t, struct outcome *ledger, struct outcome
 		migrations_unknown(t, &err);
 		return;
 	}
-	ledger_key(t, key, sizeof(key));
-	if (!is_foreign(t) && !t->ledger_noted)
-		t->ledger_noted = state_put(t->engine->state, key, "seen") == 0;
+	if (!is_foreign(t))
+		note_seen(t);
 	migrations_compare(t, ctx, rows, n, progress, n_progress);
 	warn_of_leftovers(t, &l->leftovers->rows);
 	if (l->warning != NULL)

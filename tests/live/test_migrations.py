@@ -214,6 +214,15 @@ def test_observe_shows_pending_and_runs_nothing(team):
 def test_missing_ledger_is_not_an_empty_one(team):
     made = team({"V1__users.sql": FIRST})
     made.daemon.wait_in_sync()
+    # nor is one that was never there
+    with open(made.daemon.config_file, encoding="utf-8") as file:
+        text = file.read()
+    made.daemon.write("dbreconciled.conf", text.replace('user = "migrator"', 'user = "migrator"; table = "app.ledger"'))
+    made.daemon.reload()
+    made.wait_blocked("no migration ledger app.ledger", "had another one, dbreconcile.migration_ledger", "prod/orders baseline VERSION")
+    made.daemon.write("dbreconciled.conf", text)
+    made.daemon.reload()
+    made.daemon.wait_in_sync()
     made.pg.sql("DROP TABLE dbreconcile.migration_ledger", dbname="orders")
     made.wait_blocked("migration_ledger", "was there")
 
