@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "base/hash.h"
+#include "base/text.h"
 #include "engine/internal.h"
 #include "engine/seed.h"
 
@@ -97,15 +98,17 @@ static uint64_t digest_of(const struct target *t, enum brake_kind kind, struct s
 
 void brake_set(struct target *t, enum brake_kind kind, const struct error *err)
 {
-	char *hint;
+	const size_t room = sizeof(err->hint) - strlen(t->name) - 100;      /* beside our own words */
+	char *hint, *shown;
 
 	t->brake = (struct brake){ .kind = kind, .digest = digest_of(t, kind, t->pass != NULL ? t->pass->seed_files : NULL), .rank = -1, .error = *err };
 	error_name_target(&t->brake.error, t->name);
 	hint = talloc_strdup(NULL, t->brake.error.hint);
 	flatten(t->brake.error.text);
 	flatten(hint);
-	error_hint(&t->brake.error, "%.200s%sit is tried again when the files have changed, or with: dbreconcilectl reconcile %s", hint,
-		   hint[0] != '\0' ? "; " : "", t->name);
+	shown = text_escape(hint, hint, strlen(hint), room);
+	error_hint(&t->brake.error, "%s%sit is tried again when the files have changed, or with: dbreconcilectl reconcile %s", shown,
+		   shown[0] != '\0' ? "; " : "", t->name);
 	talloc_free(hint);
 	if (t->pass != NULL)
 		t->pass->retry = false;       /* what was ordered was done */

@@ -113,6 +113,10 @@ def test_a_failing_file_is_reported_and_the_rest_of_the_pass_done(pg, daemon):
     assert "V002__bad.sql" in failed["message"] and "division by zero" in failed["message"]
     assert pg.value("SELECT has_table_privilege('app', 'app.orders', 'SELECT')", dbname="orders")
     assert not pg.sql("SELECT 1 FROM pg_class WHERE relname = 'b'", dbname="orders")
+    # a long hint of the server's leaves room for what is to be known of the file
+    d.migration("orders", "V002__bad.sql", "DO $$ BEGIN RAISE 'no' USING HINT = repeat('think ', 40); END $$;\n")
+    message = wait_for(lambda: "think think" in row(d)["message"] and row(d)["message"], 20, "the other failure", d.log_tail)
+    assert "nothing of the file was applied" in message and "dbreconcilectl reconcile prod/orders" in message
     d.migration("orders", "V002__bad.sql", "CREATE TABLE app.b (id int);\n")
     d.wait_in_sync()
 
