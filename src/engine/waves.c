@@ -280,7 +280,7 @@ static void give_up(struct engine *e)
 
 /* Of one line and wave all hear the same, but for their server's limit: a thousand tenants are not a thousand questions. */
 struct answers {
-	struct { const struct migration_settings *m; enum wave_why why; } v[8];
+	struct { const struct migration_settings *m; enum wave_why why; } *v;
 	unsigned n;
 };
 
@@ -290,10 +290,12 @@ static enum wave_why answer(struct answers *known, const struct target *t)
 	struct wave_wait wait;
 
 	for (unsigned i = 0; m != NULL && i < known->n; i++)
-		if (known->v[i].m->wave == m->wave && source_same(known->v[i].m, m))
+		if (known->v[i].m == m || (known->v[i].m->wave == m->wave && source_same(known->v[i].m, m)))
 			return known->v[i].why;
 	waves_ask(t, &wait);
-	if (m != NULL && known->n < sizeof(known->v) / sizeof(known->v[0])) {
+	if (m != NULL) {
+		if ((known->n & (known->n - 1)) == 0)
+			known->v = talloc_realloc_size(t->engine, known->v, (known->n == 0 ? 1 : known->n * 2) * sizeof(*known->v));
 		known->v[known->n].m = m;
 		known->v[known->n++].why = wait.why;
 	}
@@ -302,7 +304,7 @@ static enum wave_why answer(struct answers *known, const struct target *t)
 
 void waves_turn(struct engine *e, msec_t now)
 {
-	struct answers known = { .n = 0 };
+	struct answers known = { NULL, 0 };
 
 	if ((!e->line_moved && !e->options.once) || e->stopping)
 		return;
@@ -319,6 +321,7 @@ void waves_turn(struct engine *e, msec_t now)
 		if (answer(&known, t) <= WAVE_BUSY)
 			go_on(t, now);
 	}
+	talloc_free(known.v);
 	if (e->options.once)
 		give_up(e);
 }
