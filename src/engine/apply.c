@@ -243,6 +243,20 @@ static void alone_over(struct target *t)
 	a->any_failed = true;
 }
 
+/* Where the change is asked for that the server refused; and which one it is, where nothing better is to be said. */
+static void name_culprit(struct target *t, struct error *err)
+{
+	const struct apply *a = t->pass->apply;
+	const struct source *source = &t->plan->changes[a->groups[a->at].first + a->culprit].source;
+
+	if (source->file != NULL) {
+		snprintf(err->file, sizeof(err->file), "%s", source->file);
+		err->line = source->line;
+	}
+	if (a->failure == FAILURE_SQL && err->hint[0] == '\0')
+		error_hint(err, "refused: %s", a->described[a->culprit]);
+}
+
 /* 0 every statement passed; 1: err, a->culprit. A WARNING is a failure: the server said ok and did nothing. */
 static int statements_check(struct target *t, struct error *err)
 {
@@ -264,6 +278,7 @@ static int statements_check(struct target *t, struct error *err)
 			error_hint(err, "a warning means that the server did less than it was told");
 			a->failure = FAILURE_PERMISSION;
 		}
+		name_culprit(t, err);
 		return 1;
 	}
 	return 0;

@@ -174,11 +174,25 @@ static char *message_blocked(const struct target *t, void *parent)
 {
 	const struct change *c = first_blocked(t->plan);
 
-	char *blocked = talloc_asprintf(parent, "%u change%s blocked: %s%s%s", t->plan->blocked, plural(t->plan->blocked),
-					c->reason != NULL ? c->reason : "no reason was given", c->remedy != NULL ? "; " : "",
-					c->remedy != NULL ? c->remedy : "");
+	return talloc_asprintf(parent, "%u change%s blocked: %s%s%s", t->plan->blocked, plural(t->plan->blocked),
+			       c->reason != NULL ? c->reason : "no reason was given", c->remedy != NULL ? "; " : "",
+			       c->remedy != NULL ? c->remedy : "");
+}
 
-	return t->plan->held > 0 ? talloc_asprintf(parent, "%s; %s", message_held(t, parent), blocked) : blocked;
+/* What is blocked is not to be made, whoever allows it. */
+static char *message_drift(const struct target *t, void *parent)
+{
+	const struct plan *plan = t->plan;
+	const uint32_t n = plan->n_changes - plan->blocked;
+	char *s = talloc_strdup(parent, "");
+
+	if (n > 0)
+		s = talloc_asprintf_append(s, "%u change%s to make", n, plural(n));
+	if (plan->held > 0)
+		s = talloc_asprintf_append(s, ", %u of them held", plan->held);
+	if (plan->blocked > 0)
+		s = talloc_asprintf_append(s, "%s%s", n > 0 ? "; " : "", message_blocked(t, s));
+	return target_mode(t) == MODE_OBSERVE ? talloc_asprintf_append(s, " (observe mode: nothing is written)") : s;
 }
 
 static char *message_brake(const struct target *t, void *parent)
@@ -213,14 +227,14 @@ static char *message_plan(const struct target *t, enum target_status status, voi
 	case TARGET_SUSPENDED:
 		return message_suspended(t, parent);
 	case TARGET_BLOCKED:
-		return message_blocked(t, parent);
+		return plan->held > 0 ? talloc_asprintf(parent, "%s; %s", message_held(t, parent), message_blocked(t, parent))
+				      : message_blocked(t, parent);
 	case TARGET_HELD:
 		return message_held(t, parent);
 	default:
 		if (t->wait.why != WAVE_GO)
 			return wave_message(parent, &t->wait);
-		return talloc_asprintf(parent, "%u change%s to make%s", plan->n_changes, plural(plan->n_changes),
-				       target_mode(t) == MODE_OBSERVE ? " (observe mode: nothing is written)" : "");
+		return message_drift(t, parent);
 	}
 }
 

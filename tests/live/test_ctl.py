@@ -304,3 +304,21 @@ def test_every_document_has_a_schema():
         listed = file.read()
     for path in glob.glob(os.path.join(SOURCE, "schemas", "*.json")):
         assert "schemas/" + os.path.basename(path) in listed
+
+
+@ordinary
+def test_status_says_what_is_wrong_and_where(pg, daemon):
+    """Of a change that the server refuses, its place and what it is; in observe mode, what is blocked is not to be made."""
+    pg.sql("CREATE ROLE weak LOGIN")
+    roles = "roles: (\n  { name = \"app\"; ensure = \"present\"; },\n  { name = \"ops\"; settings: { statment_timeout = \"5min\"; }; }\n);\n"
+    d = daemon(servers=[{"name": "refused", "conninfo": pg.conninfo(), "manifests": ["refused"]},
+                        {"name": "weak", "conninfo": pg.conninfo(user="weak"), "mode": "observe", "manifests": ["weak"]}],
+               manifests={"refused": roles, "weak": "roles: ( { name = \"weaker\"; } );\n"}).start()
+
+    def messages():
+        rows = {row["target"]: row for row in d.json("status")["targets"]}
+        assert (rows["refused"]["state"], rows["weak"]["state"]) == ("failed", "drift"), rows
+        return rows["refused"]["message"], rows["weak"]["message"]
+    refused, weak = wait_for(messages)
+    assert "manifests/refused.conf:3: unrecognized configuration parameter \"statment_timeout\" (refused: SET statment_timeout" in refused
+    assert weak.startswith("1 change blocked: dbreconcile's login has no CREATEROLE") and weak.endswith("(observe mode: nothing is written)")
