@@ -72,7 +72,7 @@ static int read_files(void *parent, struct reader *r, struct files *files)
 			struct error *err = config_errors_add(r->errors, files->names[i], 0, "there is no such file");
 
 			if (err)
-				error_hint(err, "name another one with -c, or begin with one of the examples that are installed with the program");
+				error_hint(err, "name another one, or begin with one of the examples that are installed with the program");
 		} else if (rc < 0) {
 			return rc;
 		}
@@ -110,6 +110,16 @@ static struct manifest *manifest_named(const struct settings *settings, const ch
 	return NULL;
 }
 
+/* A role that could not be read is an error by itself; those who name it are none. */
+static bool roles_are_missing(const struct manifest *m, const config_setting_t *roles)
+{
+	int named = 0;
+
+	for (uint32_t i = 0; i < m->n_roles; i++)
+		named += m->roles[i].name != NULL;
+	return roles != NULL && (config_setting_type(roles) != CONFIG_TYPE_LIST || config_setting_length(roles) != named);
+}
+
 static void fill_manifest(struct reader *r, struct manifest *m, const struct document *doc)
 {
 	enter(r, doc);
@@ -121,6 +131,7 @@ static void fill_manifest(struct reader *r, struct manifest *m, const struct doc
 	option_group_defaults(r, &manifest_root, m);
 	reader_group(r, &manifest_root, config_root_setting(&doc->config), m);
 	r->manifest = NULL;
+	m->doubtful = roles_are_missing(m, config_setting_get_member(config_root_setting(&doc->config), "roles"));
 }
 
 static int read_manifest(void *parent, struct reader *r, struct manifest *m, const struct reference *ref)

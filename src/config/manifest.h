@@ -146,7 +146,7 @@ struct manifest {
 	enum authority authority;
 	bool revoke_unmanaged_grantees;
 	bool end_marker;              /* the file ends with "# end" */
-	bool doubtful;                /* config/ only: it could not be read, what it declares is not known */
+	bool doubtful;                /* config/ only: it or its roles could not be read, what it declares is not known */
 	struct role_wish *roles; uint32_t n_roles;
 	struct membership_wish *memberships; uint32_t n_memberships;
 	struct extension_wish *extensions; uint32_t n_extensions;

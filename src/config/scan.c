@@ -299,6 +299,10 @@ static void check_bytes(struct scan *s)
 {
 	unsigned line = 1;
 
+	if (s->len >= 3 && memcmp(s->text, "\xef\xbb\xbf", 3) == 0) {
+		scan_error(s, 2, 1, "the file begins with a byte order mark", "save it as UTF-8 without one");
+		return;
+	}
 	for (size_t i = 0; i < s->len; i++) {
 		unsigned char c = (unsigned char) s->text[i];
 
