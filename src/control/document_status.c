@@ -152,7 +152,7 @@ static void add_row(struct listing *listing, const struct target_view *view)
 	if (listing->any)
 		evbuffer_add(listing->out, ",", 1);
 	listing->any = true;
-	json_dump_callback(row, add_json_piece, listing->out, JSON_COMPACT);
+	json_dump_callback(row, add_json_piece, listing->out, DOCUMENT_FLAGS);
 	json_decref(row);
 }
 
@@ -178,7 +178,7 @@ static void begin_listing(struct request *request, json_t *head, const struct ta
 			  json_t *(*row)(const struct target_view *))
 {
 	struct listing *listing = talloc_zero(request, struct listing);
-	char *text = json_dumps(head, JSON_COMPACT);
+	char *text = json_dumps(head, DOCUMENT_FLAGS);
 
 	json_decref(head);
 	listing->row = row;

@@ -96,7 +96,7 @@ static void release(const void *data, size_t len, void *arg)
 static struct evbuffer *dump(json_t *document)
 {
 	struct evbuffer *buffer = evbuffer_new();
-	char *text = json_dumps(document, JSON_COMPACT);
+	char *text = json_dumps(document, DOCUMENT_FLAGS);
 
 	if (text)
 		evbuffer_add_reference(buffer, text, strlen(text), release, text);
@@ -185,7 +185,7 @@ const struct target_view *request_target(struct request *request)
 	if (view)
 		return view;
 	safe = text_escape(request, request->segment, strlen(request->segment), 200);
-	reply_error(request, 404, "GET /v1/targets lists them; a target is \"server\" or \"server/database\"",
+	reply_error(request, 404, "`dbreconcilectl status` (GET /v1/targets) lists them; a target is \"server\" or \"server/database\"",
 		    "there is no target '%s'", safe);
 	return NULL;
 }

@@ -95,7 +95,7 @@ static void add_rows(struct ctl *ctl, struct table *table, const json_t *target)
 		table_cell(table, privileges(ctl, entry), COLOR_NONE);
 		table_cell(table, object(ctl, entry), COLOR_NONE);
 		table_cell(table, via(ctl, entry), COLOR_NONE);
-		table_cell(table, but(ctl, entry), COLOR_YELLOW);
+		table_cell(table, but(ctl, entry), strlen(but(ctl, entry)) > 1 ? COLOR_YELLOW : COLOR_NONE);
 	}
 	if (!json_is_string(json_object_get(target, "looked_at")))
 		fprintf(stderr, "%s has not been looked at yet\n", ctl_text(ctl, target, "target", ""));

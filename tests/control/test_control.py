@@ -271,6 +271,11 @@ class Documents(WithDaemon):
         self.assertRegex(version["libraries"]["libpq"], r"^\d+\.\d+$")
         self.assertEqual(self.document("/v1/config", "config")["file"], "/etc/dbreconcile/dbreconciled.conf")
 
+    def test_spans_have_thousandths(self):
+        """No digits of the binary number behind them, such as 138.10599999999999."""
+        for _ in range(20):
+            self.assertRegex(self.d.get("/v1/ping").body.decode(), r'"uptime_seconds":\d+(\.\d{1,3})?}')
+
     def test_undo(self):
         answer = self.d.post("/v1/undo/7")
         self.assertEqual(answer.code, 200, answer.body)
