@@ -67,8 +67,8 @@ static const struct {
 	const char *text, *hint;
 } verdicts[] = {
 	[VERDICT_TRANSACTION] = { "a migration must not begin or end transactions: the file runs in one, with its row in the ledger",
-				  "take the statement out of the file (allowed are a plain BEGIN as its first statement with COMMIT as its last, "
-				  "SAVEPOINT, and ROLLBACK TO SAVEPOINT)" },
+				  "take the statement out of the file (allowed are a plain COMMIT as its last statement, with or without a plain "
+				  "BEGIN as its first, SAVEPOINT, and ROLLBACK TO SAVEPOINT)" },
 	[VERDICT_STRINGS] = { "standard_conforming_strings stays on", "write strings with backslash escapes as E'...'" },
 	[VERDICT_LOCK] = { "it would let the lock of the ledger go", "use RESET ALL, DISCARD TEMP or DEALLOCATE ALL" },
 	[VERDICT_OUTSIDE] = { "the statement cannot run inside a transaction, and the file says transaction=true or stands in BEGIN and COMMIT",

@@ -5,7 +5,8 @@
  * transaction, and psql's parts of it must be taken out: data lines of COPY,
  * and the \restrict lines that pg_dump writes. Both are blanked character for
  * character, so that a position the server reports is a position in the file.
- * A plain BEGIN and COMMIT around the whole file are blanked too.
+ * A plain BEGIN and COMMIT around the whole file are blanked too, and a plain
+ * COMMIT alone at its end.
  *
  * A file with statements that cannot run in a transaction is cut into them.
  */
@@ -33,8 +34,8 @@ struct scan {
 	uint32_t inside, outside;
 	enum { ASKED_NOTHING, ASKED_WHOLE, ASKED_SPLIT } asked;
 	const char *directed;             /* what a comment has asked for; NULL = none has */
-	enum { FRAME_NONE, FRAME_OPEN, FRAME_CLOSED } frame;     /* BEGIN and COMMIT around the whole file */
-	size_t framed;           /* where the frame begins */
+	enum { FRAME_NONE, FRAME_OPEN, FRAME_CLOSED, FRAME_ENDED } frame;     /* BEGIN and COMMIT around the whole file; COMMIT alone */
+	size_t framed;           /* where the frame begins, or the COMMIT that is alone */
 };
 
 static unsigned count_lines(const struct migration_file *file, size_t from, size_t to)
@@ -162,17 +163,21 @@ static int add_statement(struct scan *scan, const struct rule *rule, size_t end)
 	return 0;
 }
 
-/* A plain BEGIN before everything and COMMIT after it mean what ours mean: they are left out. False: it is no such one. */
+/* A plain BEGIN before everything but SET, and COMMIT after it, mean what ours mean: they are left out. So is a COMMIT alone as the
+   last statement, as the scripts of Quartz have it: what is applied elsewhere cannot be changed. False: it is no such one. */
 static bool take_frame(struct scan *scan, enum verdict verdict, size_t end)
 {
 	const struct migration_file *file = scan->file;
 
-	if (verdict == VERDICT_OPENS && scan->frame == FRAME_NONE && file->n_statements == 0 && scan->asked != ASKED_SPLIT) {
+	if (verdict == VERDICT_OPENS && scan->frame == FRAME_NONE && !scan->inside && !scan->outside && scan->asked != ASKED_SPLIT) {
 		scan->frame = FRAME_OPEN;
 		scan->framed = scan->words.start;
 		scan->asked = ASKED_WHOLE;
 	} else if (verdict == VERDICT_CLOSES && scan->frame == FRAME_OPEN) {
 		scan->frame = FRAME_CLOSED;
+	} else if (verdict == VERDICT_CLOSES && scan->frame == FRAME_NONE && scan->asked != ASKED_SPLIT && !strcmp(scan->words.v[0], "commit")) {
+		scan->frame = FRAME_ENDED;
+		scan->framed = scan->words.start;
 	} else {
 		return false;
 	}
@@ -202,6 +207,8 @@ static int end_statement(struct scan *scan, size_t end)
 		next_statement(scan);
 		return 0;
 	}
+	if (words->any && scan->frame == FRAME_ENDED)
+		return refuse(scan, scan->framed, verdict_text(VERDICT_TRANSACTION), verdict_hint(VERDICT_TRANSACTION));
 	if (words->any && scan->frame == FRAME_CLOSED)
 		return refuse(scan, words->start, "it follows the COMMIT of the transaction that the file begins with",
 			      "put what follows into a file of its own, or take BEGIN and COMMIT away");

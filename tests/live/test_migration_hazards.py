@@ -174,6 +174,14 @@ def test_hazard_a_file_that_brings_its_own_transaction_is_still_one_with_its_row
     assert (end["error"]["line"], end["error"]["sqlstate"]) == (3, "42703"), end
     assert runner.versions() == ["1"] and runner.value("SELECT to_regclass('app.u') IS NULL")
     assert runner.value("SELECT r.xmin::text = c.xmin::text FROM dbreconcile.migration_ledger r, pg_class c WHERE c.oid = 'app.t'::regclass"), "one transaction"
+    # COMMIT alone at the end: nothing of a file that fails there is left either
+    runner.file("V2__bad.sql", "CREATE TABLE app.u (a int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED);\nINSERT INTO app.u VALUES (1), (1);\nCOMMIT;\n")
+    end, _events = runner.run()
+    assert end["error"]["sqlstate"] == "23505" and runner.versions() == ["1"] and runner.value("SELECT to_regclass('app.u') IS NULL"), end
+    runner.file("V2__bad.sql", "SET client_min_messages = warning;\nBEGIN;\nCREATE TABLE app.u (a int);\nCOMMIT;\n")
+    runner.file("V3__end.sql", "CREATE TABLE app.v (a int);\nCOMMIT;\n")
+    end, _events = runner.run()
+    assert end["status"] == "done" and runner.versions() == ["1", "2", "3"], end
 
 
 @pytest.mark.majors(15)

@@ -124,7 +124,7 @@ def test_undo_that_is_refused(team):
             (None, None, "no undo file for version 3"),
             ("U3__three.sql", "DROP INDEX CONCURRENTLY app.i;", "runs statement by statement"),
             ("U3__three.sql", "-- dbreconcile:transaction=false\nSELECT 1;", "runs statement by statement"),
-            ("U3__three.sql", "DROP TABLE app.three;\nCOMMIT;", "U3__three.sql:2"),
+            ("U3__three.sql", "DROP TABLE app.three;\nCOMMIT;\nSELECT 1;", "U3__three.sql:2"),
             ("U3__three.sql", "DROP TABLE app.three;\nSELECT '${nobody}';", "U3__three.sql:2: placeholder ${nobody}: there is no value"),
             ("U3__three.sql", "SELECT 1;\n\\i x\n", "U3__three.sql:2")):
         if name:

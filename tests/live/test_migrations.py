@@ -158,7 +158,7 @@ def test_changed_and_missing_files_block_and_say_so(team):
 
 
 @pytest.mark.parametrize("name,text,words", [
-    ("V2__c.sql", "CREATE TABLE app.x ();\nCOMMIT;\n", ("V2__c.sql", "COMMIT")),
+    ("V2__c.sql", "CREATE TABLE app.x ();\nCOMMIT;\nCREATE TABLE app.y ();\n", ("V2__c.sql", "COMMIT")),
     ("V2__i.sql", "CREATE TABLE app.x (); CREATE INDEX CONCURRENTLY ON app.users (email);", ("V2__i.sql", "CONCURRENTLY")),
     ("V2__p.sql", "\\set x 1\n", ("V2__p.sql", "psql")),
     ("V2__n.sql", b"SELECT 1;\0 DROP TABLE app.users;", ("V2__n.sql", "NUL")),

@@ -136,7 +136,7 @@ def test_failing_file_rolls_back_wholly_and_says_where(runner, text, place, word
 @pytest.mark.majors(18)
 def test_commit_in_a_file_is_refused_before_anything_runs(runner):
     runner.file("V1__good.sql", "CREATE TABLE app.good ();")
-    runner.file("V2__commit.sql", "CREATE TABLE app.u ();\nCOMMIT;\n")
+    runner.file("V2__commit.sql", "CREATE TABLE app.u ();\nCOMMIT;\nCREATE TABLE app.v ();\n")
     end, events = runner.run()
     assert end["status"] == "blocked" and events == []
     assert end["error"]["line"] == 2 and "transaction" in end["error"]["text"]

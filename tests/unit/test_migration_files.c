@@ -237,7 +237,7 @@ static void refusal_waits_for_pending(void **state)
 {
 	struct fixture *f = *state;
 
-	put(f, "V8__commit.sql", "select 1;\ncommit;");
+	put(f, "V8__commit.sql", "select 1;\ncommit;\nselect 2;");
 	assert_int_equal(read_it(f), 0);
 	assert_int_equal(f->files->v[0].refused.line, 2);
 	assert_non_null(strstr(f->files->v[0].refused.file, "V8__commit.sql"));

@@ -61,9 +61,9 @@ static const struct {
 	{ "create table t (a int);\ninsert into t values (1);", 0, NULL },
 	/* transaction control */
 	{ "BEGIN;", 1, "begin or end transactions" },
-	{ "create table t();\ncommit", 2, "begin or end transactions" },
+	{ "create table t();\nabort", 2, "begin or end transactions" },
 	{ "select 1;\r\nselect 2;\r\nCoMmIt and chain;", 3, "begin or end transactions" },
-	{ "select 1;\rcommit;", 2, "begin or end transactions" },
+	{ "select 1;\rabort;", 2, "begin or end transactions" },
 	{ "end work;", 1, "begin or end transactions" },
 	{ "start /* x */ transaction;", 1, "begin or end transactions" },
 	{ "rollback;", 1, "begin or end transactions" },
@@ -72,29 +72,29 @@ static const struct {
 	{ "/* /* */ commit; */ select 1", 0, NULL },
 	{ "/*/ commit; */ select 1", 0, NULL },
 	{ "-- commit;\nselect 1", 0, NULL },
-	{ "-- x\rcommit;", 2, "begin or end transactions" },
+	{ "-- x\rabort;", 2, "begin or end transactions" },
 	{ "savepoint a; rollback to a; rollback work to savepoint a; release a", 0, NULL },
 	{ "rollback and chain", 1, "begin or end transactions" },
 	{ "prepare p as select 1; execute p; deallocate p", 0, NULL },
 	{ "select 'x;commit;'", 0, NULL },
 	{ "select 'it''s;commit;'", 0, NULL },
-	{ "select '\\'; commit; --'", 1, "begin or end transactions" },
+	{ "select '\\'; abort; --'", 1, "begin or end transactions" },
 	{ "select E'\\'; commit; --'", 0, NULL },
 	{ "select e'a'\n'\\'; commit; --'", 0, NULL },
 	{ "select E'a' -- x\n  '\\'; commit; --'", 0, NULL },
-	{ "select E'a' '\\'; commit; --'", 1, "begin or end transactions" },
-	{ "select type'\\'; commit; --'", 1, "begin or end transactions" },
-	{ "select U&'\\0041'; commit", 1, "begin or end transactions" },
+	{ "select E'a' '\\'; abort; --'", 1, "begin or end transactions" },
+	{ "select type'\\'; abort; --'", 1, "begin or end transactions" },
+	{ "select U&'\\0041'; abort", 1, "begin or end transactions" },
 	{ "select \"a;commit;\"\"\"", 0, NULL },
 	{ "do $$ begin perform 1; commit; end $$", 0, NULL },
 	{ "do $a$ $$ commit; $b$ $a$; select 1", 0, NULL },
-	{ "select $1; commit", 1, "begin or end transactions" },
+	{ "select $1; abort", 1, "begin or end transactions" },
 	{ "select a$b$c; commit; select a$b$c", 1, "begin or end transactions" },
 	{ "select $ü$;commit;$ü$", 0, NULL },
 	{ "create rule r as on insert to t do (delete from a; commit);", 0, NULL },
-	{ "create function f() returns int begin atomic select 1; select case when true then 1 end; end; commit", 1, "begin or end" },
+	{ "create function f() returns int begin atomic select 1; select case when true then 1 end; end; abort", 1, "begin or end" },
 	{ "create or replace procedure p() begin atomic insert into t values (1); end;\nselect 1;\nend", 3, "begin or end" },
-	{ "create table atomic_test (begin int, atomic int);\ncommit", 2, "begin or end" },
+	{ "create table atomic_test (begin int, atomic int);\nabort", 2, "begin or end" },
 	{ "create function f() returns int begin atomic select (case when (a) then 1 else (2) end); end", 0, NULL },
 	/* strings */
 	{ "set standard_conforming_strings = on;", 0, NULL },
@@ -145,6 +145,21 @@ static const struct {
 	{ "begin; commit;\nbegin; commit;", 2, "follows the COMMIT" },
 	{ "begin;\nvacuum;\ncommit;", 2, "inside a transaction" },
 	{ "-- dbreconcile:transaction=true\nbegin; select 1; commit", 0, NULL },
+	{ "-- c\nset client_min_messages = warning; reset role;\nbegin;\nselect 1;\ncommit;", 0, NULL },
+	{ "set a = 1; select 1;\nbegin; commit;", 2, "begin or end" },
+	{ "vacuum;\nbegin; commit;", 2, "begin or end" },
+	/* the end of one alone, as the scripts of Quartz have it */
+	{ "create table t();\ncommit", 0, NULL },
+	{ "create table t();\nCOMMIT WORK;\n-- end\n;", 0, NULL },
+	{ "commit", 0, NULL },
+	{ "vacuum;\ncommit;", 0, NULL },
+	{ "-- dbreconcile:transaction=true\nselect 1;\ncommit;", 0, NULL },
+	{ "-- dbreconcile:transaction=false\nselect 1;\ncommit;", 3, "begin or end" },
+	{ "select 1;\ncommit;\nselect 2;", 2, "begin or end" },
+	{ "select 1;\ncommit;\ncommit;", 2, "begin or end" },
+	{ "select 1;\ncommit;\nbegin;", 2, "begin or end" },
+	{ "select 1;\ncommit;\nselect 'never closed", 3, "never closed" },
+	{ "select 1;\nend;", 2, "begin or end" },
 	/* psql */
 	{ "\\restrict 5abcDEF\nselect 1;\n\\unrestrict 5abcDEF\n", 0, NULL },
 	{ "\\set ON_ERROR_STOP on\nselect 1", 1, "psql" },
@@ -154,7 +169,7 @@ static const struct {
 	{ "\\restricted", 1, "psql" },
 	{ "select '\\d'", 0, NULL },
 	{ "copy t from stdin;\n1\tit's\n\\.\nselect 1;", 0, NULL },
-	{ "copy t (a, b) from stdin with (format csv);\n\"x\n;commit;\n\\.\ncommit;", 5, "begin or end" },
+	{ "copy t (a, b) from stdin with (format csv);\n\"x\n;commit;\n\\.\nabort;", 5, "begin or end" },
 	{ "copy t from stdin;\n1", 1, "no end" },
 	{ "copy t from stdin", 1, "no end" },
 	{ "copy t from stdin; select 1;\n1\n\\.\n", 1, "on the line of COPY" },
@@ -250,6 +265,14 @@ static void what_is_sent(void **state)
 	file = check(mem, "-- ä\nBEGIN /* x */ WORK;\nselect 1;\nCOMMIT;\n-- end");
 	assert_string_equal(file->sql, "-- ä\n                   \nselect 1;\n       \n-- end");
 	assert_true(file->transactional && file->n_statements == 1);
+	file = check(mem, "select 1;\nCOMMIT;\n-- end");
+	assert_string_equal(file->sql, "select 1;\n       \n-- end");
+	assert_true(file->transactional && file->n_statements == 1);
+	file = check(mem, "set a = 1;\nbegin;\nselect 1;\ncommit;");
+	assert_string_equal(file->sql, "set a = 1;\n      \nselect 1;\n       ");
+	assert_true(file->transactional && file->n_statements == 2);
+	file = check(mem, "vacuum;\ncommit;");
+	assert_true(!file->transactional && file->n_statements == 1);
 	talloc_free(mem);
 }
 
