@@ -172,7 +172,7 @@ static const struct option_group owner_group = {
 #define IN(field) .offset = offsetof(struct database_wish, field)
 static const struct option database_rows[] = {
 	{ .key = "name", .type = &type_string, .flags = OPT_NAME, IN(name),
-	  .help = "The database; the one that the manifest is used for when not written." },
+	  .help = "The database; when not written the one that the manifest is used for, or each that its pattern means." },
 	{ .key = "owner", .type = &type_string, .flags = OPT_ROLE, IN(owner), .help = "Its owner." },
 	{ .key = "connection_limit", .type = &type_limit, FLAGGED(struct database_wish, connection_limit), .min = -1, .max = 1000000,
 	  .help = "How many connections it takes; -1 is no limit." },

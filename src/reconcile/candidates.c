@@ -87,15 +87,22 @@ static void index_literals(const struct differ *d, struct candidates *c)
 void candidates_of(struct differ *d, const struct object_group *g, enum object_kind kind, struct candidates *c)
 {
 	name_id lists[2] = { g->schema, NAME_NONE };
+	struct candidates_key key = { kind, g->schema, g->relkind, g->in_extension };
 
+	/* thousands of schemas come one by one, and all rules about schemas may speak of each */
+	if (c->known && key.kind == c->key.kind && key.schema == c->key.schema && key.relkind == c->key.relkind &&
+	    key.in_extension == c->key.in_extension)
+		return;
+	c->key = key;
+	c->known = true;
 	c->n_whole = c->n_patterns = c->n_literals = 0;
 	for (int l = 0; l < (g->schema ? 2 : 1); l++) {
 		uint32_t n;
-		const struct rule_key *key = desired_rules(d->desired, kind, lists[l], &n);
+		const struct rule_key *rules = desired_rules(d->desired, kind, lists[l], &n);
 
 		for (uint32_t i = 0; i < n; i++)
-			if (may_speak(d, g, &d->desired->rules[key[i].rule]))
-				sort_rule(d, c, key[i].rule);
+			if (may_speak(d, g, &d->desired->rules[rules[i].rule]))
+				sort_rule(d, c, rules[i].rule);
 	}
 	if (c->n_literals)
 		index_literals(d, c);

@@ -11,6 +11,13 @@
 /* The rules that may speak of a group: all of its members, or those with certain names. Patterns are held against every
    name, the others are found by it. The memory is used again for each group. */
 struct candidates {
+	bool known;
+	struct candidates_key {
+		enum object_kind kind;
+		name_id schema;
+		char relkind;
+		bool in_extension;
+	} key;                       /* what they were found for */
 	uint32_t *whole, n_whole;
 	uint32_t *patterns, n_patterns;
 	uint32_t n_literals;
@@ -21,6 +28,7 @@ struct candidates {
 };
 
 struct candidates *candidates_new(struct differ *);      /* a child of the differ's temporary memory */
+/* The same as before where nothing that they depend on differs from the last group's. */
 void candidates_of(struct differ *, const struct object_group *, enum object_kind kind, struct candidates *);
 /* Does any of them read names? */
 static inline bool candidates_named(const struct candidates *c)

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "config/load.h"
+
 /* Appends one zeroed element to a talloc array that doubles; evaluates to its address. */
 static void *append(void *parent, void *array_ptr, uint32_t *n, size_t size)
 {
@@ -130,30 +132,33 @@ static void add_roles(struct desired *desired, const struct manifest *manifest)
 	}
 }
 
+static void add_database(struct desired *desired, const struct manifest *manifest, const struct database_wish *wish, const char *name)
+{
+	struct database_want *want = APPEND(desired, databases);
+
+	want->name = names_put(desired->names, name);
+	want->owner = names_put(desired->names, wish->owner);
+	want->wish = wish;
+	for (uint32_t j = 0; j < wish->n_settings; j++) {
+		struct setting_want *setting = APPEND(desired, settings);
+
+		*setting = (struct setting_want){ .database = want->name, .name = wish->settings[j].name,
+						  .value = wish->settings[j].value, .source = wish->settings[j].source };
+	}
+	if (manifest->authority == AUTHORITY_EXACT && wish->n_settings) {
+		struct setting_scope *scope = APPEND(desired, setting_scopes);
+
+		scope->database = want->name;
+	}
+}
+
 static void add_databases(struct desired *desired, const struct manifest *manifest, const char *own)
 {
 	for (uint32_t i = 0; i < manifest->n_databases; i++) {
-		const struct database_wish *wish = &manifest->databases[i];
-		const char *name = wish->name ? wish->name : own;
-		struct database_want *want;
+		const char *name = manifest->databases[i].name ? manifest->databases[i].name : own;
 
-		if (!name)
-			continue;
-		want = APPEND(desired, databases);
-		want->name = names_put(desired->names, name);
-		want->owner = names_put(desired->names, wish->owner);
-		want->wish = wish;
-		for (uint32_t j = 0; j < wish->n_settings; j++) {
-			struct setting_want *setting = APPEND(desired, settings);
-
-			*setting = (struct setting_want){ .database = want->name, .name = wish->settings[j].name,
-							  .value = wish->settings[j].value, .source = wish->settings[j].source };
-		}
-		if (manifest->authority == AUTHORITY_EXACT && wish->n_settings) {
-			struct setting_scope *scope = APPEND(desired, setting_scopes);
-
-			scope->database = want->name;
-		}
+		if (name)
+			add_database(desired, manifest, &manifest->databases[i], name);
 	}
 }
 
@@ -451,7 +456,7 @@ static struct desired *begin(void *parent, struct names *names, const struct ser
 	return desired;
 }
 
-/* A manifest's own database, when it is used for exactly one literal one. */
+/* What a manifest says of the database that it is used for; those of a pattern are known when the server was looked at. */
 static void add_database_manifests(struct desired *desired, const struct database_settings *database)
 {
 	for (uint32_t m = 0; m < database->n_manifests; m++) {
@@ -480,6 +485,64 @@ int desired_server(void *parent, struct names *names, const struct server_settin
 	index_rules(desired);
 	*ret = desired;
 	return 0;
+}
+
+/* An array of the copy's own, with the room that append() expects. */
+static void *own_array(void *parent, const void *v, uint32_t n, size_t size)
+{
+	uint32_t room = 1;
+	void *copy;
+
+	while (room < n)
+		room *= 2;
+	copy = talloc_zero_size(parent, room * size);
+	if (!copy)
+		abort();
+	if (n)
+		memcpy(copy, v, n * size);
+	return copy;
+}
+#define OWN_ARRAY(desired, array) own_array((desired), (desired)->array, (desired)->n_##array, sizeof *(desired)->array)
+
+static bool says_of_its_database(const struct database_settings *database)
+{
+	for (uint32_t m = 0; m < database->n_manifests; m++)
+		for (uint32_t i = 0; i < database->manifests[m]->n_databases; i++)
+			if (!database->manifests[m]->databases[i].name)
+				return true;
+	return false;
+}
+
+static void add_of_pattern(struct desired *desired, const struct database_settings *database, const char *name)
+{
+	for (uint32_t m = 0; m < database->n_manifests; m++)
+		for (uint32_t i = 0; i < database->manifests[m]->n_databases; i++)
+			if (!database->manifests[m]->databases[i].name)
+				add_database(desired, database->manifests[m], &database->manifests[m]->databases[i], name);
+}
+
+struct desired *desired_with_patterns(void *parent, struct desired *desired, const struct server_state *live)
+{
+	struct desired *copy = NULL;
+
+	for (uint32_t i = 0; i < live->n_databases; i++) {
+		const char *name = names_text(desired->names, live->databases[i].name);
+		bool match;
+		const struct database_settings *database = settings_database(desired->server, name, &match);
+
+		if (!database || !match || !says_of_its_database(database))
+			continue;
+		if (!copy) {
+			copy = talloc_memdup(parent, desired, sizeof *desired);
+			if (!copy)
+				abort();
+			copy->databases = OWN_ARRAY(copy, databases);
+			copy->settings = OWN_ARRAY(copy, settings);
+			copy->setting_scopes = OWN_ARRAY(copy, setting_scopes);
+		}
+		add_of_pattern(copy, database, name);
+	}
+	return copy ? copy : desired;
 }
 
 /* Who is to run migrations must reach the ledger, whatever the manifests take from PUBLIC. The ledger's own default schema

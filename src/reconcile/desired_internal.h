@@ -106,6 +106,10 @@ static inline bool desired_names(const struct desired *desired, name_id role)
 	return role < desired->n_managed && desired->managed[role] != 0;
 }
 
+/* Of a server: with what manifests say of "their" database where they are used for a pattern, for each database that is there. A
+   copy, child of parent, or the same when there is nothing to add. */
+struct desired *desired_with_patterns(void *parent, struct desired *, const struct server_state *);
+
 /* The manifests that speak for this target. */
 const struct manifest *const *desired_manifests(const struct desired *, uint32_t *ret_n);
 

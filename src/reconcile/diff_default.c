@@ -179,50 +179,70 @@ static void emit_default(void *data, const struct change *like)
 	change->n = 1;
 }
 
-/* What is there for one key: the row, else the baseline (built-in defaults for a global key, nothing for a schema's). */
-static const struct acl *live_default(struct differ *d, name_id creator, name_id schema, char objtype)
-{
-	static const struct acl nothing = { .n = 0 };
-
-	for (uint32_t i = 0; i < d->database->n_default_acls; i++) {
-		const struct default_acl *row = &d->database->default_acls[i];
-
-		if (row->role == creator && row->schema == schema && row->objtype == objtype)
-			return row->acl;
-	}
-	if (schema == NAME_NONE)
-		return acl_default(d->temporary, kind_of_objtype(objtype), creator, d->version_num);
-	return &nothing;
-}
-
 struct default_key {
 	name_id creator, schema;
 	char objtype;
+	const struct acl *live;      /* of the row that is there, or NULL */
 	struct wanted *v;
 	uint32_t n;
 	bool exact, public_named, everyone, revoke_unmanaged;
 	struct source source;
 };
 
+/* Thousands of schemas have some ten keys each. */
 struct default_keys {
 	struct default_key *v;
 	uint32_t n;
+	uint32_t *index;             /* open addressing by (creator, schema, objtype): key + 1; 0 = free */
+	uint32_t mask;
 };
+
+static uint32_t *key_place(const struct default_keys *keys, name_id creator, name_id schema, char objtype)
+{
+	uint32_t h = creator * 2654435761u ^ schema * 2246822519u ^ (unsigned char)objtype * 3266489917u, i = (h ^ h >> 15) & keys->mask;
+
+	for (; keys->index[i]; i = (i + 1) & keys->mask) {
+		const struct default_key *key = &keys->v[keys->index[i] - 1];
+
+		if (key->creator == creator && key->schema == schema && key->objtype == objtype)
+			break;
+	}
+	return &keys->index[i];
+}
+
+static struct default_key *find_key(const struct default_keys *keys, name_id creator, name_id schema, char objtype)
+{
+	uint32_t place = keys->n ? *key_place(keys, creator, schema, objtype) : 0;
+
+	return place ? &keys->v[place - 1] : NULL;
+}
+
+static void grow_keys(struct differ *d, struct default_keys *keys)
+{
+	uint32_t room = keys->index ? (keys->mask + 1) * 2 : 128;
+
+	talloc_free(keys->index);
+	keys->mask = room - 1;
+	keys->index = talloc_zero_array(d->temporary, uint32_t, room);
+	keys->v = talloc_realloc(d->temporary, keys->v, struct default_key, room / 2);
+	if (!keys->index || !keys->v)
+		abort();
+	for (uint32_t i = 0; i < keys->n; i++)
+		*key_place(keys, keys->v[i].creator, keys->v[i].schema, keys->v[i].objtype) = i + 1;
+}
 
 static struct default_key *key_for(struct differ *d, struct default_keys *keys, name_id creator, name_id schema, char objtype)
 {
-	struct default_key *key;
+	uint32_t *place;
 
-	for (uint32_t i = 0; i < keys->n; i++)
-		if (keys->v[i].creator == creator && keys->v[i].schema == schema && keys->v[i].objtype == objtype)
-			return &keys->v[i];
-	if ((keys->n & (keys->n - 1)) == 0)
-		keys->v = talloc_realloc(d->temporary, keys->v, struct default_key, keys->n ? keys->n * 2 : 1);
-	if (!keys->v)
-		abort();
-	key = &keys->v[keys->n++];
-	*key = (struct default_key){ .creator = creator, .schema = schema, .objtype = objtype };
-	return key;
+	if (keys->n * 2 >= (keys->index ? keys->mask : 0))
+		grow_keys(d, keys);
+	place = key_place(keys, creator, schema, objtype);
+	if (!*place) {
+		keys->v[keys->n++] = (struct default_key){ .creator = creator, .schema = schema, .objtype = objtype };
+		*place = keys->n;
+	}
+	return &keys->v[*place - 1];
 }
 
 static void want_default(struct differ *d, struct default_key *key, const struct default_rule *rule)
@@ -296,9 +316,12 @@ static void collect_keys(struct differ *d, struct default_keys *keys, struct cre
 
 static bool has_key(const struct default_keys *keys, name_id creator, name_id schema)
 {
-	for (uint32_t i = 0; i < keys->n; i++)
-		if (keys->v[i].creator == creator && keys->v[i].schema == schema && keys->v[i].n)
+	for (const char *objtype = "rSfTnL"; *objtype; objtype++) {
+		const struct default_key *key = find_key(keys, creator, schema, *objtype);
+
+		if (key && key->n)
 			return true;
+	}
 	return false;
 }
 
@@ -367,15 +390,37 @@ static void collect_surplus(struct differ *d, struct default_keys *keys)
 	}
 }
 
+static void attach_rows(struct differ *d, const struct default_keys *keys)
+{
+	for (uint32_t i = 0; i < d->database->n_default_acls; i++) {
+		const struct default_acl *row = &d->database->default_acls[i];
+		struct default_key *key = find_key(keys, row->role, row->schema, row->objtype);
+
+		if (key)
+			key->live = row->acl;
+	}
+}
+
+/* The row that is there, else the baseline: built-in defaults for a global key, nothing for a schema's. */
+static const struct acl *live_default(struct differ *d, const struct default_key *key)
+{
+	static const struct acl nothing = { .n = 0 };
+
+	if (key->live)
+		return key->live;
+	return key->schema ? &nothing : acl_default(d->temporary, kind_of_objtype(key->objtype), key->creator, d->version_num);
+}
+
 void diff_defaults(struct differ *d)
 {
-	struct default_keys keys = { NULL, 0 };
+	struct default_keys keys = { .n = 0 };
 	struct creator_cache creators = { NULL, 0 };
 
 	collect_keys(d, &keys, &creators);
 	warn_forgotten_creators(d, &keys, &creators);
 	collect_surplus(d, &keys);
 	collect_retiring(d, &keys);
+	attach_rows(d, &keys);
 	for (uint32_t i = 0; i < keys.n; i++) {
 		struct default_key *key = &keys.v[i];
 		struct acl_context context = {
@@ -385,6 +430,6 @@ void diff_defaults(struct differ *d)
 			.scope_source = key->source,
 		};
 
-		diff_acl(d, live_default(d, key->creator, key->schema, key->objtype), &context, key->v, key->n, 1, emit_default, d);
+		diff_acl(d, live_default(d, key), &context, key->v, key->n, 1, emit_default, d);
 	}
 }

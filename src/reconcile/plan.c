@@ -290,6 +290,7 @@ int plan_server(void *parent, const struct plan_context *context, struct desired
 
 	(void)err;
 	differ_begin(&d, parent, context, desired, server, NULL);
+	d.desired = desired_with_patterns(d.temporary, desired, server);
 	diff_roles(&d);
 	diff_memberships(&d);
 	diff_settings(&d);

@@ -186,3 +186,21 @@ def test_what_cannot_be_is_said(pg, daemon):
     assert "app.v is a view: only tables have row security" in said.err
     assert "a DROP DATABASE that was interrupted has left the database invalid; DROP DATABASE it again" in said.err
     assert pg.value("SELECT datconnlimit FROM pg_database WHERE datname = 'orders'") == 5
+
+
+@pytest.mark.majors(18)
+def test_a_pattern_speaks_of_each_of_its_databases(pg, daemon):
+    """What a manifest says of "its" database holds for every database that a pattern means, and for no other."""
+    for name in ("tenant_a", "tenant_b", "tenant_own", "elsewhere"):
+        pg.create_database(name)
+    pg.sql("ALTER DATABASE tenant_b SET work_mem = '1MB'; ALTER DATABASE elsewhere SET work_mem = '1MB'")
+    d = daemon(servers={"name": "prod", "conninfo": pg.conninfo(), "manifests": ["platform"],
+                        "databases": ({"name": "tenant_own", "manifests": []}, {"match": "tenant_*", "manifests": ["tenant"]})},
+               manifests={"platform": ROLES, "tenant": 'authority = "exact";\ndatabases: ( { owner = "lead"; connection_limit = 7; '
+                                                       'settings: { statement_timeout = "5s"; }; } );\n'}, guard={"max_percent": 100})
+    assert d.once().code == 0
+    assert pg.sql("SELECT datname, pg_get_userbyid(datdba), datconnlimit, setconfig FROM pg_database LEFT JOIN pg_db_role_setting ON setdatabase = pg_database.oid "
+                  "WHERE datname LIKE 'tenant%%' OR datname = 'elsewhere' ORDER BY 1") == [
+        ("elsewhere", "postgres", -1, ["work_mem=1MB"]), ("tenant_a", "lead", 7, ["statement_timeout=5s"]),
+        ("tenant_b", "lead", 7, ["statement_timeout=5s"]), ("tenant_own", "postgres", -1, None)]
+    nothing_left(pg, d)
