@@ -180,6 +180,8 @@ static void last_lines(const struct child *c, char *ret, size_t size)
 	for (begin = end; begin > 0 && end - begin < SHOWN; begin--)
 		if (c->output[begin - 1] == '\n' && ++lines == SHOWN_LINES)
 			break;
+	while (begin < end && ((unsigned char)c->output[begin] & 0xC0) == 0x80)       /* the rest of a character */
+		begin++;
 	for (size_t i = begin; i < end && n + 1 < size; i++) {
 		unsigned char byte = (unsigned char)c->output[i];
 

@@ -91,10 +91,11 @@ def test_pg_dump_with_the_password_of_the_migration_user(pg, daemon):
 
 
 def test_a_failing_before_stops_everything(pg, daemon):
-    h = Hooked(pg, daemon, before="echo no space left >&2; echo called >> $SAID; exit 3")
+    long = "é" * 400      # of which the end is shown, from a whole character on
+    h = Hooked(pg, daemon, before=f"echo '{long} no space left!' >&2; echo called >> $SAID; exit 3")
     d = h.daemon.start()
     blocked = wait_state(d, "blocked")
-    assert "before the migrations" in blocked["message"] and "exit code 3: no space left" in blocked["message"]
+    assert "before the migrations" in blocked["message"] and "exit code 3: ééé" in blocked["message"] and "ééé no space left!" in blocked["message"]
     assert "dbreconcilectl reconcile prod/orders" in blocked["message"]
     assert not h.has("orders") and h.events() == [("hook", "the hook before the migrations", "failed")]
     assert d.json("migrations", "--all")["targets"][0]["state"] == "failed"
