@@ -200,6 +200,18 @@ static void check_format(struct reader *r, const config_setting_t *s, struct mig
 	}
 }
 
+/* Behind the name of the ledger come "_seed" and "_progress", and the server cuts what is longer than 63 bytes: the tables would be one. */
+static void check_seed(struct reader *r, const config_setting_t *s, struct migration_settings *migrations)
+{
+	const config_setting_t *table = config_setting_get_member(s, "table");
+
+	if (!migrations->seed)
+		return;
+	whole_path(r, config_setting_get_member(s, "seed"), &migrations->seed);
+	if (table && migrations->table_name && strlen(migrations->table_name) > 53)
+		reader_error(r, table, "with seed data the ledger's name may have 53 bytes: other tables are named by it, and the server cuts names at 63");
+}
+
 void check_migrations(struct reader *r, const config_setting_t *s, void *base)
 {
 	struct migration_settings *migrations = base;
@@ -212,8 +224,7 @@ void check_migrations(struct reader *r, const config_setting_t *s, void *base)
 	check_patterns(r, s, migrations);
 	check_placeholders(r, s, migrations);
 	check_hold(r, s, migrations);
-	if (migrations->seed)
-		whole_path(r, config_setting_get_member(s, "seed"), &migrations->seed);
+	check_seed(r, s, migrations);
 	check_hook(r, s, "before", migrations->before);
 	check_hook(r, s, "after", migrations->after);
 }
