@@ -111,8 +111,8 @@ static void answer(struct request *request, struct access_wait *wait)
 {
 	json_t *document;
 
-	if (!wait->any)
-		return reply_error(request, 404, "GET /v1/targets lists them", "there is no such target");
+	if (!wait->any && request_param(request, "target"))
+		return reply_error(request, 404, "`dbreconcilectl status` (GET /v1/targets) lists them", "there is no such target");
 	if (wait->role && !wait->role_found && json_array_size(wait->targets) == 0)
 		return reply_error(request, 404, "names are taken as they are, case and all", "there is no role '%s' there", wait->role);
 	document = json_document("dbreconcile.access");

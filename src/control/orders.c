@@ -63,7 +63,7 @@ static const char **asked_targets(struct request *request, unsigned *ret_n, bool
 	*ret_all = n == 0;
 	if (n == 0) {
 		n = engine_targets(engine);
-		v = talloc_realloc(request, v, const char *, n);
+		v = talloc_realloc(request, v, const char *, n + 1);      /* with 0 there would be nothing, which means: answered */
 		for (unsigned i = 0; i < n; i++)
 			v[i] = engine_view(engine, i)->name;
 	}

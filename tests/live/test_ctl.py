@@ -322,3 +322,11 @@ def test_status_says_what_is_wrong_and_where(pg, daemon):
     refused, weak = wait_for(messages)
     assert "manifests/refused.conf:3: unrecognized configuration parameter \"statment_timeout\" (refused: SET statment_timeout" in refused
     assert weak.startswith("1 change blocked: dbreconcile's login has no CREATEROLE") and weak.endswith("(observe mode: nothing is written)")
+
+
+def test_a_daemon_without_servers_answers(daemon):
+    """As it is when it was just installed: each command ends, and says that there is nothing."""
+    d = daemon(servers=[]).start()
+    for command in (["status"], ["diff"], ["reconcile"], ["reconcile", "--wait"], ["migrations"], ["access"], ["events"], ["check"], ["wait"]):
+        done = d.ctl("-t", "10", *command)
+        assert done.code == 0, f"{command}: {done}"
