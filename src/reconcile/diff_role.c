@@ -370,14 +370,34 @@ void diff_memberships(struct differ *d)
 
 /* --- settings ------------------------------------------------------------------------------------------------------ */
 
+/* First of the settings of a role and database, *ret_n of them: they are sorted so. */
+static const struct setting *settings_of(const struct server_state *server, name_id role, name_id database, uint32_t *ret_n)
+{
+	uint32_t low = 0, high = server->n_settings, n = 0;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+		const struct setting *s = &server->settings[mid];
+
+		if (s->role < role || (s->role == role && s->database < database))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	while (low + n < server->n_settings && server->settings[low + n].role == role && server->settings[low + n].database == database)
+		n++;
+	*ret_n = n;
+	return server->settings + low;
+}
+
 static const struct setting *live_setting(const struct differ *d, name_id role, name_id database, const char *name)
 {
-	for (uint32_t i = 0; i < d->server->n_settings; i++) {
-		const struct setting *s = &d->server->settings[i];
+	uint32_t n;
+	const struct setting *s = settings_of(d->server, role, database, &n);
 
-		if (s->role == role && s->database == database && strcasecmp(s->name, name) == 0)
-			return s;
-	}
+	for (uint32_t i = 0; i < n; i++)
+		if (strcasecmp(s[i].name, name) == 0)
+			return &s[i];
 	return NULL;
 }
 
@@ -396,19 +416,17 @@ static struct change *setting_change(struct differ *d, enum change_op op, name_i
 static void reset_setting(struct differ *d, const struct setting *live, struct source source)
 {
 	struct change *change = setting_change(d, CHANGE_RESET_SETTING, live->role, live->database, live->name, source);
-	uint32_t at = live->at, next;
+	uint32_t at = live->at, next, n;
+	const struct setting *s = settings_of(d->server, live->role, live->database, &n);
 	char *behind = NULL;
 
 	change->from = live->value;
 	for (;; at = next) {
 		const struct setting *found = NULL;
 
-		for (uint32_t i = 0; i < d->server->n_settings; i++) {
-			const struct setting *s = &d->server->settings[i];
-
-			if (s->role == live->role && s->database == live->database && s->at > at && (!found || s->at < found->at))
-				found = s;
-		}
+		for (uint32_t i = 0; i < n; i++)
+			if (s[i].at > at && (!found || s[i].at < found->at))
+				found = &s[i];
 		if (!found)
 			break;
 		next = found->at;
@@ -417,31 +435,29 @@ static void reset_setting(struct differ *d, const struct setting *live, struct s
 	change->was.behind = behind;
 }
 
-static void surplus_settings(struct differ *d, const struct setting_scope *scope)
+static void surplus_settings(struct differ *d, const struct setting_scope *scope, const bool *spoken_of)
 {
-	for (uint32_t i = 0; i < d->server->n_settings; i++) {
-		const struct setting *s = &d->server->settings[i];
-		bool wanted = false;
+	uint32_t n;
+	const struct setting *s = settings_of(d->server, scope->role, scope->database, &n);
 
-		if (s->role != scope->role || s->database != scope->database)
-			continue;
-		for (uint32_t w = 0; w < d->desired->n_settings && !wanted; w++) {
-			const struct setting_want *want = &d->desired->settings[w];
-
-			wanted = want->role == s->role && want->database == s->database && strcasecmp(want->name, s->name) == 0;
-		}
-		if (!wanted)
-			reset_setting(d, s, (struct source){ 0 });
-	}
+	for (uint32_t i = 0; i < n; i++)
+		if (!spoken_of[&s[i] - d->server->settings])
+			reset_setting(d, &s[i], (struct source){ 0 });
 }
 
 void diff_settings(struct differ *d)
 {
+	bool *spoken_of = talloc_zero_array(d->temporary, bool, d->server->n_settings + 1);      /* live ones, wanted or to be absent */
+
+	if (!spoken_of)
+		abort();
 	for (uint32_t i = 0; i < d->desired->n_settings; i++) {
 		const struct setting_want *want = &d->desired->settings[i];
 		const struct setting *live = live_setting(d, want->role, want->database, want->name);
 		struct change *change;
 
+		if (live)
+			spoken_of[live - d->server->settings] = true;
 		if (want->value && (!live || !setting_equal(want->name, want->value, live->value))) {
 			change = setting_change(d, CHANGE_SET_SETTING, want->role, want->database, want->name, want->source);
 			change->value = want->value;
@@ -451,7 +467,7 @@ void diff_settings(struct differ *d)
 		}
 	}
 	for (uint32_t i = 0; i < d->desired->n_setting_scopes; i++)
-		surplus_settings(d, &d->desired->setting_scopes[i]);
+		surplus_settings(d, &d->desired->setting_scopes[i], spoken_of);
 }
 
 /* --- databases ----------------------------------------------------------------------------------------------------- */

@@ -462,6 +462,17 @@ static int by_edge(const void *a, const void *b)
 	return (x->grantor > y->grantor) - (x->grantor < y->grantor);
 }
 
+static int by_setting(const void *a, const void *b)
+{
+	const struct setting *x = a, *y = b;
+
+	if (x->role != y->role)
+		return x->role < y->role ? -1 : 1;
+	if (x->database != y->database)
+		return x->database < y->database ? -1 : 1;
+	return strcmp(x->name, y->name);
+}
+
 static struct server_facts facts(const struct world *w)
 {
 	return (struct server_facts){ .version_num = w->version_num, .system_identifier = 1, .me = w->superuser, .is_superuser = true,
@@ -482,6 +493,7 @@ struct server_state *world_server(void *parent, struct world *w)
 	qsort(s->memberships, s->n_memberships, sizeof *s->memberships, by_edge);
 	s->settings = talloc_memdup(s, w->settings, sizeof *w->settings * (w->n_settings + 1));
 	s->n_settings = w->n_settings;
+	qsort(s->settings, s->n_settings, sizeof *s->settings, by_setting);
 	return s;
 }
 
