@@ -165,16 +165,20 @@ int document_read(void *parent, const char *file, struct config_errors *errors, 
 	/* O_NONBLOCK: a FIFO in place of the file must not stop the daemon. */
 	int fd __attribute__((cleanup(close_fd))) = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct stat st;
+	const int why = errno;
 	char *text = NULL;
 
-	if (fd < 0 && errno == ENOENT)
+	if (fd < 0 && why == ENOENT)
 		return -ENOENT;
 	*ret = talloc_zero(parent, struct document);
 	if (!*ret)
 		return -ENOMEM;
 	(*ret)->file = talloc_strdup(*ret, file);
 	if (fd < 0 || fstat(fd, &st) < 0) {
-		config_errors_add(errors, file, 0, "the file cannot be opened: %s", strerror(errno));
+		struct error *err = config_errors_add(errors, file, 0, "the file cannot be opened: %s", strerror(fd < 0 ? why : errno));
+
+		if (err && fd < 0 && why == EACCES)
+			error_hint(err, "the daemon's user must be able to read it: owner root, the group of that user, mode 0640");
 		return 0;
 	}
 	if (!trusted(file, &st, errors))

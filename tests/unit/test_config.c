@@ -333,6 +333,10 @@ static void foreign_owner(void **state)
 		assert_int_equal(fchown(fd, 12345, -1), 0);
 		assert_int_equal(config_load(mem, &(struct config_paths) { .file = path }, &settings, &errors), 1);
 		assert_non_null(strstr(errors->v[0].text, "belongs to user 12345"));
+		assert_int_equal(seteuid(65534), 0);
+		assert_int_equal(config_load(mem, &(struct config_paths) { .file = path }, &settings, &errors), 1);
+		assert_int_equal(seteuid(0), 0);
+		assert_non_null(strstr(errors->v[0].hint, "the daemon's user must be able to read it"));
 	}
 	close(fd);
 	unlink(path);
