@@ -132,11 +132,7 @@ uint64_t source_files_digest_shown(struct source_files *f)
 {
 	uint64_t hash = source_files_digest(f);
 
-	if (f->raw == NULL || f->files == NULL || hash == 0)
-		return hash;
-	for (uint32_t i = 0; i < f->files->n; i++)
-		hash = hash_mix(hash, f->files->v[i].text, f->files->v[i].len);
-	return hash;
+	return f->raw == NULL || hash == 0 ? hash : hash_mix(hash, &f->values, sizeof(f->values));
 }
 
 void source_files_unref(struct source_files *f)
@@ -376,12 +372,13 @@ static char *view_key(void *parent, bool database, const struct migration_view *
 	return key;
 }
 
-static struct source_files *view_make(struct engine *e, struct source_files *raw, const struct migration_view *view)
+static struct source_files *view_make(struct engine *e, struct source_files *raw, const struct migration_view *view, const char *key)
 {
 	struct source_files *f = talloc_zero(e, struct source_files);
 
 	f->refs = 1;
 	f->raw = raw;
+	f->values = hash_mix_text(HASH_START, key);
 	raw->refs++;
 	if (migration_files_render(f, raw->files, view, &f->files) != 0)
 		error_set(&f->error, "no memory for the migration files with their placeholders");
@@ -400,7 +397,7 @@ static struct source_files *view_find(struct engine *e, struct migration_source 
 	if (v == NULL) {
 		v = talloc_zero(s, struct view);
 		v->key = talloc_steal(v, key);
-		v->files = view_make(e, s->files, &view);
+		v->files = view_make(e, s->files, &view, v->key);
 		v->next = s->views;
 		s->views = v;
 	}

@@ -487,6 +487,7 @@ struct source_files {
 	struct error error;
 	uint64_t digest;                  /* see source_files_digest(); 0 = not reckoned yet */
 	struct source_files *raw;         /* of what this is a view; NULL: the files as they are */
+	uint64_t values;                  /* of a view: digest of what was put in, but for the time of day */
 };
 /* The files as they are now, read again when a directory or file has changed; the caller unrefs. */
 struct source_files *source_files_get(struct engine *, const struct migration_settings *);
@@ -499,7 +500,7 @@ bool source_same(const struct migration_settings *, const struct migration_setti
 bool source_files_of(const struct source_files *view, const struct source_files *files);
 /* Of names, lengths, checksums and side files: equal for the same files, 0 when they could not be read. */
 uint64_t source_files_digest(struct source_files *);
-/* The same, and of the texts with their placeholders replaced. */
+/* The same, and of what the placeholders stand for. */
 uint64_t source_files_digest_shown(struct source_files *);
 /* The next reading looks at the directories, however short ago the last was: somebody ordered something, maybe after an edit. */
 void source_files_ask_again(struct engine *, const struct migration_settings *);

@@ -4,6 +4,7 @@ the version of the server: one major."""
 
 import json
 import os
+import time
 
 import pytest
 from dbr import wait_for
@@ -193,6 +194,20 @@ def test_a_failure_is_one_whatever_the_files_look_like_to_a_database(pg, daemon)
     d.write("dbreconciled.conf", text.replace('what = "0"', 'what = "2"'))
     d.reload()
     d.wait_in_sync()
+
+
+def test_a_restart_is_no_other_attempt_where_a_file_holds_the_time(pg, daemon):
+    fleet = Fleet(pg, daemon, {"a": {}}, {"V001__one.sql": "SELECT 1/0; -- ${flyway:timestamp}\n"})
+    d = fleet.daemon.start()
+    fleet.wait("a", "failed")
+    began = time.time()
+    d.stop()
+    wait_for(lambda: int(time.time()) > int(began), 5, "another second")
+    d.start()
+    fleet.wait("a", "failed")
+    passes = fleet.status("a")["passes"]
+    wait_for(lambda: fleet.status("a")["passes"] >= passes + 2, 20, "passes go on", d.log_tail)
+    assert [e["result"] for e in d.json("events")["events"] if e["kind"] == "migration"] == ["failed"]
 
 
 def test_a_lock_is_tried_again_by_itself(pg, daemon):
