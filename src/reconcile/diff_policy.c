@@ -177,13 +177,16 @@ static const char *roles_sql(struct differ *d, const struct strings *to)
 	return to->n ? out->s : "PUBLIC";
 }
 
-/* A role that the policy names and that is neither there nor about to be made; NULL when there is none. */
+/* A role that the policy names and that is neither there nor about to be made, as rights.c has it for the roles of other changes;
+   NULL when there is none. */
 static const char *unknown_role(const struct differ *d, const struct strings *to)
 {
 	for (uint32_t i = 0; i < to->n; i++) {
 		name_id role = names_find(d->names, to->v[i], strlen(to->v[i]));
 
-		if (strcmp(to->v[i], "PUBLIC") != 0 && (!role || (!server_role(d->server, role) && !desired_manages(d->desired, role))))
+		if (strcmp(to->v[i], "PUBLIC") == 0 || (role && server_role(d->server, role)))
+			continue;
+		if (d->context->applies || !role || !desired_manages(d->desired, role))
 			return to->v[i];
 	}
 	return NULL;
@@ -193,7 +196,10 @@ static void block_unknown_roles(struct differ *d, const struct policy_wish *poli
 {
 	const char *role = unknown_role(d, &policy->to);
 
-	if (role)
+	if (role && desired_manages(d->desired, names_find(d->names, role, strlen(role))))
+		change_block(change, talloc_asprintf(d->plan, "role %s does not exist yet", role),
+			     talloc_asprintf(d->plan, "see the plan of target %s", d->context->server));
+	else if (role)
 		change_block(change, talloc_asprintf(d->plan, "role %s does not exist on this server", role),
 			     "declare it in 'roles', or create it where it comes from");
 }

@@ -326,6 +326,31 @@ static void an_object_has_one_owner(void **state)
 	assert_int_equal(plan->changes[0].role, id(b, "b"));
 }
 
+/* --- policies ------------------------------------------------------------------------------------------------------ */
+
+/* What keeps the role is said in the server's plan; without its policies row security would hide everything. */
+static void a_policy_waits_for_its_role(void **state)
+{
+	struct bench *b = *state;
+	struct policy_wish policy = { .name = "p", .command = '*', .permissive = true, .to = names_of(b, "app"), .using_expr = "true" };
+	struct row_security_wish wish = { .schema = "app", .table = "t", .has_enable = true, .enable = true, .policies = &policy, .n_policies = 1 };
+	struct plan *plan;
+
+	world_role(b->world, "owner", ROLE_INHERIT);
+	world_object(b->world, OBJECT_SCHEMA, NULL, "app", "owner");
+	world_object(b->world, OBJECT_TABLE, "app", "t", "owner");
+	wish_role(b, "app");
+	b->manifest.row_security = &wish;
+	b->manifest.n_row_security = 1;
+	plan = plan_of_database(b, world_server(b, b->world), world_database(b, b->world, true));
+	assert_string_equal(change_of(plan, CHANGE_CREATE_POLICY)->reason, "role app does not exist yet");
+	assert_string_equal(change_of(plan, CHANGE_CREATE_POLICY)->remedy, "see the plan of target s");
+	assert_int_equal(change_of(plan, CHANGE_ROW_SECURITY)->state, CHANGE_BLOCKED);
+	world_role(b->world, "app", ROLE_INHERIT);
+	plan = plan_of_database(b, world_server(b, b->world), world_database(b, b->world, true));
+	assert_int_equal(plan->ready, 2);
+}
+
 /* --- sizes --------------------------------------------------------------------------------------------------------- */
 
 /* From 18 on a transaction locks every table that it names; on every version so does OWNER TO. */
@@ -430,7 +455,7 @@ int main(void)
 		TEST(one_way_in_of_two_stays), TEST(the_owner_of_a_new_schema_needs_no_grant), TEST(defaults_wait_for_their_schema),
 		TEST(a_warning_is_given_once), TEST(a_column_of_an_extensions_table_is_read),
 		TEST(a_column_is_granted_again_after_the_revoke_that_is_made), TEST(what_an_extension_made_is_not_said_to_be_absent),
-		TEST(an_object_has_one_owner), TEST(a_transaction_names_a_thousand_objects), TEST(remedies_are_sql),
+		TEST(an_object_has_one_owner), TEST(a_policy_waits_for_its_role), TEST(a_transaction_names_a_thousand_objects), TEST(remedies_are_sql),
 		TEST(the_owner_of_the_database_is_named),
 	};
 
