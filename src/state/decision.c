@@ -19,7 +19,7 @@ int state_suspend(struct state *state, const struct suspension *suspension)
 		bind_int(stmt, 4, suspension->since_ms);
 		bind_int(stmt, 5, suspension->until_ms);
 	}
-	return state_run(state, stmt);
+	return state_store(state, stmt);
 }
 
 int state_resume(struct state *state, const char *target)
@@ -63,7 +63,7 @@ int state_approve(struct state *state, const struct approval *approval)
 		bind_int(stmt, 5, approval->expires_ms);
 		bind_int(stmt, 6, approval->rejected);
 	}
-	return state_run(state, stmt);
+	return state_store(state, stmt);
 }
 
 int state_approval(struct state *state, void *parent, const char *target, const char *plan, int64_t now_ms, struct approval *ret)

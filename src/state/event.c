@@ -24,42 +24,9 @@ static void bind_event(sqlite3_stmt *stmt, const struct event *event)
 	bind_whole(stmt, 12, event->record);
 }
 
-static int insert_event(struct state *state, const void *what)
+/* What cannot be stored is counted, and a batch fails with each of its events. */
+static int stored(struct state *state, int r)
 {
-	sqlite3_stmt *stmt = state_statement(state, SQL_EVENT_ADD);
-
-	if (stmt)
-		bind_event(stmt, what);
-	return state_run(state, stmt);
-}
-
-struct closing { int64_t id; const char *result, *sqlstate, *message; };
-
-static int close_event(struct state *state, const void *what)
-{
-	sqlite3_stmt *stmt = state_statement(state, SQL_EVENT_CLOSE);
-	const struct closing *c = what;
-
-	if (stmt) {
-		bind_int(stmt, 1, c->id);
-		bind_text(stmt, 2, c->result);
-		bind_text(stmt, 3, c->sqlstate);
-		bind_text(stmt, 4, c->message);
-	}
-	return state_run_hit(state, stmt);
-}
-
-/* At the limit of the file the oldest make room: what happens now matters more. A disk that is full refuses the DELETE as
-   well, which ends the loop. What cannot be stored is counted, and a batch fails with each of its events. */
-static int store(struct state *state, int (*write)(struct state *, const void *), const void *what)
-{
-	int r = write(state, what);
-
-	for (unsigned tries = 0; r == -ENOSPC && tries < 16; tries++) {
-		if (state_run_hit(state, state_statement(state, SQL_PRUNE_OLDEST)) != 0)
-			break;
-		r = write(state, what);
-	}
 	if (state->batch)
 		state->batch_events++;
 	if (r == 0)
@@ -73,8 +40,12 @@ static int store(struct state *state, int (*write)(struct state *, const void *)
 
 int state_event_add(struct state *state, const struct event *event, int64_t *ret_id)
 {
-	int r = store(state, insert_event, event);
+	sqlite3_stmt *stmt = state_statement(state, SQL_EVENT_ADD);
+	int r;
 
+	if (stmt)
+		bind_event(stmt, event);
+	r = stored(state, state_store(state, stmt));
 	if (ret_id)
 		*ret_id = r == 0 ? sqlite3_last_insert_rowid(state->db) : 0;
 	return r;
@@ -82,7 +53,17 @@ int state_event_add(struct state *state, const struct event *event, int64_t *ret
 
 int state_event_close(struct state *state, int64_t id, const char *result, const char *sqlstate, const char *message)
 {
-	return store(state, close_event, &(struct closing){ id, result, sqlstate, message });
+	sqlite3_stmt *stmt = state_statement(state, SQL_EVENT_CLOSE);
+	int r;
+
+	if (stmt) {
+		bind_int(stmt, 1, id);
+		bind_text(stmt, 2, result);
+		bind_text(stmt, 3, sqlstate);
+		bind_text(stmt, 4, message);
+	}
+	r = state_store(state, stmt);
+	return stored(state, r < 0 ? r : sqlite3_changes(state->db) == 0);
 }
 
 static void read_event(void *parent, sqlite3_stmt *stmt, struct event *ret)

@@ -294,7 +294,7 @@ int state_put(struct state *state, const char *key, const char *value)
 		bind_text(stmt, 1, key);
 		bind_whole(stmt, 2, value);
 	}
-	return state_run(state, stmt);
+	return state_store(state, stmt);
 }
 
 int state_list(struct state *state, void *parent, const char *prefix, struct state_fact **ret, uint32_t *ret_n)

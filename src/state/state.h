@@ -22,7 +22,8 @@ struct state;
 /* Opens or creates path (mode 0600); ":memory:" works. Runs its own schema steps. 1: damaged, or of a newer format; the
    file is left as it is. Negative: cannot be opened, is not ours, or others can write it. err says what to do. */
 int state_open(void *parent, const char *path, struct state **ret, struct error *err);
-/* How large the file may grow, in pages of 4 KiB; the oldest events make room. 256 MiB when not called. */
+/* How large the file may grow, in pages of 4 KiB; the oldest events make room for others, for decisions and for facts. 256 MiB
+   when not called. */
 int state_limit(struct state *, uint32_t pages);
 
 struct event {

@@ -177,6 +177,19 @@ int state_run_hit(struct state *state, sqlite3_stmt *stmt)
 	return r < 0 ? r : sqlite3_changes(state->db) == 0;
 }
 
+/* What is stored now matters more than the oldest history. A disk that is full refuses the DELETE as well, which ends the loop. */
+int state_store(struct state *state, sqlite3_stmt *stmt)
+{
+	int r = state_run(state, stmt);
+
+	for (unsigned tries = 0; r == -ENOSPC && tries < 16; tries++) {
+		if (state_run_hit(state, state_statement(state, SQL_PRUNE_OLDEST)) != 0)
+			break;
+		r = state_run(state, stmt);
+	}
+	return r;
+}
+
 char *column_text(void *parent, sqlite3_stmt *stmt, int column)
 {
 	const char *s = (const char *)sqlite3_column_text(stmt, column);

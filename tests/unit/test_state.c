@@ -263,6 +263,28 @@ static void full_history_keeps_the_batch_under_way(void **arg)
 	}
 }
 
+/* What operators decide and what must be remembered is worth more than the oldest history, too. */
+static void full_history_makes_room_for_decisions(void **arg)
+{
+	struct fixture *f = *arg;
+	char name[32], *value;
+	struct event *v;
+	uint32_t n;
+
+	assert_int_equal(state_limit(f->state, 100), 0);
+	for (int i = 0; i < 3000; i++)
+		add(f, i, "prod", "ok");
+	for (int i = 0; i < 500; i++) {
+		snprintf(name, sizeof(name), "prod/d%d", i);
+		assert_int_equal(state_suspend(f->state, &(struct suspension){ .target = name, .reason = "release" }), 0);
+		assert_int_equal(state_approve(f->state, &(struct approval){ .target = name, .plan = "0123456789abcdef", .expires_ms = 9 }), 0);
+		assert_int_equal(state_put(f->state, name, "fact"), 0);
+	}
+	assert_int_equal(state_get(f->state, f, "prod/d0", &value), 0);
+	assert_int_equal(state_events(f->state, f, 0, 0, NULL, 10000, &v, &n), 0);
+	assert_true(n > 200);
+}
+
 /* Whatever did not fit: what state_batch_end() says of the rest is true. */
 static void a_batch_that_was_lost_says_so(void **arg)
 {
@@ -635,7 +657,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(file_is_private), CASE(unsafe_files_are_refused), CASE(events_survive_reopen),
 		CASE(intents_of_a_crash_are_found), CASE(long_texts_are_cut_between_characters),
-		CASE(old_events_are_pruned_in_portions), CASE(full_history_makes_room), CASE(full_history_keeps_the_batch_under_way), CASE(a_batch_that_was_lost_says_so), CASE(damaged_file_is_an_outcome),
+		CASE(old_events_are_pruned_in_portions), CASE(full_history_makes_room), CASE(full_history_keeps_the_batch_under_way), CASE(full_history_makes_room_for_decisions), CASE(a_batch_that_was_lost_says_so), CASE(damaged_file_is_an_outcome),
 		CASE(other_content_is_an_outcome), CASE(newer_format_is_an_outcome), CASE(suspensions),
 		CASE(approvals_are_used_once), CASE(approvals_expire_and_are_rejected), CASE(facts), CASE(records_are_whole_or_not_there),
 		CASE(facts_are_listed_by_prefix), CASE(busy_file_is_an_error), CASE(busy_batch_is_an_error),
