@@ -81,7 +81,7 @@ static json_t *conditions(const struct target_view *view)
 	const struct plan *plan = view->plan;
 	const struct migration_list *migrations = view->migrations;
 	bool tried = view->last_attempt_ms > 0;
-	bool pending = migrations && migrations->counts[MIGRATION_PENDING] > 0;
+	bool pending = migrations && migrations->counts[MIGRATION_PENDING] + migrations->counts[MIGRATION_OUTDATED] > 0;
 	char why[ERROR_TEXT_MAX + 320];
 	json_t *list = json_array();
 

@@ -72,6 +72,22 @@ def test_a_password_that_was_refused_is_asked_for_again(pg, daemon, tmp_path):
 
 
 @pytest.mark.majors(15)
+def test_a_repeatable_file_that_changed_is_pending(pg, daemon):
+    pg.create_database("orders")
+    d = make(daemon, pg, {"V001__orders.sql": ONE, "R__view.sql": "CREATE OR REPLACE VIEW app.v AS SELECT 1 AS x;\n"}).start()
+    d.wait_in_sync()
+
+    def migrated():
+        return next(c for c in d.http(d.target_path("prod/orders")).json()["conditions"] if c["type"] == "migrated")
+
+    assert migrated()["status"] is True
+    d.ctl("suspend", "prod/orders", expect=0)
+    d.migration("orders", "R__view.sql", "CREATE OR REPLACE VIEW app.v AS SELECT 2 AS x;\n")
+    d.reconcile("prod/orders", expect=1)
+    assert migrated()["status"] is False and migrated()["reason"] == "pending"
+
+
+@pytest.mark.majors(15)
 def test_new_files_run_without_a_reload(pg, daemon):
     pg.create_database("orders")
     d = make(daemon, pg, {"V001__orders.sql": ONE}).start()
