@@ -47,7 +47,7 @@ void event_fill(json_t *object, const struct event *event)
 	put_text(object, "plan", event->plan && *event->plan ? event->plan : NULL);
 }
 
-/* "2h" ago, "2026-11-21T09:30:00Z" (with or without the time and Z), or seconds since the epoch. */
+/* "2h" ago, or "2026-11-21T09:30:00Z", with or without the time and Z. */
 static int parse_since(const char *text, int64_t *ret_ms)
 {
 	static const char *const formats[] = { "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%MZ", "%Y-%m-%d" };
@@ -81,6 +81,14 @@ static int parse_number(const char *text, int64_t max, int64_t *ret)
 	return *end != '\0' || value > max;
 }
 
+static bool is_named(const struct query *query, const char *target)
+{
+	for (unsigned i = 0; i < query->n_targets; i++)
+		if (strcmp(query->targets[i], target) == 0)
+			return true;
+	return false;
+}
+
 static int parse_query(struct request *request, void *parent, struct query *ret, struct error *err)
 {
 	const char *since = request_param(request, "since"), *after = request_param(request, "after");
@@ -97,6 +105,8 @@ static int parse_query(struct request *request, void *parent, struct query *ret,
 	ret->has_after = after != NULL;
 	ret->limit = (uint32_t)number;
 	while ((target = request_param_next(request, "target", &cursor))) {
+		if (is_named(ret, target))
+			continue;              /* twice would be every event twice */
 		ret->targets = talloc_realloc(parent, ret->targets, const char *, ret->n_targets + 1);
 		ret->targets[ret->n_targets++] = talloc_strdup(parent, target);
 	}

@@ -320,6 +320,7 @@ class Documents(WithDaemon):
         self.assertEqual(doc["events"][-1]["message"], "caf\\xe9")
         one = self.document("/v1/events?target=prod", "events")["events"]
         self.assertEqual({e["target"] for e in one}, {"prod"})
+        self.assertEqual(self.document("/v1/events?target=prod&target=prod", "events")["events"], one)
         two = self.document("/v1/events?target=prod&target=prod%2Forders&limit=2", "events")["events"]
         self.assertEqual([e["id"] for e in two], [e["id"] for e in doc["events"] if e["target"] in ("prod", "prod/orders")][-2:])
         self.assertEqual(self.document("/v1/events?after=%d" % doc["last_id"], "events")["events"], [])
