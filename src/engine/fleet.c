@@ -388,6 +388,15 @@ void fleet_configure(struct engine *e, struct settings_hold *hold, msec_t now)
 
 /* ---- a target takes the newest generation ---- */
 
+/* A connection of the one would be as one of the other: all that a session is made of but its password, which is asked for once. */
+static bool connect_alike(const struct generation *a, const struct generation *b)
+{
+	const struct settings *x = a->hold->settings, *y = b->hold->settings;
+
+	return strcmp(a->server->conninfo, b->server->conninfo) == 0 && x->statement_timeout == y->statement_timeout &&
+	       x->lock_timeout == y->lock_timeout;
+}
+
 bool target_rebase(struct target *t, msec_t now)
 {
 	struct generation *gen = t->server->gen;
@@ -396,7 +405,7 @@ bool target_rebase(struct target *t, msec_t now)
 
 	error_clear(&err);
 	if (t->gen != gen) {
-		if (t->session != NULL && strcmp(t->gen->server->conninfo, gen->server->conninfo) != 0)
+		if (t->session != NULL && !connect_alike(t->gen, gen))
 			target_disconnect(t);
 		if (t->plan != NULL && t->desired != NULL)
 			talloc_steal(t->plan, t->desired);       /* the plan that is shown points into it */

@@ -578,6 +578,26 @@ def test_kept_connections_serve_the_next_pass(pg, daemon):
 
 
 @pytest.mark.majors(15)
+def test_kept_connections_end_when_what_they_were_made_with_changes(pg, daemon):
+    """Timeouts are in force on the server from the beginning of a connection: those of the configuration that runs."""
+    d = make(daemon, pg).start()
+    d.wait_in_sync()
+
+    def backend():
+        return pg.value("SELECT pid FROM pg_stat_activity WHERE application_name = 'dbreconciled'")
+
+    kept = wait_for(backend, 10, "a connection stays", d.log_tail)
+    d.write("dbreconciled.conf", d.settings(server(pg), {"pass_timeout": "4min"}))
+    d.reload()
+    d.reconcile()
+    assert backend() == kept
+    d.write("dbreconciled.conf", d.settings(server(pg), {"statement_timeout": "90s"}))
+    d.reload()
+    d.reconcile()
+    wait_for(lambda: backend() not in (None, kept), 10, "another connection, with the new statement_timeout", d.log_tail)
+
+
+@pytest.mark.majors(15)
 def test_what_no_manifest_names_is_listed_and_left_alone(pg, daemon):
     """Roles and schemas that are somebody else's; ignored ones are not even listed, and keep what they hold."""
     orders_database(pg)
