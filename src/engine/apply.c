@@ -184,6 +184,7 @@ static void intents_begin(struct target *t)
 	a->intents = talloc_zero_array(a->texts, struct event, n);
 	a->described = talloc_zero_array(a->texts, char *, n);
 	a->n_events = n;
+	a->culprit = 0;
 	state_batch_begin(t->engine->state);
 }
 

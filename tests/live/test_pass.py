@@ -292,6 +292,35 @@ def test_a_commit_that_was_cut_off_is_asked_after(pg, daemon, proxy):
 
 
 @pytest.mark.majors(15)
+def test_each_failed_change_says_its_own_reason(pg, daemon, proxy):
+    """A group fails at its second change and is tried again one by one; then the connection breaks at the first."""
+    pg.create_database("orders", "CREATE SCHEMA app CREATE TABLE a (id int) CREATE TABLE b (id int)", """
+        CREATE FUNCTION refuse_b() RETURNS event_trigger LANGUAGE plpgsql AS
+            $$ BEGIN IF current_query() LIKE '%"b"%' THEN RAISE 'not b'; END IF; END $$""",
+                       "CREATE EVENT TRIGGER refuse_b ON ddl_command_end WHEN TAG IN ('GRANT') EXECUTE FUNCTION refuse_b()")
+    gate = proxy(pg)
+    d = daemon(servers={"name": "prod", "conninfo": gate.conninfo(), "manifests": ["platform"],
+                        "databases": ({"name": "orders", "manifests": ["orders"]},)},
+               manifests={"platform": 'roles: ( { name = "app"; } );\n', "orders": """
+                   grants: ( { to = "app"; privileges = [ "SELECT" ]; on = "table app.a"; },
+                             { to = "app"; privileges = [ "INSERT" ]; on = "table app.b"; } );\n"""})
+    seen = []
+
+    def watch(database, data, from_client):
+        if database == "orders" and from_client and b"GRANT" in data:
+            seen.append(data)
+            if len(seen) == 2:
+                gate.drop("orders")
+
+    gate.watch = watch
+    d.start()
+    wait_for(lambda: len(seen) > 2, 20, "it is tried again on another connection", d.log_tail)
+    failed = [e for e in d.json("events")["events"] if e["result"] == "failed" and e["target"] == "prod/orders"][:3]
+    assert [(e["object"].split()[-3], e["message"]) for e in failed] == [
+        ("app.a", "rolled back with its group"), ("app.b", "not b"), ("app.a", "the connection was lost before COMMIT: rolled back")], failed
+
+
+@pytest.mark.majors(15)
 def test_a_stranger_is_not_asked_after_a_commit(pg, new_pg, daemon, proxy):
     """Behind the address stands another cluster by then. It is refused as such; its opinion of our transaction is worth nothing."""
     stranger = new_pg(15)
