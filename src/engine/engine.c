@@ -82,12 +82,12 @@ const struct settings *engine_settings(const struct engine *e)
 
 uint32_t engine_targets(const struct engine *e)
 {
-	return e->n_order;
+	return e->n_shown;
 }
 
 const struct target_view *engine_view(const struct engine *e, uint32_t index)
 {
-	return index < e->n_order ? &e->order[index]->view : NULL;
+	return index < e->n_shown ? &e->order[index]->view : NULL;
 }
 
 const struct target_view *engine_find(const struct engine *e, const char *target)

@@ -14,8 +14,6 @@
 #include "engine/schema.h"
 #include "engine/seed.h"
 
-/* What was taken out of the configuration and put back may be there twice for a while: the old one still stops. */
-
 static struct server *server_find(const struct engine *e, const char *name)
 {
 	for (uint32_t i = 0; i < e->n_servers; i++)
@@ -26,18 +24,10 @@ static struct server *server_find(const struct engine *e, const char *name)
 
 struct target *fleet_target(const struct engine *e, const char *name)
 {
-	struct target *stops = NULL;
-
-	for (uint32_t i = 0; i < e->n_order; i++) {
-		struct target *t = e->order[i];
-
-		if (strcmp(t->name, name) != 0)
-			continue;
-		if (!t->removed)
-			return t;
-		stops = t;
-	}
-	return stops;
+	for (uint32_t i = 0; i < e->n_order; i++)
+		if (strcmp(e->order[i]->name, name) == 0)
+			return e->order[i];
+	return NULL;
 }
 
 /* ---- targets come ---- */
@@ -119,6 +109,27 @@ static struct target *database_add(struct server *s, const char *database)
 	return t;
 }
 
+/* A server that was taken out of the configuration and put back is there twice until the old one has stopped. */
+static bool server_is_replaced(const struct engine *e, const struct server *s)
+{
+	return s->removed && server_find(e, s->name) != NULL;
+}
+
+static void order_servers(struct engine *e, bool replaced)
+{
+	for (uint32_t i = 0; i < e->n_servers; i++) {
+		struct server *s = e->servers[i];
+
+		if (server_is_replaced(e, s) != replaced)
+			continue;
+		if (s->n_databases > 1)
+			qsort(s->databases, s->n_databases, sizeof(*s->databases), by_name);
+		e->order[e->n_order++] = s->root;
+		for (uint32_t k = 0; k < s->n_databases; k++)
+			e->order[e->n_order++] = s->databases[k];
+	}
+}
+
 static void fleet_order(struct engine *e)
 {
 	uint32_t n = 0;
@@ -128,16 +139,10 @@ static void fleet_order(struct engine *e)
 	talloc_free(e->order);
 	e->order = talloc_zero_array(e, struct target *, n + 1);
 	e->n_order = 0;
-	for (uint32_t i = 0; i < e->n_servers; i++) {
-		struct server *s = e->servers[i];
-
-		if (s->n_databases > 1)
-			qsort(s->databases, s->n_databases, sizeof(*s->databases), by_name);
-		e->order[e->n_order++] = s->root;
-		for (uint32_t k = 0; k < s->n_databases; k++)
-			e->order[e->n_order++] = s->databases[k];
-	}
-	e->numbers.targets = e->n_order;
+	order_servers(e, false);
+	e->n_shown = e->n_order;
+	order_servers(e, true);
+	e->numbers.targets = e->n_shown;
 }
 
 static void database_due(struct target *t, msec_t now)

@@ -289,8 +289,8 @@ struct engine {
 	uint64_t generation;
 	struct server **servers;
 	uint32_t n_servers;
-	struct target **order;            /* for engine_view(): servers as configured, databases by name */
-	uint32_t n_order;
+	struct target **order;            /* servers as configured, databases by name; last those of servers that were replaced */
+	uint32_t n_order, n_shown;        /* for engine_view(): without the latter, each name once */
 	struct target **heap;
 	uint32_t n_heap, heap_cap;
 	struct target *marked, **marked_tail;
@@ -359,7 +359,7 @@ void connection_failed(struct target *, msec_t now);     /* the session is: its 
 void target_disconnect(struct target *);
 
 /* ---- fleet.c ---- */
-struct target *fleet_target(const struct engine *, const char *name);     /* NULL = there is none; one that stops only when there is no other */
+struct target *fleet_target(const struct engine *, const char *name);     /* NULL = there is none */
 void fleet_configure(struct engine *, struct settings_hold *, msec_t now);
 void fleet_expand(struct server *, msec_t now);          /* databases appear and vanish with a look of the server */
 void fleet_release(struct server *, msec_t now);         /* root has come to rest: its databases may work */
