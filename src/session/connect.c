@@ -11,6 +11,9 @@
 
 #include "session/private.h"
 
+#define VERSION_MIN 140000
+#define VERSION_MAX 999999        /* later ones are tried: what they changed is an error of its own */
+
 #define CANDIDATES_MAX 32u
 #define ATTEMPT_MIN 1000
 
@@ -223,6 +226,18 @@ static void attempt_failed(struct session *s, msec_t now)
 		next_attempt(s, now, failure, &err);
 }
 
+/* There is SQL for these, and for no others. */
+static bool version_is_known(struct session *s)
+{
+	const char *text = PQparameterStatus(s->conn, "server_version");
+
+	s->server_version = PQserverVersion(s->conn);
+	if (s->server_version >= VERSION_MIN && s->server_version <= VERSION_MAX)
+		return true;
+	session_failf(s, FAILURE_INTERNAL, "PostgreSQL 14 to 18 are supported", "the server says that its version is '%.40s'", text ? text : "");
+	return false;
+}
+
 static void connected(struct session *s)
 {
 	PQsetErrorVerbosity(s->conn, PQERRORS_DEFAULT);
@@ -233,6 +248,8 @@ static void connected(struct session *s)
 		session_failf(s, FAILURE_INTERNAL, NULL, "the socket cannot be made non-blocking");
 		return;
 	}
+	if (!version_is_known(s))
+		return;
 	s->fd = PQsocket(s->conn);
 	s->epoch++;
 	session_ready(s);

@@ -86,6 +86,7 @@ struct session {
 	struct session_config config;          /* own copies of the texts */
 	enum session_state state;
 	PGconn *conn;
+	int server_version;                    /* as it connected: what the server says later may be anything */
 	int fd;
 	unsigned wants, epoch;
 	msec_t deadline;

@@ -252,7 +252,7 @@ enum failure session_failure(const struct session *s)
 
 int session_server_version(const struct session *s)
 {
-	return s->conn ? PQserverVersion(s->conn) : 0;
+	return s->conn ? s->server_version : 0;
 }
 
 int session_backend_pid(const struct session *s)

@@ -5,6 +5,9 @@ The role low owns the database hostile, and every trap in it tries to make low a
 
 import os
 import re
+import socket
+import struct
+import threading
 
 import pytest
 
@@ -253,6 +256,54 @@ def test_a_declared_literal_without_a_type_is_not_parsed(pg, daemon):
     d.reload()
     d.wait_in_sync("prod/hostile")
     assert not canary(pg)
+
+
+class Stranger(threading.Thread):
+    """Whatever this is, it lets everybody in and says that it is this version."""
+
+    def __init__(self, directory, version):
+        super().__init__(daemon=True)
+        self.version = version
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(os.path.join(directory, ".s.PGSQL.5432"))
+        self.listener.listen()
+
+    @staticmethod
+    def message(kind, body):
+        return kind + struct.pack("!I", len(body) + 4) + body
+
+    def run(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            with client:
+                client.recv(65536)
+                parameter = b"server_version\0" + self.version.encode() + b"\0"
+                client.sendall(self.message(b"R", bytes(4)) + self.message(b"S", parameter) + self.message(b"K", bytes(8)) + self.message(b"Z", b"I"))
+                client.recv(65536)
+
+
+@pytest.mark.majors(18)
+def test_a_server_of_a_version_that_there_is_not(pg, daemon, workspace):
+    """It is refused with one error, and is no trouble for other servers."""
+    servers, strangers = [{"name": "prod", "conninfo": pg.conninfo()}], {}
+    for i, version in enumerate(["99999999999.9", "300.1", "9.6.24", "\x1b[31m17", "13.22"]):
+        directory = workspace.directory("s")
+        strangers[f"s{i}"] = Stranger(directory, version)
+        strangers[f"s{i}"].start()
+        servers.append({"name": f"s{i}", "conninfo": f"host={directory} user=postgres dbname=postgres"})
+    d = daemon(servers=servers, daemon={"interval": "1h"}).start()
+    d.ctl("reconcile", "--wait", expect=5)
+    rows = {row["target"]: row for row in d.json("status")["targets"]}
+    assert rows["prod"]["state"] == "in_sync"
+    for name, stranger in strangers.items():
+        said = stranger.version.replace("\x1b", "\\x1b")
+        assert rows[name]["state"] == "failed", rows[name]
+        assert f"the server says that its version is '{said}' (PostgreSQL 14 to 18 are supported)" in rows[name]["message"].replace("\x1b", "\\x1b")
+        stranger.listener.close()
+    assert "\x1b" not in d.log() + d.ctl("status").out
 
 
 def lock_key(words="dbreconcile database"):

@@ -214,7 +214,7 @@ def test_one_undecodable_role_hides_nobody(pg):
 
 @pytest.mark.majors(15)
 def test_message_without_end(pg):
-    hello = message(b"R", (0).to_bytes(4, "big")) + message(b"Z", b"I")
+    hello = message(b"R", (0).to_bytes(4, "big")) + message(b"S", b"server_version\x0015.1\0") + message(b"Z", b"I")
     row = message(b"T", b"\0\1c\0" + bytes(4) + bytes(2) + (25).to_bytes(4, "big") + b"\xff\xff\xff\xff\xff\xff\0\0")
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
