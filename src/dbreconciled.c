@@ -36,6 +36,7 @@
 #include "dbreconcile/protocol.h"
 #include "engine/engine.h"
 #include "engine/target_fsm.h"
+#include "service/container.h"
 #include "service/service.h"
 #include "session/session.h"
 #include "state/state.h"
@@ -414,6 +415,7 @@ static int configured_main(struct daemon *d)
 		printf("%s: the configuration is valid\n", d->settings->file);
 		return DBR_EXIT_OK;
 	}
+	container_begin();
 	service_log_init();
 	log_set_level(d->options.verbose ? LOG_LEVEL_DEBUG : (enum log_level)d->settings->log_level);
 	return daemon_main(d);

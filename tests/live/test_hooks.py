@@ -4,9 +4,12 @@
 import os
 import signal
 import stat
+import subprocess
 
 import pytest
 from dbr import bindir, wait_for
+from dbr.daemon import BUILD
+from dbr.waiting import seconds
 from test_pass_migrations import ONE, TWO, ORDERS, PLATFORM, row, wait_state
 
 pytestmark = pytest.mark.majors(15)
@@ -213,3 +216,28 @@ def test_the_configuration_says_what_a_hook_may_be(pg, daemon):
         d.write("dbreconciled.conf", text.replace('user = "migrator";', f'user = "migrator"; before = "{command}";'))
         result = d.ctl("config", "check", d.config_file, expect=7)
         assert "before" in result.out + result.err and reason in result.out + result.err, result
+
+
+@pytest.mark.skipif(subprocess.run(["unshare", "--pid", "--fork", "true"], check=False, capture_output=True).returncode != 0,
+                    reason="a namespace of processes cannot be made here")
+def test_process_1_of_a_container_waits_for_orphans(pg, daemon):
+    """What a hook leaves behind comes to process 1, which also has to pass on that it is to end."""
+    h = Hooked(pg, daemon, before="(sleep 0.1) > /dev/null 2>&1 &\n(sleep 0.2) > /dev/null 2>&1 &")
+    with open(h.daemon.log_file, "ab") as log:
+        outer = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", os.path.join(BUILD, "dbreconciled"), "-c", h.daemon.config_file],
+                                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        wait_for(lambda: os.path.exists(h.daemon.control_socket) and h.has("orders"), 20, "the migration has run", h.daemon.log_tail)
+
+        def children(pid):
+            with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+                return [int(word) for word in file.read().split()]
+
+        first = children(outer.pid)[0]
+        wait_for(lambda: len(children(first)) == 1, 10, "process 1 has one child", lambda: str(children(first)))
+        os.kill(first, signal.SIGTERM)
+        assert outer.wait(seconds(10)) == 0, h.daemon.log_tail()
+        assert h.daemon.log().endswith("stopping\n")
+    finally:
+        outer.kill()
+        outer.wait()
