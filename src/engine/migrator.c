@@ -61,7 +61,7 @@ static const struct migrator_step steps[MIGRATOR_STATES] = {
 	[MS_FAIL] = { "record", split_fail_begin, split_fail_over, split_fail_error, split_fail_error },
 	[MS_FINISH] = { "record", split_finish_begin, split_finish_over, split_own_error, split_lost },
 	[MS_MEND_TABLE] = { "ledger", mend_table_begin, mend_table_over, mend_error, NULL },
-	[MS_MEND] = { "mend", mend_write_begin, mend_write_over, mend_error, NULL },
+	[MS_MEND] = { "mend", mend_write_begin, mend_write_over, mend_error, mend_lost },
 	[MS_UNLOCK] = { "unlock", unlock_begin, unlock_over, NULL, NULL },
 	[MS_END] = { "end", NULL, NULL, NULL, NULL },
 };
@@ -312,8 +312,8 @@ void migrator_cancel(struct migrator *m, msec_t now)
 
 	(void)now;
 	m->cancelled = true;
-	if (m->status != MIGRATOR_RUNNING || m->state == MS_COMMIT || m->in_doubt)
-		return;
+	if (m->status != MIGRATOR_RUNNING || m->state == MS_COMMIT || m->state == MS_MEND || m->in_doubt)
+		return;                /* soon over, and then certain */
 	/* What runs outside of a transaction is not cut in two: it ends, is noted, and the next one does not begin. */
 	if (m->file && !m->file->transactional && !m->waiting && m->state != MS_STATEMENT && m->state != MS_DEFERRED)
 		return;

@@ -246,6 +246,7 @@ void mend_table_over(struct migrator *, msec_t now);
 void mend_write_begin(struct migrator *, msec_t now);
 void mend_write_over(struct migrator *, msec_t now);
 void mend_error(struct migrator *, msec_t now);
+void mend_lost(struct migrator *, msec_t now);
 
 /* migrator_lookup.c */
 void lookup_interrupted(struct migrator *, uint32_t entry, msec_t now);

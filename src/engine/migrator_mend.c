@@ -129,6 +129,16 @@ void mend_error(struct migrator *m, msec_t now)
 	migrator_end(m, MIGRATOR_FAILED, m->failed->failure, &err);
 }
 
+/* Its COMMIT may have been the last that arrived. */
+void mend_lost(struct migrator *m, msec_t now)
+{
+	struct error err = *session_error(m->session);
+
+	(void)now;
+	error_hint(&err, "it is not known whether the order was carried out: look with dbreconcilectl migrations TARGET, and give it again if not");
+	migrator_end(m, MIGRATOR_FAILED, session_failure(m->session), &err);
+}
+
 const struct mending *migrator_mending(const struct migrator *m)
 {
 	return &m->mending;

@@ -257,3 +257,28 @@ def test_server_that_vanishes_under_an_order(pg, daemon, new_pg):
     made.daemon.wait_in_sync()
     own.stop("immediate")
     assert order(made, "repair", expect=5).err
+
+
+@pytest.mark.majors(15)
+def test_an_order_that_was_cut_off_at_commit_says_that_nobody_knows(team, pg, proxy):
+    """The server gets COMMIT, the daemon never gets the answer."""
+    gate, seen = proxy(pg), set()
+    made = team({"V1__users.sql": FIRST}, conninfo=gate.conninfo())
+    made.daemon.wait_in_sync()
+    made.pg.sql("UPDATE dbreconcile.migration_ledger SET checksum = 1", dbname="orders")
+
+    def watch(database, data, from_client):
+        if from_client and b"UPDATE" in data and b"migration_ledger" in data:
+            seen.add("mended")
+        elif not from_client and "mended" in seen and b"COMMIT" in data and database == "orders":
+            seen.add("cut")
+            gate.watch = None
+            gate.drop("orders")
+            raise OSError("cut")
+
+    gate.watch = watch
+    result = order(made, "repair", expect=5)
+    assert "cut" in seen
+    assert "it is not known whether the order was carried out" in result.err
+    made.daemon.wait_in_sync()
+    assert made.value("SELECT checksum FROM dbreconcile.migration_ledger") != 1

@@ -39,7 +39,7 @@ class Team:
         self.pg = pg
         pg.create_database("orders", *options.pop("prepare", ()))
         migrations = {"directory": "orders", "user": "migrator", **(more or {})}
-        server = {"name": "prod", "conninfo": pg.conninfo(), "manifests": ["platform"],
+        server = {"name": "prod", "conninfo": options.pop("conninfo", pg.conninfo()), "manifests": ["platform"],
                   "databases": ({"name": "orders", "manifests": ["orders"], "migrations": migrations},)}
         self.daemon = make_daemon(server, {"platform": ROLES, "orders": ORDERS}, {"orders": files}, **options)
 
