@@ -177,7 +177,8 @@ static int lock_state(struct daemon *d)
 	return DBR_EXIT_INTERNAL;
 }
 
-/* State is memory, never authority: without a file it goes on, and says so once. */
+/* State is memory, never authority: without a file it goes on, and says so once. In one that cannot be read it may stand who is
+   suspended, what is rejected and what people undid: then nothing is corrected. */
 static int open_state(struct daemon *d)
 {
 	struct error err;
@@ -186,8 +187,14 @@ static int open_state(struct daemon *d)
 	error_clear(&err);
 	if (state_open(d, d->settings->state_file, &d->state, &err) == 0)
 		return 0;
-	log_line(LOG_LEVEL_ERROR, "%s; going on without: history, suspensions and approvals end with this process",
-		 error_format(&err, line, sizeof(line)));
+	error_format(&err, line, sizeof(line));
+	if (access(d->settings->state_file, F_OK) == 0) {
+		d->options.observe = true;
+		log_line(LOG_LEVEL_ERROR, "%s; only observing, as it may say what is suspended, rejected or undone: mend it, or move it away to "
+			 "begin without, and start again", line);
+	} else {
+		log_line(LOG_LEVEL_ERROR, "%s; going on without: history, suspensions and approvals end with this process", line);
+	}
 	error_clear(&err);
 	if (state_open(d, ":memory:", &d->state, &err) == 0)
 		return 0;

@@ -75,3 +75,26 @@ def test_a_file_that_is_damaged(pg, running, first):
     correct(pg, running)
     assert "the history cannot be written, the state file is damaged" in running.log(), running.log_tail()
     assert "the history cannot be read: the state file is damaged" in running.ctl("events").err
+
+
+@pytest.mark.majors(18)
+def test_a_file_that_cannot_be_read_at_the_start(pg, running):
+    """It may say that a target is suspended."""
+    running.ctl("suspend", "prod/orders", expect=0)
+    running.stop()
+    with open(running.state_file, "r+b") as file:
+        file.write(b"\x5a" * 4096)
+    pg.sql("REVOKE ALL ON app.a FROM app", dbname="orders")
+    running.start()
+    mark = pg.log_mark()
+    running.reconcile("prod/orders", expect=None)
+    assert pg.changes(mark) == []
+    assert running.json("status", "prod/orders")["targets"][0]["mode"] == "observe"
+    assert "only observing, as it may say what is suspended" in running.log()
+    running.stop()
+    for suffix in ("", "-wal", "-shm"):
+        if os.path.exists(running.state_file + suffix):
+            os.rename(running.state_file + suffix, running.state_file + ".old" + suffix)
+    running.start()
+    running.reconcile("prod/orders")
+    assert pg.value("SELECT has_table_privilege('app', 'app.a', 'SELECT')", dbname="orders")
