@@ -150,7 +150,7 @@ void post_reload(struct request *request)
 	if (r == 1 && errors)
 		return reply_config_errors(request, errors);
 	if (r != 0)
-		return reply_error(request, 500, NULL, "the configuration could not be read: %s", strerror(r < 0 ? -r : 0));
+		return reply_error(request, 500, NULL, "the configuration could not be read: %s", strerror(r < 0 ? -r : EINVAL));
 	document = json_document("dbreconcile.reload");
 	put_int(document, "generation", (int64_t)engine_settings(control->engine)->generation);
 	put_int(document, "targets", engine_targets(control->engine));

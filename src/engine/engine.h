@@ -147,7 +147,7 @@ struct ledger_answer {
 bool engine_ledger_answer(const struct engine *, uint64_t id, struct ledger_answer *ret);
 /* The answer is not wanted any more; the order itself goes on. */
 void engine_ledger_forget(struct engine *, uint64_t id);
-/* Reads the files again: 0 a new generation runs; 1 refused, the old one runs on: *ret_errors. */
+/* Reads the files again: 0 a new generation runs; 1 refused, the old one runs on: *ret_errors; negative: the same, of config_load(). */
 int engine_reload(struct engine *, const char *actor, void *parent, struct config_errors **ret_errors);
 
 /* Passes since the start of each target: `reconcile --wait` waits until it has grown and the target is idle again. */

@@ -195,20 +195,21 @@ static bool approvable(const struct target *t, const char *plan)
 /* What the plan holds is decided part by part, so that what stays of it stays approved when the first has been applied. */
 static int decide_parts(struct target *t, const struct approval *whole)
 {
+	struct state *state = t->engine->state;
 	struct approval part = *whole;
-	int r = state_approve(t->engine->state, whole);
+	bool one = t->plan == NULL || strcmp(t->plan->id, whole->plan) != 0;      /* an identity, one undo alone */
 
-	if (t->plan == NULL || strcmp(t->plan->id, whole->plan) != 0)
-		return r;              /* an identity, one undo alone */
-	part.plan = t->plan->guard_id;
-	if (r == 0 && part.plan[0] != '\0' && strcmp(part.plan, whole->plan) != 0)
-		r = state_approve(t->engine->state, &part);
-	for (uint32_t i = 0; r == 0 && i < t->plan->n_changes; i++) {
+	state_batch_begin(state);
+	state_approve(state, whole);
+	part.plan = one ? "" : t->plan->guard_id;
+	if (part.plan[0] != '\0' && strcmp(part.plan, whole->plan) != 0)
+		state_approve(state, &part);
+	for (uint32_t i = 0; !one && i < t->plan->n_changes; i++) {
 		part.plan = t->plan->changes[i].approval;
 		if (part.plan != NULL)
-			r = state_approve(t->engine->state, &part);
+			state_approve(state, &part);
 	}
-	return r;
+	return state_batch_end(state);
 }
 
 static char *joined(char *text, const char *more)
@@ -282,16 +283,18 @@ int engine_reload(struct engine *e, const char *actor, void *parent, struct conf
 	struct settings *settings = NULL;
 	struct config_errors *errors = NULL;
 	char object[64];
+	int r;
 
 	e->numbers.reloads++;
 	e->numbers.last_reload_ms = clock_wall();
-	if (config_load(e, &e->options.paths, &settings, &errors) != 0) {
+	r = config_load(e, &e->options.paths, &settings, &errors);
+	if (r != 0) {
 		e->numbers.reload_failures++;
 		e->numbers.last_reload_ok = false;
 		log_target(LOG_LEVEL_ERROR, NULL, MESSAGE_RELOAD_REFUSED, "reload refused, the old configuration runs on: %u error%s", errors != NULL ? errors->n : 0,
 			 errors != NULL && errors->n == 1 ? "" : "s");
 		*ret_errors = errors != NULL ? talloc_steal(parent, errors) : NULL;
-		return 1;
+		return r;
 	}
 	talloc_free(errors);
 	e->numbers.last_reload_ok = true;

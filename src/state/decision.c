@@ -51,10 +51,15 @@ int state_suspension(struct state *state, void *parent, const char *target, stru
 	return rc == SQLITE_DONE ? 1 : state_errno(rc);
 }
 
+/* Those that have expired go when another comes. */
 int state_approve(struct state *state, const struct approval *approval)
 {
-	sqlite3_stmt *stmt = state_statement(state, SQL_APPROVE);
+	sqlite3_stmt *stmt = state_statement(state, SQL_PRUNE_APPROVALS);
 
+	if (stmt)
+		bind_int(stmt, 1, approval->at_ms);
+	state_run(state, stmt);
+	stmt = state_statement(state, SQL_APPROVE);
 	if (stmt) {
 		bind_text(stmt, 1, approval->target);
 		bind_text(stmt, 2, approval->plan);

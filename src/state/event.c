@@ -203,20 +203,3 @@ uint64_t state_events_changed(const struct state *state)
 {
 	return state->events_changed;
 }
-
-int state_prune(struct state *state, int64_t before_ms)
-{
-	sqlite3_stmt *stmt = state_statement(state, SQL_PRUNE_APPROVALS);
-	int r;
-
-	if (stmt)
-		bind_int(stmt, 1, before_ms);
-	r = state_run(state, stmt);
-	if (r < 0)
-		return r;
-	stmt = state_statement(state, SQL_PRUNE_EVENTS);
-	if (stmt)
-		bind_int(stmt, 1, before_ms);
-	r = state_run_hit(state, stmt);
-	return r < 0 ? r : r == 0;      /* rows went: there may be more */
-}

@@ -72,8 +72,6 @@ int state_record(struct state *, void *parent, int64_t id, const char **ret);   
 int state_records(struct state *, void *parent, const char *target, int64_t after, uint32_t limit, struct state_record **ret, uint32_t *ret_n);
 /* Counts up with each added or closed event: followers look only when it has moved. */
 uint64_t state_events_changed(const struct state *);
-/* Forgets what is older, some thousand rows at a time so that no call takes long. 1 = there is more to forget. */
-int state_prune(struct state *, int64_t before_ms);
 
 struct suspension { const char *target, *reason, *actor; int64_t since_ms, until_ms; /* 0 = until resumed */ };
 int state_suspend(struct state *, const struct suspension *);

@@ -26,7 +26,6 @@ static const char *const statements[SQL_COUNT] = {
 	[SQL_RECORD] = "SELECT record FROM event WHERE id = ?1",
 	[SQL_RECORDS] = "SELECT id, record FROM event WHERE target = ?1 AND id > ?2 AND kind = 'change'"
 			" AND result IN ('ok', 'started', 'unknown') ORDER BY id LIMIT ?3",
-	[SQL_PRUNE_EVENTS] = "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE at_ms < ?1 ORDER BY at_ms LIMIT 2000)",
 	[SQL_PRUNE_OLDEST] = "DELETE FROM event WHERE id IN (SELECT id FROM event ORDER BY id LIMIT 200)",
 	[SQL_PRUNE_APPROVALS] = "DELETE FROM approval WHERE expires_ms < ?1",
 	[SQL_SUSPEND] = "INSERT OR REPLACE INTO suspension (target, reason, actor, since_ms, until_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -187,6 +186,8 @@ int state_store(struct state *state, sqlite3_stmt *stmt)
 			break;
 		r = state_run(state, stmt);
 	}
+	if (r < 0 && state->batch)
+		state->batch_error = r;
 	return r;
 }
 

@@ -203,24 +203,6 @@ static void long_texts_are_cut_between_characters(void **arg)
 	assert_string_equal(v->statement + strlen(v->statement) - 5, "é…");
 }
 
-static void old_events_are_pruned_in_portions(void **arg)
-{
-	struct fixture *f = *arg;
-	struct event *v;
-	uint32_t n;
-	unsigned calls = 0;
-	int r;
-
-	for (int i = 0; i < 4100; i++)
-		add(f, i < 4090 ? 10 : 1000, "prod", "ok");
-	while ((r = state_prune(f->state, 500)) == 1)
-		calls++;
-	assert_int_equal(r, 0);
-	assert_int_equal(calls, 3);
-	assert_int_equal(state_events(f->state, f, 0, 0, NULL, 5000, &v, &n), 0);
-	assert_int_equal(n, 10);
-}
-
 /* A history at its limit loses its oldest, never the newest, and never fails. */
 static void full_history_makes_room(void **arg)
 {
@@ -283,6 +265,38 @@ static void full_history_makes_room_for_decisions(void **arg)
 	assert_int_equal(state_get(f->state, f, "prod/d0", &value), 0);
 	assert_int_equal(state_events(f->state, f, 0, 0, NULL, 10000, &v, &n), 0);
 	assert_true(n > 200);
+}
+
+/* A decision has parts: all of them are stored, or the operator is told that none is. */
+static void a_decision_is_stored_whole(void **arg)
+{
+	struct fixture *f = *arg;
+	struct approval approval = { .target = "prod", .plan = "0123456789abcdef", .actor = "uid 0 (root)", .at_ms = 1, .expires_ms = 1000 }, found;
+	char *large = talloc_zero_size(f, 600000);
+
+	memset(large, 'x', 599999);
+	assert_int_equal(state_limit(f->state, 100), 0);
+	state_batch_begin(f->state);
+	assert_int_equal(state_approve(f->state, &approval), 0);
+	assert_int_equal(state_put(f->state, "part", large), -ENOSPC);
+	assert_int_equal(state_batch_end(f->state), -ENOSPC);
+	assert_int_equal(state_approval(f->state, f, "prod", "0123456789abcdef", 2, &found), 1);
+	assert_int_equal(state_approve(f->state, &approval), 0);
+	assert_int_equal(state_approval(f->state, f, "prod", "0123456789abcdef", 2, &found), 0);
+}
+
+static void approvals_that_expired_go(void **arg)
+{
+	struct fixture *f = *arg;
+	struct approval approval = { .target = "prod", .plan = "0123456789abcdef", .actor = "uid 0 (root)", .at_ms = 1, .expires_ms = 1000 }, found;
+
+	assert_int_equal(state_approve(f->state, &approval), 0);
+	approval.plan = "fedcba9876543210";
+	approval.at_ms = 1001;
+	approval.expires_ms = 2000;
+	assert_int_equal(state_approve(f->state, &approval), 0);
+	assert_int_equal(state_approval(f->state, f, "prod", "0123456789abcdef", 2, &found), 1);
+	assert_int_equal(state_approval(f->state, f, "prod", "fedcba9876543210", 2, &found), 0);
 }
 
 /* Whatever did not fit: what state_batch_end() says of the rest is true. */
@@ -657,7 +671,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(file_is_private), CASE(unsafe_files_are_refused), CASE(events_survive_reopen),
 		CASE(intents_of_a_crash_are_found), CASE(long_texts_are_cut_between_characters),
-		CASE(old_events_are_pruned_in_portions), CASE(full_history_makes_room), CASE(full_history_keeps_the_batch_under_way), CASE(full_history_makes_room_for_decisions), CASE(a_batch_that_was_lost_says_so), CASE(damaged_file_is_an_outcome),
+		CASE(full_history_makes_room), CASE(full_history_keeps_the_batch_under_way), CASE(full_history_makes_room_for_decisions), CASE(a_batch_that_was_lost_says_so),
+		CASE(a_decision_is_stored_whole), CASE(approvals_that_expired_go), CASE(damaged_file_is_an_outcome),
 		CASE(other_content_is_an_outcome), CASE(newer_format_is_an_outcome), CASE(suspensions),
 		CASE(approvals_are_used_once), CASE(approvals_expire_and_are_rejected), CASE(facts), CASE(records_are_whole_or_not_there),
 		CASE(facts_are_listed_by_prefix), CASE(busy_file_is_an_error), CASE(busy_batch_is_an_error),
