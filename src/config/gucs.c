@@ -110,10 +110,13 @@ static void read_items(struct reader *r, struct settings_list *list, const confi
 	}
 }
 
+/* An empty one is written, too: *v is NULL only where nothing is. */
 static void read_both(struct reader *r, const struct option *o, const config_setting_t *s, struct name_value **v, uint32_t *n)
 {
 	struct settings_list list = { .v = v, .n = n };
 
+	if (!*v)
+		*v = reader_keep(r, sizeof(**v));
 	if (config_setting_type(s) == CONFIG_TYPE_GROUP)
 		read_members(r, &list, s);
 	else if (config_setting_type(s) == CONFIG_TYPE_LIST)
@@ -159,10 +162,10 @@ static void read_settings(struct reader *r, const struct option *o, const config
 
 static void print_settings(struct text *out, const struct option *o, const void *base, unsigned indent)
 {
-	uint32_t n = *CONST_FIELD(base, o->extra, uint32_t);
+	const struct name_value *v = *CONST_FIELD(base, o->offset, struct name_value *);
 
-	if (n > 0)
-		print_both(out, *CONST_FIELD(base, o->offset, struct name_value *), n, indent);
+	if (v)
+		print_both(out, v, *CONST_FIELD(base, o->extra, uint32_t), indent);
 }
 
 const struct option_type type_settings = { "settings", EXPECTED_SETTINGS, read_settings, NULL, print_settings };
@@ -187,7 +190,7 @@ static void print_role_settings(struct text *out, const struct option *o, const 
 	uint32_t n = *CONST_FIELD(base, o->extra, uint32_t);
 
 	for (uint32_t i = 0; i < n; i++)
-		if (!v[i].database && v[i].n > 0)
+		if (!v[i].database)
 			print_both(out, v[i].v, v[i].n, indent);
 }
 

@@ -117,7 +117,7 @@ struct database_wish {            /* databases: ( { name = "orders"; owner; conn
 	const char *name;             /* NULL = the database that the manifest is used for */
 	const char *owner;
 	bool has_connection_limit; int32_t connection_limit;
-	struct name_value *settings; uint32_t n_settings;
+	struct name_value *settings; uint32_t n_settings;      /* NULL = none are written; an empty list is one */
 	struct source source;
 };
 

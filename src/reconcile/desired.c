@@ -145,7 +145,7 @@ static void add_database(struct desired *desired, const struct manifest *manifes
 		*setting = (struct setting_want){ .database = want->name, .name = wish->settings[j].name,
 						  .value = wish->settings[j].value, .source = wish->settings[j].source };
 	}
-	if (manifest->authority == AUTHORITY_EXACT && wish->n_settings) {
+	if (manifest->authority == AUTHORITY_EXACT && wish->settings) {
 		struct setting_scope *scope = APPEND(desired, setting_scopes);
 
 		scope->database = want->name;
@@ -171,7 +171,7 @@ static void add_server_settings(struct desired *desired, const struct manifest *
 		*want = (struct setting_want){ .name = manifest->settings[i].name, .value = manifest->settings[i].value,
 					       .source = manifest->settings[i].source };
 	}
-	if (manifest->authority == AUTHORITY_EXACT && manifest->n_settings)
+	if (manifest->authority == AUTHORITY_EXACT && manifest->settings)
 		(void)APPEND(desired, setting_scopes);      /* a zeroed one: no role, no database */
 }
 

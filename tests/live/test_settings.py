@@ -48,3 +48,19 @@ def test_lists_are_written_as_they_are_compared(pg, daemon):
     mark = pg.log_mark()
     assert d.once().code == 0
     assert pg.changes(mark) == []
+
+
+@pytest.mark.majors(18)
+def test_an_empty_block_means_none(pg, daemon):
+    """Of a role, a role in one database, a database, the whole server: where it is exact, whatever is set goes."""
+    pg.create_database("orders")
+    pg.sql("CREATE ROLE app; ALTER ROLE app SET jit = 'off'; ALTER ROLE app IN DATABASE orders SET jit = 'off'")
+    pg.sql("ALTER DATABASE orders SET jit = 'off'")
+    pg.sql("ALTER ROLE ALL SET jit = 'off'")
+    manifest = """authority = "exact"; settings: { };
+    roles: ( { name = "app"; settings: { }; database_settings: ( { database = "orders"; settings: { }; } ); } );
+    databases: ( { name = "orders"; settings: { }; } );"""
+    d = daemon(servers={"name": "s", "conninfo": pg.conninfo(), "manifests": ["platform"]}, manifests={"platform": manifest},
+               guard={"max_percent": 100})
+    assert d.once().code == 0
+    assert pg.sql(LIVE) == []
