@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 #include <talloc.h>
@@ -260,7 +259,6 @@ static void many_statements(void **state)
 	struct text *sql = text_new(mem);
 	struct migration_file file = { .type = MIGRATION_VERSIONED, .version = "1", .description = "a", .script = "V1__a.sql", .transactional = true };
 	struct migration_finding *v;
-	clock_t began = clock();
 	uint32_t n;
 
 	(void)state;
@@ -272,7 +270,6 @@ static void many_statements(void **state)
 	assert_int_equal(migration_lint(mem, &file, lint_made_new(mem), &v, &n), 0);
 	assert_int_equal(n, 20000);
 	assert_int_equal(v[n - 1].line, 2 * n - 1);
-	assert_true(clock() - began < 10 * CLOCKS_PER_SEC);
 	talloc_free(mem);
 }
 
