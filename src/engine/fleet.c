@@ -166,7 +166,7 @@ static void target_remove(struct target *t, msec_t now)
 
 static bool connectable(const struct database *db)
 {
-	return db->allow_connections && db->connection_limit != -2;
+	return db->allow_connections && !database_is_invalid(db);
 }
 
 /* What the server shows, sorted. */

@@ -20,11 +20,30 @@ const struct role *server_role(const struct server_state *server, name_id name)
 	return low < server->n_roles && server->roles[low].name == name ? &server->roles[low] : NULL;
 }
 
+const struct setting *server_settings_of(const struct server_state *server, name_id role, name_id database, uint32_t *ret_n)
+{
+	uint32_t low = 0, high = server->n_settings, n = 0;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+		const struct setting *s = &server->settings[mid];
+
+		if (s->role < role || (s->role == role && s->database < database))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	while (low + n < server->n_settings && server->settings[low + n].role == role && server->settings[low + n].database == database)
+		n++;
+	*ret_n = n;
+	return server->settings + low;
+}
+
 bool membership_of_creator(const struct server_state *server, const struct membership *m)
 {
 	const struct role *member = server_role(server, m->member);
 
-	return m->grantor == server->facts.bootstrap && m->admin && !m->inherit && !m->set && member && (member->attrs & ROLE_CREATEROLE);
+	return server->facts.version_num >= 160000 && m->grantor == server->facts.bootstrap && m->admin && !m->inherit && !m->set && member && (member->attrs & ROLE_CREATEROLE);
 }
 
 const struct database *server_database(const struct server_state *server, const struct database_state *here)

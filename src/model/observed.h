@@ -121,6 +121,12 @@ struct server_state {
 	struct role_dependency *dependencies; uint32_t n_dependencies;
 };
 
+/* Half dropped: nobody may connect, and DROP DATABASE alone is taken (DATCONNLIMIT_INVALID_DB of PostgreSQL). */
+static inline bool database_is_invalid(const struct database *database)
+{
+	return database->connection_limit == -2;
+}
+
 struct database_state {
 	struct server_facts facts;
 	struct names *names;           /* not owned */
@@ -137,7 +143,9 @@ struct database_state {
 
 /* NULL when there is no such role; roles are sorted, this is a binary search. */
 const struct role *server_role(const struct server_state *, name_id name);
-/* Is it what PostgreSQL 16 gives who creates a role and is no superuser: ADMIN alone, granted by the bootstrap superuser? Who
+/* First of the settings of a role (NAME_NONE = of every one) in a database (NAME_NONE = in each), *ret_n of them: they are sorted so. */
+const struct setting *server_settings_of(const struct server_state *, name_id role, name_id database, uint32_t *ret_n);
+/* Is it what PostgreSQL 16 and later give who creates a role and is no superuser: ADMIN alone, granted by the bootstrap superuser? Who
    may not create roles any more, or never could, holds it by somebody's will. */
 bool membership_of_creator(const struct server_state *, const struct membership *);
 /* The database that was looked at, among those of the server's look; NULL when that has none of its name, or here is NULL. */

@@ -9,8 +9,6 @@
 
 #include "base/text.h"
 
-#define HALF_DROPPED (-2)      /* pg_database.datconnlimit: DATCONNLIMIT_INVALID_DB of PostgreSQL */
-
 /* A change that needs approval whatever the budget. */
 static void hold(struct change *change, const char *reason)
 {
@@ -160,7 +158,7 @@ static const struct membership *rows_of(const struct server_state *server, name_
 /* Nobody can revoke it but the bootstrap superuser; it is not drift. */
 static bool implicit_creator_edge(const struct differ *d, const struct membership *m)
 {
-	return d->version_num >= 160000 && membership_of_creator(d->server, m);
+	return membership_of_creator(d->server, m);
 }
 
 static bool expired(const struct differ *d, const char *until)
@@ -370,30 +368,10 @@ void diff_memberships(struct differ *d)
 
 /* --- settings ------------------------------------------------------------------------------------------------------ */
 
-/* First of the settings of a role and database, *ret_n of them: they are sorted so. */
-static const struct setting *settings_of(const struct server_state *server, name_id role, name_id database, uint32_t *ret_n)
-{
-	uint32_t low = 0, high = server->n_settings, n = 0;
-
-	while (low < high) {
-		uint32_t mid = low + (high - low) / 2;
-		const struct setting *s = &server->settings[mid];
-
-		if (s->role < role || (s->role == role && s->database < database))
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	while (low + n < server->n_settings && server->settings[low + n].role == role && server->settings[low + n].database == database)
-		n++;
-	*ret_n = n;
-	return server->settings + low;
-}
-
 static const struct setting *live_setting(const struct differ *d, name_id role, name_id database, const char *name)
 {
 	uint32_t n;
-	const struct setting *s = settings_of(d->server, role, database, &n);
+	const struct setting *s = server_settings_of(d->server, role, database, &n);
 
 	for (uint32_t i = 0; i < n; i++)
 		if (strcasecmp(s[i].name, name) == 0)
@@ -417,7 +395,7 @@ static void reset_setting(struct differ *d, const struct setting *live, struct s
 {
 	struct change *change = setting_change(d, CHANGE_RESET_SETTING, live->role, live->database, live->name, source);
 	uint32_t at = live->at, next, n;
-	const struct setting *s = settings_of(d->server, live->role, live->database, &n);
+	const struct setting *s = server_settings_of(d->server, live->role, live->database, &n);
 	char *behind = NULL;
 
 	change->from = live->value;
@@ -438,7 +416,7 @@ static void reset_setting(struct differ *d, const struct setting *live, struct s
 static void surplus_settings(struct differ *d, const struct setting_scope *scope, const bool *spoken_of)
 {
 	uint32_t n;
-	const struct setting *s = settings_of(d->server, scope->role, scope->database, &n);
+	const struct setting *s = server_settings_of(d->server, scope->role, scope->database, &n);
 
 	for (uint32_t i = 0; i < n; i++)
 		if (!spoken_of[&s[i] - d->server->settings])
@@ -502,7 +480,7 @@ void diff_databases(struct differ *d)
 			change->was.connection_limit = live->connection_limit;
 			change->from = talloc_asprintf(d->plan, "connection limit %d", live->connection_limit);
 			/* the server would end our session for trying it */
-			if (live->connection_limit == HALF_DROPPED)
+			if (database_is_invalid(live))
 				change_block(change, "a DROP DATABASE that was interrupted has left the database invalid", "DROP DATABASE it again");
 		}
 	}

@@ -69,18 +69,33 @@ static bool text_fits(struct import *im, const char *what, const char *of, const
 }
 
 /* One that is left out has the others left out as well: an exact manifest resets what it does not name beside them. */
-static bool settings_fit(struct import *im, name_id role, name_id database)
+static bool settings_fit(struct import *im, const struct setting *s, uint32_t n)
 {
-	for (uint32_t i = 0; i < im->server->n_settings; i++) {
-		const struct setting *s = &im->server->settings[i];
-
-		if (s->role != role || s->database != database || (setting_name_check(s->name) && utf8_valid(s->value, strlen(s->value))))
+	for (uint32_t i = 0; i < n; i++) {
+		if (setting_name_check(s[i].name) && utf8_valid(s[i].value, strlen(s[i].value)))
 			continue;
-		import_note(im, "left out: the settings of %s%s%s, one of which, %s, a manifest cannot hold", role ? names_text(im->names, role) : "every role",
-			    database ? " in database " : "", database ? names_text(im->names, database) : "", s->name);
+		import_note(im, "left out: the settings of %s%s%s, one of which, %s, a manifest cannot hold",
+			    s->role ? names_text(im->names, s->role) : "every role", s->database ? " in database " : "",
+			    s->database ? names_text(im->names, s->database) : "", s[i].name);
 		return false;
 	}
 	return true;
+}
+
+static void add_settings(struct import *im, const struct setting *s, uint32_t n, struct name_value **v, uint32_t *ret_n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		*IMPORT_ADD(im, *v, *ret_n) = (struct name_value){ .name = s[i].name, .value = s[i].value };
+}
+
+/* Those of every role: in a database, or (NAME_NONE) in each. */
+static void settings_of_all(struct import *im, name_id database, struct name_value **v, uint32_t *ret_n)
+{
+	uint32_t n;
+	const struct setting *s = server_settings_of(im->server, NAME_NONE, database, &n);
+
+	if (settings_fit(im, s, n))
+		add_settings(im, s, n, v, ret_n);
 }
 
 enum import_role import_role(const struct import *im, name_id name)
@@ -101,18 +116,6 @@ enum import_role import_role(const struct import *im, name_id name)
 
 /* ---- roles ---- */
 
-static struct setting_block *block_of(struct import *im, struct role_wish *wish, const char *database)
-{
-	struct setting_block *block;
-
-	for (uint32_t i = 0; i < wish->n_settings; i++)
-		if (database ? wish->settings[i].database && strcmp(wish->settings[i].database, database) == 0 : !wish->settings[i].database)
-			return &wish->settings[i];
-	block = IMPORT_ADD(im, wish->settings, wish->n_settings);
-	block->database = database;
-	return block;
-}
-
 static bool database_fits(struct import *im, name_id database)
 {
 	const char *name = names_text(im->names, database), *reason;
@@ -125,17 +128,18 @@ static bool database_fits(struct import *im, name_id database)
 
 static void role_settings(struct import *im, struct role_wish *wish, name_id role)
 {
-	for (uint32_t i = 0; i < im->server->n_settings; i++) {
-		const struct setting *setting = &im->server->settings[i];
+	uint32_t n;
+	const struct setting *s = server_settings_of(im->server, role, NAME_NONE, &n), *end = im->server->settings + im->server->n_settings;
+
+	for (; s < end && s->role == role; s += n) {
 		struct setting_block *block;
 
-		if (setting->role != role)
+		server_settings_of(im->server, role, s->database, &n);
+		if ((s->database && !database_fits(im, s->database)) || !settings_fit(im, s, n))
 			continue;
-		if ((setting->database && !database_fits(im, setting->database)) ||
-		    !settings_fit(im, role, setting->database))
-			continue;
-		block = block_of(im, wish, setting->database ? names_text(im->names, setting->database) : NULL);
-		*IMPORT_ADD(im, block->v, block->n) = (struct name_value){ .name = setting->name, .value = setting->value };
+		block = IMPORT_ADD(im, wish->settings, wish->n_settings);
+		block->database = s->database ? names_text(im->names, s->database) : NULL;
+		add_settings(im, s, n, &block->v, &block->n);
 	}
 }
 
@@ -191,7 +195,7 @@ static bool membership_counts(const struct import *im, const struct membership *
 	const char *group = names_text(im->names, m->role);
 
 	/* what every creator of a role gets from 16 on is nobody's wish */
-	if (im->version_num >= 160000 && membership_of_creator(im->server, m))
+	if (membership_of_creator(im->server, m))
 		return false;
 	if (m->member == im->server->facts.me || import_role(im, m->member) == IMPORT_ROLE_NOBODY)
 		return false;
@@ -241,17 +245,6 @@ static void memberships(struct import *im)
 
 /* ---- databases ---- */
 
-static void database_settings(struct import *im, struct database_wish *wish, name_id database)
-{
-	for (uint32_t i = 0; settings_fit(im, NAME_NONE, database) && i < im->server->n_settings; i++) {
-		const struct setting *setting = &im->server->settings[i];
-
-		if (setting->role || setting->database != database)
-			continue;
-		*IMPORT_ADD(im, wish->settings, wish->n_settings) = (struct name_value){ .name = setting->name, .value = setting->value };
-	}
-}
-
 static bool is_template(const char *name)
 {
 	return strcmp(name, "template0") == 0 || strcmp(name, "template1") == 0;
@@ -265,28 +258,16 @@ static void databases(struct import *im)
 		struct object_group group = { .kind = OBJECT_DATABASE, .owner = db->owner, .acl = db->acl, .n = 1, .names = name, .names_len = strlen(name) };
 		struct database_wish wish = { .name = name };
 
-		if (is_template(name) || db->connection_limit == -2 || !database_fits(im, db->name))
+		if (is_template(name) || database_is_invalid(db) || !database_fits(im, db->name))
 			continue;
 		if (import_role(im, db->owner) != IMPORT_ROLE_NOBODY)
 			wish.owner = names_text(im->names, db->owner);
 		wish.has_connection_limit = db->connection_limit != -1;
 		wish.connection_limit = db->connection_limit;
-		database_settings(im, &wish, db->name);
+		settings_of_all(im, db->name, &wish.settings, &wish.n_settings);
 		if (wish.owner || wish.has_connection_limit || wish.n_settings)
 			*IMPORT_ADD(im, im->manifest->databases, im->manifest->n_databases) = wish;
 		import_grants(im, &group, 1);
-	}
-}
-
-static void settings_of_all(struct import *im)
-{
-	for (uint32_t i = 0; settings_fit(im, NAME_NONE, NAME_NONE) && i < im->server->n_settings; i++) {
-		const struct setting *setting = &im->server->settings[i];
-
-		if (setting->role || setting->database)
-			continue;
-		*IMPORT_ADD(im, im->manifest->settings, im->manifest->n_settings) =
-			(struct name_value){ .name = setting->name, .value = setting->value };
 	}
 }
 
@@ -442,7 +423,7 @@ char *import_server(void *parent, const struct server_state *server, const struc
 	import_note(&im, "Roles with ensure = \"external\" are never altered: those of the daemon, the provider and the superusers.");
 	roles(&im);
 	memberships(&im);
-	settings_of_all(&im);
+	settings_of_all(&im, NAME_NONE, &im.manifest->settings, &im.manifest->n_settings);
 	databases(&im);
 	import_grants(&im, server->objects, server->n_objects);
 	return finish(&im, parent);
