@@ -521,28 +521,35 @@ static void add_of_pattern(struct desired *desired, const struct database_settin
 				add_database(desired, database->manifests[m], &database->manifests[m]->databases[i], name);
 }
 
+static bool any_pattern_says(const struct server_settings *server)
+{
+	for (uint32_t i = 0; i < server->n_databases; i++)
+		if (server->databases[i].match && says_of_its_database(&server->databases[i]))
+			return true;
+	return false;
+}
+
 struct desired *desired_with_patterns(void *parent, struct desired *desired, const struct server_state *live)
 {
-	struct desired *copy = NULL;
+	struct desired *copy;
 
+	if (!any_pattern_says(desired->server))
+		return desired;
+	copy = talloc_memdup(parent, desired, sizeof *desired);
+	if (!copy)
+		abort();
+	copy->databases = OWN_ARRAY(copy, databases);
+	copy->settings = OWN_ARRAY(copy, settings);
+	copy->setting_scopes = OWN_ARRAY(copy, setting_scopes);
 	for (uint32_t i = 0; i < live->n_databases; i++) {
 		const char *name = names_text(desired->names, live->databases[i].name);
 		bool match;
 		const struct database_settings *database = settings_database(desired->server, name, &match);
 
-		if (!database || !match || !says_of_its_database(database))
-			continue;
-		if (!copy) {
-			copy = talloc_memdup(parent, desired, sizeof *desired);
-			if (!copy)
-				abort();
-			copy->databases = OWN_ARRAY(copy, databases);
-			copy->settings = OWN_ARRAY(copy, settings);
-			copy->setting_scopes = OWN_ARRAY(copy, setting_scopes);
-		}
-		add_of_pattern(copy, database, name);
+		if (database && match)
+			add_of_pattern(copy, database, name);
 	}
-	return copy ? copy : desired;
+	return copy;
 }
 
 /* Who is to run migrations must reach the ledger, whatever the manifests take from PUBLIC. The ledger's own default schema
