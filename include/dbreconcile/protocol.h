@@ -4,6 +4,7 @@
 #define DBRECONCILE_PROTOCOL_H
 
 #define DBR_FORMAT_VERSION "1.0"     /* of every JSON document: minor adds keys, major may break readers */
+#define DBR_REAL_DIGITS 15           /* of spans: thousandths or millionths, and no digits of the binary number behind them */
 
 #define DBR_PATH_STATUS   "/v1/status"
 #define DBR_PATH_TARGETS  "/v1/targets"      /* /{target}, /{target}/plan, /{target}/migrations, /{target}/suspend ... */

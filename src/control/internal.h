@@ -170,8 +170,8 @@ void stream_begin(struct request *, const char *content_type);
 void stream_line(struct request *, json_t *document);
 void stream_keep_alive(struct request *);
 
-/* How documents are written: spans have thousandths or millionths, and no digits of the binary number behind them. */
-#define DOCUMENT_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(15))
+/* How documents are written. */
+#define DOCUMENT_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(DBR_REAL_DIGITS))
 /* json.c: values. Texts from servers become valid UTF-8, NULL becomes null. */
 json_t *json_document(const char *format);
 json_t *json_text(const char *);

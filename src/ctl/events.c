@@ -70,7 +70,7 @@ static bool on_line(void *data, const char *line, size_t len)
 		return true;
 	ctl->scratch = talloc_new(NULL);
 	if (ctl->output == OUTPUT_JSON)
-		json_dumpf(event, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15) | (ctl->out_tty ? JSON_ENSURE_ASCII : 0));
+		json_dumpf(event, stdout, JSON_COMPACT | JSON_REAL_PRECISION(DBR_REAL_DIGITS) | (ctl->out_tty ? JSON_ENSURE_ASCII : 0));
 	else
 		print_line(ctl, event);
 	if (ctl->output == OUTPUT_JSON)

@@ -82,7 +82,7 @@ const char *ctl_plain(const struct ctl *ctl)
 
 int ctl_print_json(struct ctl *ctl, const json_t *doc)
 {
-	size_t flags = (ctl->watching ? JSON_COMPACT : JSON_INDENT(2)) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15);
+	size_t flags = (ctl->watching ? JSON_COMPACT : JSON_INDENT(2)) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(DBR_REAL_DIGITS);
 
 	/* JSON escapes C0 only: C1 and bidirectional characters reach a terminal unless everything is ASCII. */
 	if (ctl->out_tty)

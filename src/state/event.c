@@ -24,16 +24,14 @@ static void bind_event(sqlite3_stmt *stmt, const struct event *event)
 	bind_whole(stmt, 12, event->record);
 }
 
-/* What cannot be stored is counted, and a batch fails with each of its events. */
+/* What cannot be stored is counted: of a batch when it ends. */
 static int stored(struct state *state, int r)
 {
 	if (state->batch)
 		state->batch_events++;
 	if (r == 0)
 		state->events_changed++;
-	else if (r < 0 && state->batch)
-		state->batch_error = r;
-	else if (r < 0)
+	else if (r < 0 && !state->batch)
 		state_lose(state, 1, r);
 	return r;
 }

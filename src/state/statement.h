@@ -45,7 +45,7 @@ void bind_int(sqlite3_stmt *, int position, int64_t value);
 int state_run(struct state *, sqlite3_stmt *);
 /* The same for changes that must hit a row. 1 = no row was there. */
 int state_run_hit(struct state *, sqlite3_stmt *);
-/* As state_run(); at the limit of the file the oldest events make room. */
+/* As state_run(); at the limit of the file the oldest events make room, and a batch fails with each that cannot be stored. */
 int state_store(struct state *, sqlite3_stmt *);
 /* So many events are not in the file, because of error (negative). */
 void state_lose(struct state *, uint32_t n, int error);
